@@ -1,0 +1,764 @@
+/*
+ * hmtnet.h - recognise gender, race and attractiveness in face portraits with one multi-task
+ * network.
+ *
+ * The network is HMTNet: L. Xu, H. Fan, J. Xiang, "Hierarchical Multi-Task Network for Race, Gender
+ * and Facial Attractiveness Recognition", ICIP 2019 ("the paper" below). This header reads from the
+ * simplest use to the expert one:
+ *
+ *     1  Simple use          open a model file, predict a photo, close
+ *     2  Version and errors
+ *     3  Contexts            backend, device, threads, memory, hooks
+ *     4  Images              decode, resize, crop, normalise
+ *     5  Models              create, load, save, parameters
+ *     6  Sessions            inference, taps, profile
+ *     7  Trainers            training steps, evaluation, schedules
+ *     8  Backends            enumerate; write your own with <hmtnet/backend.h>
+ *
+ * Conventions that hold everywhere:
+ * - Every call that can fail returns hmt_status: HMT_OK (0) or a negative code. hmt_last_error()
+ * then gives one sentence, kept per thread until that thread's next call into the library.
+ * - Output parameters are written on success only, unless their comment says otherwise.
+ * - An option struct begins with struct_size. Set it up with its HMT_..._INIT and change what you
+ * need; NULL options mean the defaults. Fields may be added at the end of such a struct in a later
+ * version.
+ * - hmt_x_free(NULL) does nothing. A parent object may be freed before its children: it lives on
+ * until the last of them is gone.
+ * - The library never prints, exits, aborts, changes signal handlers, the locale or the
+ * floating-point mode.
+ * - Tensors are dense float32 in N,C,H,W order unless a comment says otherwise. Strings are UTF-8,
+ * file names are passed to the system as they are.
+ * - Thread safety: distinct objects may be used on distinct threads at the same time. A context and
+ * a model may be shared by many threads that only read them (every function that takes them as
+ * const, and the creation of sessions); one session or trainer is for one thread at a time.
+ */
+#ifndef HMTNET_HMTNET_H
+#define HMTNET_HMTNET_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define HMT_API __attribute__((visibility("default")))
+#else
+#define HMT_API
+#endif
+
+/** The version of this header. The build reads these three lines. */
+#define HMT_VERSION_MAJOR 0
+#define HMT_VERSION_MINOR 1
+#define HMT_VERSION_PATCH 0
+
+/** Opaque handles. Each is made by its _create, _load or _open function and released by its _free.
+ */
+typedef struct hmt_context hmt_context;
+typedef struct hmt_model hmt_model;
+typedef struct hmt_session hmt_session;
+typedef struct hmt_trainer hmt_trainer;
+
+/** What a call came to. New codes may be added: treat any negative value as a failure. */
+typedef enum hmt_status {
+    HMT_OK = 0,
+    HMT_ERROR_ARGUMENT = -1, /**< an argument is NULL, out of range or does not fit the object */
+    HMT_ERROR_MEMORY = -2,   /**< an allocation failed */
+    HMT_ERROR_IO = -3,       /**< the system could not open, read, write, sync or rename a file */
+    HMT_ERROR_FORMAT = -4,   /**< a file or buffer is damaged, truncated or contradicts itself */
+    HMT_ERROR_LIMIT = -5,    /**< an input is larger than a stated limit allows */
+    HMT_ERROR_UNSUPPORTED = -6, /**< valid, but this build, backend or network cannot do it */
+    HMT_ERROR_STATE = -7,       /**< the object is not in a state that allows this call */
+    HMT_ERROR_NOT_FOUND = -8,   /**< no such file, parameter, tap, backend or device */
+    HMT_ERROR_BACKEND = -9,     /**< the compute library underneath reported a failure */
+    HMT_ERROR_NONFINITE = -10,  /**< a loss became infinite or not a number */
+    HMT_ERROR_CANCELLED = -11   /**< the progress callback asked to stop */
+} hmt_status;
+
+/* ------------------------------------------------------------------------------------------------------
+ * 1  Simple use
+ *
+ *     hmt_session *faces;
+ *     hmt_prediction who;
+ *     if (hmt_open("hmtnet.safetensors", &faces) == HMT_OK &&
+ *         hmt_predict_file(faces, "portrait.jpg", &who) == HMT_OK)
+ *         printf("%s, %s, %.2f\n", who.gender.name, who.race.name, who.score);
+ *     hmt_session_free(faces);
+ * ------------------------------------------------------------------------------------------------------
+ */
+
+/** The tasks a network can solve, also the index of per-task arrays. */
+typedef enum hmt_task {
+    HMT_TASK_GENDER = 0,         /**< classification: GNet */
+    HMT_TASK_RACE = 1,           /**< classification: RNet */
+    HMT_TASK_ATTRACTIVENESS = 2, /**< regression: ANet */
+    HMT_TASK_COUNT = 3
+} hmt_task;
+
+/** Bits for sets of tasks. */
+#define HMT_TASKS_GENDER 1u
+#define HMT_TASKS_RACE 2u
+#define HMT_TASKS_ATTRACTIVENESS 4u
+#define HMT_TASKS_ALL 7u
+
+/** The largest number of classes a classification head may have. */
+#define HMT_MAX_CLASSES 32
+/** The longest class name in bytes, with its terminating zero. */
+#define HMT_MAX_LABEL 32
+
+/** What a classification head says of one face. */
+typedef struct hmt_class_prediction {
+    int32_t label;       /**< index of the most probable class; -1 if the head was not run */
+    int32_t class_count; /**< how many entries of probabilities are set; 0 if not run */
+    const char *name;    /**< that class's name; lives as long as the model; "" if not run */
+    float probabilities[HMT_MAX_CLASSES]; /**< softmax of the logits; entries from class_count on
+                                             are 0 */
+} hmt_class_prediction;
+
+/** What the network says of one face. */
+typedef struct hmt_prediction {
+    uint32_t tasks; /**< which heads were run, HMT_TASKS_... bits */
+    float score;    /**< attractiveness, in the units of the training labels; 0 if not run */
+    hmt_class_prediction gender; /**< GNet's answer */
+    hmt_class_prediction race;   /**< RNet's answer */
+    uint32_t reserved[14];       /**< zero; room for later versions */
+} hmt_prediction;
+
+/**
+ * Opens a model file for inference, one image at a time, on the CPU with all cores.
+ * @param path     a model that hmt_model_save() wrote (.safetensors)
+ * @param session  receives the session; release it with hmt_session_free()
+ * @return HMT_ERROR_IO, _NOT_FOUND, _FORMAT, _MEMORY, _BACKEND; _ARGUMENT if a pointer is NULL
+ * The same as hmt_model_load() and hmt_session_create() with default options.
+ */
+HMT_API hmt_status hmt_open(const char *path, hmt_session **session);
+
+/**
+ * Predicts one JPEG or PNG file: decode, shorter side to 256, centre crop 224, normalise (paper,
+ * section 4.2), infer. With the session option five_crop the mean over five crops.
+ * @return HMT_ERROR_NOT_FOUND or _IO (file), _FORMAT, _LIMIT, _UNSUPPORTED (image), _ARGUMENT,
+ * _STATE (see hmt_session_create), _MEMORY, _BACKEND
+ */
+HMT_API hmt_status hmt_predict_file(hmt_session *session, const char *path,
+                                    hmt_prediction *prediction);
+
+/** Releases a session made by hmt_open() or hmt_session_create(). NULL is allowed. */
+HMT_API void hmt_session_free(hmt_session *session);
+
+/* ------------------------------------------------------------------------------------------------------
+ * 2  Version and errors
+ * ------------------------------------------------------------------------------------------------------
+ */
+
+/** The version of the library that is running, "MAJOR.MINOR.PATCH". Static storage. */
+HMT_API const char *hmt_version(void);
+
+/** The same as a number, major * 1000000 + minor * 1000 + patch, to compare with
+ * HMT_VERSION_NUMBER. */
+HMT_API uint32_t hmt_version_number(void);
+#define HMT_VERSION_NUMBER                                                                         \
+    ((uint32_t)HMT_VERSION_MAJOR * 1000000u + (uint32_t)HMT_VERSION_MINOR * 1000u +                \
+     (uint32_t)HMT_VERSION_PATCH)
+
+/** A status code's name, e.g. "HMT_ERROR_FORMAT"; "unknown status" for others. Static storage. */
+HMT_API const char *hmt_status_name(hmt_status status);
+
+/**
+ * One line that says what went wrong in this thread's last failed call, and where. "" after a
+ * success. The string belongs to the thread and lasts until its next call into the library. Never
+ * NULL.
+ */
+HMT_API const char *hmt_last_error(void);
+
+/* ------------------------------------------------------------------------------------------------------
+ * 3  Contexts
+ * ------------------------------------------------------------------------------------------------------
+ */
+
+/**
+ * Where the library takes its memory from. Both functions may be called from several threads at
+ * once. allocate returns `size` bytes aligned to `alignment` (a power of two, at least sizeof(void
+ * *)), or NULL. release takes what allocate gave, never NULL. Image codecs and oneDNN keep some
+ * memory of their own.
+ */
+typedef struct hmt_allocator {
+    void *(*allocate)(void *user, size_t size, size_t alignment);
+    void (*release)(void *user, void *pointer);
+    void *user;
+} hmt_allocator;
+
+typedef enum hmt_log_level {
+    HMT_LOG_ERROR = 0,
+    HMT_LOG_WARNING = 1,
+    HMT_LOG_INFO = 2,
+    HMT_LOG_DEBUG = 3
+} hmt_log_level;
+
+/** Receives log lines without a newline; may be called from any thread that uses the context. */
+typedef void (*hmt_log_fn)(void *user, hmt_log_level level, const char *message);
+
+/**
+ * Told between the parts of a long call; returns 0 to go on, anything else to cancel, upon which
+ * the call returns HMT_ERROR_CANCELLED with nothing changed: a file being saved stays as it was, a
+ * training step has not touched a parameter. `what` is "load", "save", "prepare", "infer" or
+ * "train".
+ */
+typedef int (*hmt_progress_fn)(void *user, const char *what, uint64_t done, uint64_t total);
+
+struct hmt_backend; /* <hmtnet/backend.h> */
+
+typedef struct hmt_context_options {
+    size_t struct_size;
+    const char
+        *backend;    /**< "onednn" or "reference", or a name from backends below; NULL: the best */
+    int32_t device;  /**< index of the backend's device; 0 is the first */
+    int32_t threads; /**< threads to compute with; 0: one for each core this process may use */
+    hmt_allocator allocator;  /**< all zero: malloc's */
+    hmt_log_fn log;           /**< NULL: nothing is logged */
+    void *log_user;           /**< handed to log */
+    hmt_progress_fn progress; /**< NULL: no progress, no cancelling */
+    void *progress_user;      /**< handed to progress */
+    const struct hmt_backend *const
+        *backends;        /**< the host's own backends, tried before the built-in ones by
+                               name; they must outlive the context */
+    size_t backend_count; /**< how many of them */
+} hmt_context_options;
+#define HMT_CONTEXT_OPTIONS_INIT                                                                   \
+    {                                                                                              \
+        sizeof(hmt_context_options), NULL, 0, 0, {NULL, NULL, NULL}, NULL, NULL, NULL, NULL, NULL, \
+            0                                                                                      \
+    }
+
+/**
+ * Makes a context: an opened device and the hooks above. Functions that take a context accept NULL
+ * for a private one with default options.
+ * @return HMT_ERROR_ARGUMENT, _NOT_FOUND (backend or device), _MEMORY, _BACKEND, _UNSUPPORTED (a
+ * backend made for another version of the interface)
+ */
+HMT_API hmt_status hmt_context_create(const hmt_context_options *options, hmt_context **context);
+HMT_API void hmt_context_free(hmt_context *context);
+
+/* ------------------------------------------------------------------------------------------------------
+ * 4  Images
+ * ------------------------------------------------------------------------------------------------------
+ */
+
+typedef enum hmt_pixel_format {
+    HMT_PIXEL_RGB = 0,  /**< 3 bytes a pixel */
+    HMT_PIXEL_BGR = 1,  /**< 3 bytes a pixel */
+    HMT_PIXEL_RGBA = 2, /**< 4 bytes a pixel, alpha not premultiplied; laid over white */
+    HMT_PIXEL_BGRA = 3, /**< likewise */
+    HMT_PIXEL_GRAY = 4  /**< 1 byte a pixel */
+} hmt_pixel_format;
+
+/** 8-bit pixels in the host's memory, sRGB as in the file, not changed by the library. */
+typedef struct hmt_pixels {
+    const uint8_t *data; /**< the top left pixel */
+    int32_t width;       /**< in pixels, at least 1 */
+    int32_t height;      /**< in pixels, at least 1 */
+    int64_t stride; /**< bytes from one row to the next; 0: rows are dense; negative: bottom up */
+    hmt_pixel_format format;
+} hmt_pixels;
+
+/** What a decoder may be asked for at most. 0 in any field means its default. */
+typedef struct hmt_decode_options {
+    size_t struct_size;
+    uint64_t max_bytes;  /**< largest encoded file or buffer; default 64 MiB */
+    uint64_t max_pixels; /**< largest width times height; default 100 million */
+    int32_t min_side; /**< above 0: a JPEG may be scaled down in its decoder by 2, 4 or 8 as long as
+                         its shorter side stays at least this; default 0, off */
+    int32_t ignore_orientation; /**< non-zero: do not apply the EXIF orientation */
+} hmt_decode_options;
+#define HMT_DECODE_OPTIONS_INIT                                                                    \
+    {                                                                                              \
+        sizeof(hmt_decode_options), 0, 0, 0, 0                                                     \
+    }
+
+/**
+ * Decodes a JPEG (baseline, progressive; grey, YCbCr, RGB, CMYK) or PNG (every type and depth) into
+ * upright RGB. The content decides which, not the file's name. Transparent pixels are laid over
+ * white.
+ * @param context  for its allocator; NULL: malloc's
+ * @param pixels   receives HMT_PIXEL_RGB pixels with dense rows; release them with
+ * hmt_pixels_free() and the same context
+ * @return HMT_ERROR_NOT_FOUND, _IO, _FORMAT (damaged or truncated), _UNSUPPORTED (another kind of
+ * file), _LIMIT, _MEMORY, _ARGUMENT
+ */
+HMT_API hmt_status hmt_decode_file(const hmt_context *context, const char *path,
+                                   const hmt_decode_options *options, hmt_pixels *pixels);
+/** The same from `size` bytes of memory, which are only read during the call. */
+HMT_API hmt_status hmt_decode_memory(const hmt_context *context, const void *data, size_t size,
+                                     const hmt_decode_options *options, hmt_pixels *pixels);
+/** Releases what hmt_decode_file() or hmt_decode_memory() gave, and sets it to zero. */
+HMT_API void hmt_pixels_free(const hmt_context *context, hmt_pixels *pixels);
+
+typedef enum hmt_crop {
+    HMT_CROP_CENTER = 0, /**< one crop from the middle */
+    HMT_CROP_FIVE = 1, /**< top left, top right, bottom left, bottom right, centre, in this order */
+    HMT_CROP_RANDOM = 2 /**< one crop at a place drawn from seed */
+} hmt_crop;
+
+/** From pixels to the network's input (paper, section 4.2). Initialise with
+ * HMT_PREPROCESS_OPTIONS_INIT. */
+typedef struct hmt_preprocess_options {
+    size_t struct_size;
+    int32_t
+        resize; /**< shorter side after the antialiased bilinear resize, pixels; at least crop */
+    int32_t crop_size; /**< side of the square crop, pixels */
+    hmt_crop crop;     /**< where it is taken */
+    int32_t flip;  /**< 0: never; 1: always mirror; 2: mirror for every second seed on average */
+    uint64_t seed; /**< for HMT_CROP_RANDOM and flip 2; the same seed gives the same tensor */
+    float mean[3]; /**< per channel R,G,B, in units of 1 (level / 255) */
+    float deviation[3]; /**< likewise; each above 0 */
+} hmt_preprocess_options;
+/** Shorter side 256, centre crop 224, ImageNet's mean and standard deviation. */
+#define HMT_PREPROCESS_OPTIONS_INIT                                                                \
+    {                                                                                              \
+        sizeof(hmt_preprocess_options), 256, 224, HMT_CROP_CENTER, 0, 0, {0.485f, 0.456f, 0.406f}, \
+        {                                                                                          \
+            0.229f, 0.224f, 0.225f                                                                 \
+        }                                                                                          \
+    }
+
+/**
+ * Resizes, crops and normalises one image.
+ * @param tensor  receives (1,3,crop_size,crop_size) floats, with HMT_CROP_FIVE
+ * (5,3,crop_size,crop_size)
+ * @param count   how many floats tensor has room for
+ * @return HMT_ERROR_ARGUMENT, _MEMORY
+ */
+HMT_API hmt_status hmt_preprocess(const hmt_context *context, const hmt_pixels *pixels,
+                                  const hmt_preprocess_options *options, float *tensor,
+                                  size_t count);
+
+/**
+ * Resizes so that the shorter side has `shorter_side` pixels, as Pillow's antialiased BILINEAR
+ * does.
+ * @param resized  receives RGB pixels; release them with hmt_pixels_free()
+ * @return HMT_ERROR_ARGUMENT, _LIMIT (the result would have more than 100 million pixels), _MEMORY
+ */
+HMT_API hmt_status hmt_resize(const hmt_context *context, const hmt_pixels *pixels,
+                              int32_t shorter_side, hmt_pixels *resized);
+
+/* ------------------------------------------------------------------------------------------------------
+ * 5  Models
+ * ------------------------------------------------------------------------------------------------------
+ */
+
+/** Which network. */
+typedef enum hmt_network {
+    HMT_NETWORK_HMTNET = 0 /**< the paper's network, all three heads */
+} hmt_network;
+
+/** Where RNet reads its input. */
+typedef enum hmt_wiring {
+    HMT_WIRING_RELEASED = 0, /**< aggregator 1, as in the code the authors published */
+    HMT_WIRING_PAPER = 1     /**< relu5, as in the paper's figure 1 */
+} hmt_wiring;
+
+/** What aggregator 1 does with its inputs (paper, section 3.2 and its comparison in section 4.3).
+ */
+typedef enum hmt_aggregator {
+    HMT_AGGREGATOR_AVERAGE = 0,    /**< (conv3 + relu3 + relu5) / 3 */
+    HMT_AGGREGATOR_CONCATENATE = 1 /**< depth-wise: bn4, relu5 */
+} hmt_aggregator;
+
+/** Everything that defines a network but its parameters. It travels inside a model file. */
+typedef struct hmt_model_config {
+    size_t struct_size;
+    hmt_network network;
+    hmt_wiring wiring;
+    hmt_aggregator aggregator;
+    double width;           /**< multiplies every channel count; in (0, 4]; 1 is the paper's */
+    int32_t gender_classes; /**< 2 .. HMT_MAX_CLASSES */
+    int32_t race_classes;   /**< 2 .. HMT_MAX_CLASSES */
+    char gender_labels[HMT_MAX_CLASSES][HMT_MAX_LABEL]; /**< class names; "" gets a default name */
+    char race_labels[HMT_MAX_CLASSES][HMT_MAX_LABEL];   /**< likewise */
+    float score_min;                                    /**< the labels' range; both 0: unknown */
+    float score_max;
+    float score_mean; /**< the score head's bias starts here */
+    float mean[3]; /**< normalisation the network was trained with, as in hmt_preprocess_options */
+    float deviation[3];
+    int32_t resize; /**< shorter side before the crop, pixels */
+} hmt_model_config;
+
+/** Fills a config with the defaults: released wiring, average aggregator, width 1, 2 x 2 classes
+ *  (female/male, asian/caucasian), scores 1..5 with mean 3, ImageNet normalisation, resize 256. */
+HMT_API void hmt_model_config_init(hmt_model_config *config);
+
+/**
+ * Makes a model with fresh parameters: He initialisation (normal, fan in) for weights, 0 for
+ * biases, 1 and 0 for batch norms, score_mean for the score head's bias.
+ * @param seed  the same seed gives the same bits
+ * @return HMT_ERROR_ARGUMENT (config), _MEMORY
+ */
+HMT_API hmt_status hmt_model_create(hmt_context *context, const hmt_model_config *config,
+                                    uint64_t seed, hmt_model **model);
+
+typedef struct hmt_load_options {
+    size_t struct_size;
+    const hmt_model_config
+        *config;  /**< for a file that carries no config of ours; NULL: width, classes and
+                       aggregator are told from the shapes, the wiring taken as released */
+    int32_t copy; /**< non-zero: read the file instead of mapping it. A mapped file must not be
+                     shortened or overwritten in place while the model lives (replacing it by rename
+                     is safe) */
+} hmt_load_options;
+#define HMT_LOAD_OPTIONS_INIT                                                                      \
+    {                                                                                              \
+        sizeof(hmt_load_options), NULL, 0                                                          \
+    }
+
+/**
+ * Loads a safetensors file with float32, float16 or bfloat16 tensors under the released
+ * checkpoint's names. Memory asked for is bounded by the file's length.
+ * @return HMT_ERROR_NOT_FOUND, _IO, _FORMAT (the message names the tensor or byte), _UNSUPPORTED,
+ * _MEMORY, _ARGUMENT, _CANCELLED
+ */
+HMT_API hmt_status hmt_model_load(hmt_context *context, const char *path,
+                                  const hmt_load_options *options, hmt_model **model);
+/** The same from memory, which is copied: it may be released after the call. */
+HMT_API hmt_status hmt_model_load_memory(hmt_context *context, const void *data, size_t size,
+                                         const hmt_load_options *options, hmt_model **model);
+
+typedef enum hmt_dtype {
+    HMT_DTYPE_F32 = 0,
+    HMT_DTYPE_F16 =
+        1, /**< IEEE half precision; fails with HMT_ERROR_LIMIT where a value overflows it */
+    HMT_DTYPE_BF16 = 2
+} hmt_dtype;
+
+/**
+ * Saves parameters and config. Atomic: written beside `path`, synced, then renamed over it, so that
+ * `path` holds the old or the new model, whole, at every moment. A model with a trainer is saved as
+ * it is now.
+ * @param dtype  storage of weights; batch norm statistics, biases and other vectors stay float32
+ * @return HMT_ERROR_IO, _MEMORY, _ARGUMENT, _LIMIT, _CANCELLED, _BACKEND
+ */
+HMT_API hmt_status hmt_model_save(hmt_model *model, const char *path, hmt_dtype dtype);
+
+HMT_API void hmt_model_free(hmt_model *model);
+
+/** Copies the config out. config->struct_size must be set: that many bytes are written at most. */
+HMT_API hmt_status hmt_model_get_config(const hmt_model *model, hmt_model_config *config);
+
+/** The name of class `label` of a classification task; NULL if there is none. Lives as long as the
+ * model. */
+HMT_API const char *hmt_model_label(const hmt_model *model, hmt_task task, int32_t label);
+
+typedef struct hmt_param_info {
+    size_t struct_size;
+    const char
+        *name; /**< as in the released checkpoint, e.g. "gbranch.gconv1.weight"; the model's */
+    int32_t dimensions; /**< 1 or 4 */
+    int64_t shape[4];   /**< O,I,H,W for weights of convolutions, else the length and ones */
+    int64_t count;      /**< number of elements */
+    int32_t trainable;  /**< 0 for batch norm statistics */
+} hmt_param_info;
+#define HMT_PARAM_INFO_INIT                                                                        \
+    {                                                                                              \
+        sizeof(hmt_param_info), NULL, 0, {0, 0, 0, 0}, 0, 0                                        \
+    }
+
+/** Number of parameter tensors, batch norm statistics included. 0 for NULL. */
+HMT_API size_t hmt_model_param_count(const hmt_model *model);
+HMT_API hmt_status hmt_model_param_info(const hmt_model *model, size_t index, hmt_param_info *info);
+/** Finds a parameter by name. @return HMT_ERROR_NOT_FOUND, _ARGUMENT */
+HMT_API hmt_status hmt_model_param_find(const hmt_model *model, const char *name, size_t *index);
+/** Copies parameter `index` out as float32. @param count  must be its number of elements */
+HMT_API hmt_status hmt_model_param_read(const hmt_model *model, size_t index, float *values,
+                                        size_t count);
+/** Sets parameter `index`. Sessions made before refuse to run afterwards (HMT_ERROR_STATE). Not
+ * while another thread uses the model. */
+HMT_API hmt_status hmt_model_param_write(hmt_model *model, size_t index, const float *values,
+                                         size_t count);
+
+/* ------------------------------------------------------------------------------------------------------
+ * 6  Sessions
+ * ------------------------------------------------------------------------------------------------------
+ */
+
+typedef struct hmt_session_options {
+    size_t struct_size;
+    int32_t
+        batch; /**< images a run computes at once, 1 .. 4096; a shorter last run costs the same */
+    uint32_t tasks;    /**< heads to run, HMT_TASKS_... bits; the rest of the network is left out */
+    int32_t five_crop; /**< non-zero: hmt_predict_* take the mean over five crops */
+    const char *const
+        *taps; /**< names of inner maps to keep for hmt_session_tap_read(), e.g. "relu5" */
+    size_t tap_count;
+    int32_t profile;    /**< non-zero: time every step for hmt_session_profile() */
+    int32_t keep_exact; /**< non-zero: no batch norm is folded into a convolution */
+} hmt_session_options;
+#define HMT_SESSION_OPTIONS_INIT                                                                   \
+    {                                                                                              \
+        sizeof(hmt_session_options), 1, HMT_TASKS_ALL, 0, NULL, 0, 0, 0                            \
+    }
+
+/**
+ * Prepares a model for inference by one thread: plans the layers, packs weights (shared with the
+ * model's other sessions), allocates all that running needs. A session refuses to run
+ * (HMT_ERROR_STATE) once the model's parameters have been changed by a trainer or
+ * hmt_model_param_write().
+ * @return HMT_ERROR_ARGUMENT, _NOT_FOUND (tap), _MEMORY, _BACKEND, _CANCELLED
+ */
+HMT_API hmt_status hmt_session_create(hmt_model *model, const hmt_session_options *options,
+                                      hmt_session **session);
+
+/** The session's model, the session's own: do not free it. */
+HMT_API hmt_model *hmt_session_model(const hmt_session *session);
+
+/** Predicts one encoded JPEG or PNG in memory. Errors as hmt_predict_file(). */
+HMT_API hmt_status hmt_predict_memory(hmt_session *session, const void *data, size_t size,
+                                      hmt_prediction *prediction);
+
+/** Predicts `count` images given as pixels, in runs of the session's batch. @param predictions
+ * (count) */
+HMT_API hmt_status hmt_predict_pixels(hmt_session *session, const hmt_pixels *images, size_t count,
+                                      hmt_prediction *predictions);
+
+/**
+ * Infers from preprocessed tensors.
+ * @param images       (count,3,224,224), normalised as hmt_preprocess() does with the model's
+ * config
+ * @param predictions  (count)
+ * @return HMT_ERROR_ARGUMENT, _STATE, _BACKEND, _CANCELLED
+ */
+HMT_API hmt_status hmt_infer(hmt_session *session, const float *images, size_t count,
+                             hmt_prediction *predictions);
+
+/** The mean of several predictions of one face: of the probabilities and of the scores. count >= 1.
+ */
+HMT_API hmt_status hmt_prediction_mean(const hmt_prediction *predictions, size_t count,
+                                       hmt_prediction *mean);
+
+/**
+ * The logits of the last run's first images.
+ * @param task    a head of the session; for HMT_TASK_ATTRACTIVENESS the score
+ * @param values  receives (n,classes) floats, n the number of images in the last run
+ * @param count   how many floats values has room for; at least n * classes
+ */
+HMT_API hmt_status hmt_session_logits(const hmt_session *session, hmt_task task, float *values,
+                                      size_t count);
+
+/** Shape (N,C,H,W) of a tap asked for at creation, N the session's batch. @return
+ * HMT_ERROR_NOT_FOUND */
+HMT_API hmt_status hmt_session_tap_shape(const hmt_session *session, const char *name,
+                                         int64_t shape[4]);
+/** Copies out a tap of the last run. @param count  must be N*C*H*W; rows past that run's images are
+ * undefined */
+HMT_API hmt_status hmt_session_tap_read(hmt_session *session, const char *name, float *values,
+                                        size_t count);
+
+/** Bytes held, known before anything runs. */
+typedef struct hmt_memory {
+    size_t struct_size;
+    uint64_t parameters; /**< the model's own: mapped or allocated */
+    uint64_t packed;     /**< weights kept in the backend's layouts, shared by the model's sessions;
+                            optimiser */
+    uint64_t arena;      /**< activations and gradients, and the backend's scratch space */
+    uint64_t staging;    /**< input and output buffers */
+} hmt_memory;
+#define HMT_MEMORY_INIT                                                                            \
+    {                                                                                              \
+        sizeof(hmt_memory), 0, 0, 0, 0                                                             \
+    }
+HMT_API hmt_status hmt_session_memory(const hmt_session *session, hmt_memory *memory);
+
+/** One line of a profile. */
+typedef struct hmt_step_profile {
+    const char *name;    /**< the layer, e.g. "conv3"; lives as long as the session or trainer */
+    const char *kind;    /**< e.g. "conv", "batch_norm_backward" */
+    double milliseconds; /**< in the last run */
+    double flops;        /**< floating-point operations, 2 for a multiply-add */
+    uint64_t bytes;      /**< operands read and written, each once */
+} hmt_step_profile;
+
+/**
+ * The last run's time for each step, if the session was made with profile.
+ * @param steps     receives up to capacity lines; may be NULL if capacity is 0
+ * @param count     receives the number of steps there are
+ */
+HMT_API hmt_status hmt_session_profile(const hmt_session *session, hmt_step_profile *steps,
+                                       size_t capacity, size_t *count);
+
+/* ------------------------------------------------------------------------------------------------------
+ * 7  Trainers
+ * ------------------------------------------------------------------------------------------------------
+ */
+
+/** The regression loss of ANet, of the error e = prediction - label. */
+typedef enum hmt_loss {
+    HMT_LOSS_SMOOTH_HUBER = 0, /**< log cosh e where |e| <= delta, else |e| (paper, equation 3) */
+    HMT_LOSS_MSE = 1,          /**< e^2 */
+    HMT_LOSS_L1 = 2,           /**< |e| */
+    HMT_LOSS_SMOOTH_L1 = 3     /**< e^2 / 2 where |e| < 1, else |e| - 1/2 */
+} hmt_loss;
+
+typedef struct hmt_trainer_options {
+    size_t struct_size;
+    int32_t batch;                /**< images of a step, 2 .. 4096 (batch norm needs two) */
+    double learning_rate;         /**< of the next steps; see hmt_trainer_set_learning_rate() */
+    double momentum;              /**< [0, 1) */
+    double weight_decay;          /**< added to every gradient as weight_decay * parameter; >= 0 */
+    double alpha[HMT_TASK_COUNT]; /**< weight of each task's loss (paper, equation 4); 0 leaves a
+                                     head untrained */
+    hmt_loss loss;                /**< of the attractiveness head */
+    double delta;                 /**< Smooth Huber's; > 0 */
+    int32_t profile;              /**< non-zero: time every step for hmt_trainer_profile() */
+    uint64_t seed;                /**< for dropout, in networks that have it */
+} hmt_trainer_options;
+/** The paper's recipe (section 4.2): batch 32, rate 1e-3, momentum 0.9, decay 0.05, alpha 1,1,2,
+ * delta 0.6. */
+#define HMT_TRAINER_OPTIONS_INIT                                                                   \
+    {                                                                                              \
+        sizeof(hmt_trainer_options), 32, 1e-3, 0.9, 0.05, {1, 1, 2}, HMT_LOSS_SMOOTH_HUBER, 0.6,   \
+            0, 0                                                                                   \
+    }
+
+/**
+ * Prepares a model to be trained by stochastic gradient descent. A model has one trainer at a time;
+ * its parameters belong to the trainer until that is freed, and reading or saving the model gives
+ * their latest state.
+ * @return HMT_ERROR_ARGUMENT, _STATE (has a trainer), _MEMORY, _BACKEND, _CANCELLED
+ */
+HMT_API hmt_status hmt_trainer_create(hmt_model *model, const hmt_trainer_options *options,
+                                      hmt_trainer **trainer);
+/** Brings the parameters back to the model and releases the trainer. */
+HMT_API void hmt_trainer_free(hmt_trainer *trainer);
+
+/** A labelled batch; the arrays are the caller's and only read during the call. */
+typedef struct hmt_batch {
+    size_t struct_size;
+    size_t count;          /**< images; a training step needs exactly the trainer's batch */
+    const float *images;   /**< (count,3,224,224), from hmt_preprocess() */
+    const int32_t *gender; /**< (count) class indices, negative: not known; NULL: none known */
+    const int32_t *race;   /**< likewise */
+    const float *score;    /**< (count) scores, NaN: not known; NULL: none known */
+} hmt_batch;
+#define HMT_BATCH_INIT                                                                             \
+    {                                                                                              \
+        sizeof(hmt_batch), 0, NULL, NULL, NULL, NULL                                               \
+    }
+
+/** What a batch came to. */
+typedef struct hmt_losses {
+    size_t struct_size;
+    double total;                /**< sum of alpha times loss (paper, equation 4) */
+    double task[HMT_TASK_COUNT]; /**< mean over the images whose label is known; 0 if none is */
+    int64_t labelled[HMT_TASK_COUNT]; /**< how many those are */
+    uint64_t step;                    /**< number of the step, from 1; 0 for an evaluation */
+} hmt_losses;
+#define HMT_LOSSES_INIT                                                                            \
+    {                                                                                              \
+        sizeof(hmt_losses), 0, {0, 0, 0}, {0, 0, 0}, 0                                             \
+    }
+
+/**
+ * One step: forward, losses, backward, update. If a loss is infinite or not a number the step ends
+ * there with HMT_ERROR_NONFINITE, the message naming step and task, and no parameter, statistic or
+ * momentum has changed.
+ * @param losses  may be NULL
+ * @return HMT_ERROR_ARGUMENT (count, or a label out of range), _NONFINITE, _BACKEND, _CANCELLED
+ */
+HMT_API hmt_status hmt_train_step(hmt_trainer *trainer, const hmt_batch *batch, hmt_losses *losses);
+
+/**
+ * Losses and predictions with the batch norms' running statistics, nothing changed. Labels may be
+ * missing.
+ * @param batch        up to the trainer's batch images
+ * @param losses       may be NULL
+ * @param predictions  (count), may be NULL
+ */
+HMT_API hmt_status hmt_evaluate(hmt_trainer *trainer, const hmt_batch *batch, hmt_losses *losses,
+                                hmt_prediction *predictions);
+
+/** Sets the rate of the following steps. @return HMT_ERROR_ARGUMENT if it is negative or not finite
+ */
+HMT_API hmt_status hmt_trainer_set_learning_rate(hmt_trainer *trainer, double learning_rate);
+
+/**
+ * Copies out the optimiser's momentum of a parameter: v in v = momentum * v + gradient + decay *
+ * parameter.
+ * @param index  as in hmt_model_param_info(); @param count  its number of elements
+ * @return HMT_ERROR_ARGUMENT, _NOT_FOUND (not trainable)
+ */
+HMT_API hmt_status hmt_trainer_momentum_read(hmt_trainer *trainer, size_t index, float *values,
+                                             size_t count);
+
+HMT_API hmt_status hmt_trainer_memory(const hmt_trainer *trainer, hmt_memory *memory);
+HMT_API hmt_status hmt_trainer_profile(const hmt_trainer *trainer, hmt_step_profile *steps,
+                                       size_t capacity, size_t *count);
+
+/** How a learning rate moves over a training run. */
+typedef enum hmt_schedule_kind {
+    HMT_SCHEDULE_CONSTANT = 0,
+    HMT_SCHEDULE_STEP =
+        1, /**< times factor after every period steps (paper: 0.1 every 50 epochs) */
+    HMT_SCHEDULE_COSINE = 2, /**< from base down to base * factor along half a cosine */
+    HMT_SCHEDULE_ONE_CYCLE =
+        3 /**< up from base / 25 over the first warmup share, then down to base * factor */
+} hmt_schedule_kind;
+
+typedef struct hmt_schedule {
+    size_t struct_size;
+    hmt_schedule_kind kind;
+    double base;     /**< the rate, for one-cycle its highest */
+    double factor;   /**< see the kinds */
+    uint64_t period; /**< steps; HMT_SCHEDULE_STEP only */
+    double warmup;   /**< share of the total, [0, 1); HMT_SCHEDULE_ONE_CYCLE only */
+    uint64_t total;  /**< steps of the whole run */
+} hmt_schedule;
+#define HMT_SCHEDULE_INIT                                                                          \
+    {                                                                                              \
+        sizeof(hmt_schedule), HMT_SCHEDULE_CONSTANT, 1e-3, 0.1, 0, 0.3, 0                          \
+    }
+
+/** The rate for step `step`, counted from 0. @return HMT_ERROR_ARGUMENT */
+HMT_API hmt_status hmt_schedule_rate(const hmt_schedule *schedule, uint64_t step, double *rate);
+
+/* ------------------------------------------------------------------------------------------------------
+ * 8  Backends
+ * ------------------------------------------------------------------------------------------------------
+ */
+
+typedef struct hmt_backend_info {
+    size_t struct_size;
+    const char *name;        /**< for hmt_context_options.backend */
+    const char *description; /**< one line: what it runs on, and its library's version */
+    int32_t device_count;    /**< devices it can open now; 0 if none */
+} hmt_backend_info;
+#define HMT_BACKEND_INFO_INIT                                                                      \
+    {                                                                                              \
+        sizeof(hmt_backend_info), NULL, NULL, 0                                                    \
+    }
+
+typedef struct hmt_device_info {
+    size_t struct_size;
+    char name[128];  /**< e.g. the processor's model name */
+    uint64_t memory; /**< bytes in all; 0 if not known */
+    int32_t threads; /**< threads it would use by default; 0 if that has no meaning */
+} hmt_device_info;
+#define HMT_DEVICE_INFO_INIT                                                                       \
+    {                                                                                              \
+        sizeof(hmt_device_info), {0}, 0, 0                                                         \
+    }
+
+/** Number of backends: the context's own ones first, then the built-in ones. NULL: the built-in
+ * ones. */
+HMT_API size_t hmt_backend_count(const hmt_context *context);
+HMT_API hmt_status hmt_backend_get_info(const hmt_context *context, size_t index,
+                                        hmt_backend_info *info);
+HMT_API hmt_status hmt_device_get_info(const hmt_context *context, size_t backend, int32_t device,
+                                       hmt_device_info *info);
+/** Name of the backend that the context opened; lives as long as the context. "" for NULL. */
+HMT_API const char *hmt_context_backend(const hmt_context *context);
+/** Threads the context computes with. 0 for NULL. */
+HMT_API int32_t hmt_context_threads(const hmt_context *context);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* HMTNET_HMTNET_H */

@@ -1,0 +1,83 @@
+/* Status codes and the per-thread message. Touches nothing but its thread's buffer. */
+#include "core/status.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static _Thread_local char message[512];
+
+void status_clear(void)
+{
+    message[0] = '\0';
+}
+
+hmt_status status_fail_v(hmt_status status, const char *format, va_list arguments)
+{
+    if (message[0] != '\0')
+        return status;
+    vsnprintf(message, sizeof message, format, arguments);
+    for (char *c = message; *c != '\0'; ++c)
+        if ((unsigned char)*c < 0x20 || *c == 0x7f)
+            *c = '?';
+    return status;
+}
+
+hmt_status status_fail(hmt_status status, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    status_fail_v(status, format, arguments);
+    va_end(arguments);
+    return status;
+}
+
+hmt_status status_fail_errno(int error, const char *what, const char *path)
+{
+    char why[128];
+    hmt_status status = HMT_ERROR_IO;
+
+    if (error == ENOENT || error == ENOTDIR)
+        status = HMT_ERROR_NOT_FOUND;
+    else if (error == ENOMEM)
+        status = HMT_ERROR_MEMORY;
+    if (strerror_r(error, why, sizeof why) != 0)
+        snprintf(why, sizeof why, "error %d", error);
+    return status_fail(status, "cannot %s %s: %s", what, path, why);
+}
+
+const char *hmt_last_error(void)
+{
+    return message;
+}
+
+const char *hmt_status_name(hmt_status status)
+{
+    switch (status) {
+    case HMT_OK:
+        return "HMT_OK";
+    case HMT_ERROR_ARGUMENT:
+        return "HMT_ERROR_ARGUMENT";
+    case HMT_ERROR_MEMORY:
+        return "HMT_ERROR_MEMORY";
+    case HMT_ERROR_IO:
+        return "HMT_ERROR_IO";
+    case HMT_ERROR_FORMAT:
+        return "HMT_ERROR_FORMAT";
+    case HMT_ERROR_LIMIT:
+        return "HMT_ERROR_LIMIT";
+    case HMT_ERROR_UNSUPPORTED:
+        return "HMT_ERROR_UNSUPPORTED";
+    case HMT_ERROR_STATE:
+        return "HMT_ERROR_STATE";
+    case HMT_ERROR_NOT_FOUND:
+        return "HMT_ERROR_NOT_FOUND";
+    case HMT_ERROR_BACKEND:
+        return "HMT_ERROR_BACKEND";
+    case HMT_ERROR_NONFINITE:
+        return "HMT_ERROR_NONFINITE";
+    case HMT_ERROR_CANCELLED:
+        return "HMT_ERROR_CANCELLED";
+    }
+    return "unknown status";
+}

@@ -1,0 +1,29 @@
+/*
+ * Status codes and the sentence that goes with them.
+ *
+ * The sentence is kept per thread (hmt_last_error). Whoever detects a failure calls status_fail()
+ * once; callers on the way out pass the code on and add nothing: the first message wins. Public
+ * entry points begin with status_clear().
+ */
+#ifndef HMT_CORE_STATUS_H
+#define HMT_CORE_STATUS_H
+
+#include <stdarg.h>
+
+#include <hmtnet/hmtnet.h>
+
+/* Forgets this thread's message. */
+void status_clear(void);
+
+/* Sets this thread's message unless it has one already, and returns `status`. One line, no newline,
+ * at most 511 bytes; control characters in what is formatted are shown as '?'. */
+hmt_status status_fail(hmt_status status, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+hmt_status status_fail_v(hmt_status status, const char *format, va_list arguments)
+    __attribute__((format(printf, 2, 0)));
+
+/* HMT_ERROR_NOT_FOUND for ENOENT and ENOTDIR, HMT_ERROR_MEMORY for ENOMEM, else HMT_ERROR_IO, with
+ * a message "cannot WHAT PATH: why" from `error` (an errno). */
+hmt_status status_fail_errno(int error, const char *what, const char *path);
+
+#endif
