@@ -27,6 +27,7 @@ typedef struct lowered {
     int32_t head_tensor[HMT_TASK_COUNT]; /* logits; -1 if the head was not asked for */
     int32_t head_task[HMT_TASK_COUNT]; /* index into hmt_run.tasks; -1 likewise or without losses */
     int32_t *tap_tensor;               /* (tap_count) */
+    char (*names)[GRAPH_NAME];         /* what the name pointers of the plan point to */
     const hmt_allocator *allocator;
 } lowered;
 
