@@ -149,8 +149,9 @@ typedef struct hmt_plan_tensor {
 /**
  * A weight that steps read: parameter `param` as it is, or, where fold[] names a batch norm (its
  * gamma, beta, mean, variance parameters; -1 where absent), the parameter with that batch norm
- * folded into it; all times `scale`. Two weights with equal fields (but the name) have equal
- * values: pack them once.
+ * folded into it; all times `scale`. Two weights, also of different plans on one weights object,
+ * that are equal in param, is_bias, fold, epsilon, scale and shape have equal values: pack them
+ * once. Once a training plan has changed a parameter, every exec on that weights object sees it.
  */
 typedef struct hmt_plan_weight {
     const char *name;   /**< the parameter's; the plan's */

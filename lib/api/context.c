@@ -1,0 +1,276 @@
+/*
+ * Contexts: finding a backend, opening its device, lending it the host's allocator and log;
+ * enumerating backends.
+ */
+#define _GNU_SOURCE /* sched_getaffinity */
+#include "api/context.h"
+
+#include <sched.h>
+#include <string.h>
+
+#include "api/options.h"
+#include "builtin.h"
+#include "core/memory.h"
+#include "core/status.h"
+#include "graph/arena.h"
+
+#define STRING(x) #x
+#define VERSION(major, minor, patch) STRING(major) "." STRING(minor) "." STRING(patch)
+
+enum { MOST_THREADS = 1024 };
+
+const char *hmt_version(void)
+{
+    return VERSION(HMT_VERSION_MAJOR, HMT_VERSION_MINOR, HMT_VERSION_PATCH);
+}
+
+uint32_t hmt_version_number(void)
+{
+    return HMT_VERSION_NUMBER;
+}
+
+const hmt_allocator *context_allocator(const hmt_context *context)
+{
+    return context != NULL ? &context->allocator : &memory_default;
+}
+
+hmt_status context_progress(const hmt_context *context, const char *what, uint64_t done,
+                            uint64_t total)
+{
+    const hmt_context_options *o = &context->options;
+
+    if (o->progress != NULL && o->progress(o->progress_user, what, done, total) != 0)
+        return status_fail(HMT_ERROR_CANCELLED, "%s cancelled by the host at %llu of %llu", what,
+                           (unsigned long long)done, (unsigned long long)total);
+    return HMT_OK;
+}
+
+static void host_log(const hmt_host *host, hmt_log_level level, const char *message)
+{
+    const hmt_context *context = host->internal;
+
+    if (context->options.log != NULL)
+        context->options.log(context->options.log_user, level, message);
+}
+
+static hmt_status host_place(const hmt_host *host, hmt_interval *intervals, size_t count,
+                             uint64_t *total)
+{
+    return arena_place(&host->allocator, intervals, count, total);
+}
+
+/* Cores that this process may run on. */
+static int32_t available_threads(void)
+{
+    cpu_set_t set;
+
+    if (sched_getaffinity(0, sizeof set, &set) != 0)
+        return 1;
+    return CPU_COUNT(&set) > 0 ? CPU_COUNT(&set) : 1;
+}
+
+/* Backend `index` of the context's own ones and then the built-in ones; NULL past the end. */
+static const hmt_backend *backend_at(const hmt_context *context, size_t index)
+{
+    size_t own = context != NULL ? context->options.backend_count : 0, builtin = 0;
+
+    if (index < own)
+        return context->own[index];
+    while (backends_builtin[builtin] != NULL)
+        ++builtin;
+    return index - own < builtin ? backends_builtin[index - own] : NULL;
+}
+
+static hmt_status check_backend(const hmt_backend *backend)
+{
+    if (backend == NULL || backend->struct_size < sizeof(hmt_backend) || backend->name == NULL)
+        return status_fail(HMT_ERROR_ARGUMENT,
+                           "options: a backend is NULL, nameless or smaller than hmt_backend");
+    if (backend->abi != HMT_BACKEND_ABI)
+        return status_fail(
+            HMT_ERROR_UNSUPPORTED,
+            "backend %s was made for backend interface %u, this library has interface %u",
+            backend->name, (unsigned)backend->abi, HMT_BACKEND_ABI);
+    return HMT_OK;
+}
+
+/* Sets context->backend to the one that was asked for, or to the first that has a device. */
+static hmt_status choose_backend(hmt_context *context)
+{
+    const char *name = context->options.backend;
+    const hmt_backend *backend;
+
+    for (size_t i = 0; (backend = backend_at(context, i)) != NULL; ++i) {
+        if (name != NULL ? strcmp(backend->name, name) != 0 : backend->device_count() < 1)
+            continue;
+        context->backend = backend;
+        if (context->options.device < 0 || context->options.device >= backend->device_count())
+            return status_fail(HMT_ERROR_NOT_FOUND,
+                               "backend %s has %d devices, none has the number %d", backend->name,
+                               backend->device_count(), context->options.device);
+        return HMT_OK;
+    }
+    return name != NULL ? status_fail(HMT_ERROR_NOT_FOUND, "no backend is called \"%s\"", name)
+                        : status_fail(HMT_ERROR_NOT_FOUND, "no backend has a device");
+}
+
+/* A closed context with the options copied in. */
+static hmt_status make(const hmt_context_options *o, hmt_context **out)
+{
+    const hmt_allocator *allocator = memory_choose(&o->allocator);
+    hmt_context *context;
+    void *block;
+    hmt_status status;
+
+    if (o->backend_count > 4096)
+        return status_fail(HMT_ERROR_ARGUMENT, "options: backend_count is %zu", o->backend_count);
+    status =
+        memory_zeroed(allocator, 1, sizeof *context + o->backend_count * sizeof context->own[0],
+                      "a context", &block);
+    if (status != HMT_OK)
+        return status;
+    context = block;
+    atomic_init(&context->references, 1);
+    context->options = *o;
+    context->allocator = *allocator;
+    for (size_t i = 0; i < o->backend_count; ++i)
+        context->own[i] = o->backends[i];
+    context->host = (hmt_host){.struct_size = sizeof context->host,
+                               .allocator = *allocator,
+                               .threads = o->threads > 0 ? o->threads : available_threads(),
+                               .fail = status_fail,
+                               .log = host_log,
+                               .place = host_place,
+                               .internal = context};
+    *out = context;
+    return HMT_OK;
+}
+
+hmt_status hmt_context_create(const hmt_context_options *options, hmt_context **out)
+{
+    hmt_context_options o = HMT_CONTEXT_OPTIONS_INIT;
+    hmt_context *context = NULL;
+    hmt_status status;
+
+    status_clear();
+    if (out == NULL)
+        return status_fail(HMT_ERROR_ARGUMENT, "hmt_context_create: context is NULL");
+    status = options_copy(&o, sizeof o, options, "hmt_context_options");
+    if (status != HMT_OK)
+        return status;
+    if (o.threads < 0 || o.threads > MOST_THREADS)
+        return status_fail(HMT_ERROR_ARGUMENT, "options: threads is %d, not in 0..%d", o.threads,
+                           MOST_THREADS);
+    if ((o.allocator.allocate == NULL) != (o.allocator.release == NULL))
+        return status_fail(HMT_ERROR_ARGUMENT,
+                           "options: the allocator needs both allocate and release");
+    if (o.backend_count > 0 && o.backends == NULL)
+        return status_fail(HMT_ERROR_ARGUMENT, "options: backends is NULL, backend_count is not 0");
+    for (size_t i = 0; i < o.backend_count; ++i) {
+        status = check_backend(o.backends[i]);
+        if (status != HMT_OK)
+            return status;
+    }
+    status = make(&o, &context);
+    if (status != HMT_OK)
+        return status;
+    status = choose_backend(context);
+    if (status == HMT_OK)
+        status = context->backend->device_open(o.device, &context->host, &context->device);
+    context->options.backend =
+        NULL; /* the caller's string; the name is the backend's from here on */
+    if (status != HMT_OK) {
+        memory_free(memory_choose(&o.allocator), context);
+        return status;
+    }
+    *out = context;
+    return HMT_OK;
+}
+
+void hmt_context_free(hmt_context *context)
+{
+    context_release(context);
+}
+
+hmt_status context_acquire(hmt_context *context, hmt_context **held)
+{
+    if (context == NULL)
+        return hmt_context_create(NULL, held);
+    atomic_fetch_add(&context->references, 1);
+    *held = context;
+    return HMT_OK;
+}
+
+void context_release(hmt_context *context)
+{
+    hmt_allocator allocator;
+
+    if (context == NULL || atomic_fetch_sub(&context->references, 1) != 1)
+        return;
+    context->backend->device_close(context->device);
+    allocator = context->allocator; /* it releases the memory that holds it */
+    memory_free(&allocator, context);
+}
+
+size_t hmt_backend_count(const hmt_context *context)
+{
+    size_t count = 0;
+
+    while (backend_at(context, count) != NULL)
+        ++count;
+    return count;
+}
+
+static hmt_status find_backend(const hmt_context *context, size_t index,
+                               const hmt_backend **backend)
+{
+    *backend = backend_at(context, index);
+    return *backend != NULL
+               ? HMT_OK
+               : status_fail(HMT_ERROR_NOT_FOUND, "there are %zu backends, none has the number %zu",
+                             hmt_backend_count(context), index);
+}
+
+hmt_status hmt_backend_get_info(const hmt_context *context, size_t index, hmt_backend_info *info)
+{
+    const hmt_backend *backend;
+    hmt_backend_info all = HMT_BACKEND_INFO_INIT;
+    hmt_status status;
+
+    status_clear();
+    status = find_backend(context, index, &backend);
+    if (status != HMT_OK)
+        return status;
+    all.name = backend->name;
+    all.description = backend->description;
+    all.device_count = backend->device_count();
+    return options_give(info, &all, sizeof all, "hmt_backend_info");
+}
+
+hmt_status hmt_device_get_info(const hmt_context *context, size_t index, int32_t device,
+                               hmt_device_info *info)
+{
+    const hmt_backend *backend;
+    hmt_device_info all = HMT_DEVICE_INFO_INIT;
+    hmt_status status;
+
+    status_clear();
+    status = find_backend(context, index, &backend);
+    if (status != HMT_OK)
+        return status;
+    if (device < 0 || device >= backend->device_count())
+        return status_fail(HMT_ERROR_NOT_FOUND, "backend %s has %d devices, none has the number %d",
+                           backend->name, backend->device_count(), device);
+    status = backend->device_info(device, &all);
+    return status == HMT_OK ? options_give(info, &all, sizeof all, "hmt_device_info") : status;
+}
+
+const char *hmt_context_backend(const hmt_context *context)
+{
+    return context != NULL ? context->backend->name : "";
+}
+
+int32_t hmt_context_threads(const hmt_context *context)
+{
+    return context != NULL ? context->host.threads : 0;
+}

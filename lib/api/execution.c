@@ -1,0 +1,118 @@
+/* A plan and its exec on the context's device. */
+#include "api/execution.h"
+
+#include <string.h>
+
+#include "core/memory.h"
+#include "core/status.h"
+
+hmt_status execution_create(execution *e, const hmt_model *model, const lower_options *options,
+                            void *weights, bool profile)
+{
+    const hmt_context *context = model->context;
+    void *block;
+    hmt_status status;
+
+    memset(e, 0, sizeof *e);
+    e->model = model;
+    status = lower(&model->graph, options, &e->lowered);
+    if (status == HMT_OK && profile) {
+        status = memory_zeroed(&context->allocator, e->lowered->plan.step_count, sizeof(double),
+                               "a profile", &block);
+        e->milliseconds = block;
+    }
+    if (status == HMT_OK)
+        status =
+            context->backend->exec_create(context->device, &e->lowered->plan, weights, &e->exec);
+    if (status != HMT_OK)
+        execution_clear(e);
+    return status;
+}
+
+void execution_clear(execution *e)
+{
+    if (e->model == NULL)
+        return;
+    if (e->exec != NULL)
+        e->model->context->backend->exec_destroy(e->exec);
+    memory_free(&e->model->context->allocator, e->milliseconds);
+    lower_free(e->lowered);
+    memset(e, 0, sizeof *e);
+}
+
+hmt_status execution_run(execution *e, hmt_phase phase, const float *input, hmt_run_task *tasks,
+                         const hmt_sgd *groups, uint64_t seed)
+{
+    hmt_run run = {.struct_size = sizeof run,
+                   .phase = phase,
+                   .input = input,
+                   .tasks = tasks,
+                   .groups = groups,
+                   .seed = seed,
+                   .milliseconds = e->milliseconds};
+
+    return e->model->context->backend->exec_run(e->exec, &run);
+}
+
+hmt_status execution_read(const execution *e, int32_t tensor, float *values)
+{
+    return e->model->context->backend->exec_read(e->exec, tensor, values);
+}
+
+hmt_status execution_memory(const execution *e, void *weights, hmt_memory *memory)
+{
+    hmt_backend_memory used = {.struct_size = sizeof used};
+    hmt_status status = e->model->context->backend->memory(weights, e->exec, &used);
+
+    if (status != HMT_OK)
+        return status;
+    for (int32_t i = 0; i < e->model->graph.param_count; ++i)
+        memory->parameters += (uint64_t)e->model->graph.params[i].count * sizeof(float);
+    memory->packed = used.packed;
+    memory->arena = used.arena;
+    memory->staging = used.staging;
+    return HMT_OK;
+}
+
+static uint64_t elements(const int64_t shape[4])
+{
+    return (uint64_t)(shape[0] * shape[1] * shape[2] * shape[3]);
+}
+
+/* Bytes of a step's operands, each counted once. */
+static uint64_t operand_bytes(const hmt_plan *plan, const hmt_plan_step *step)
+{
+    uint64_t count = 0;
+
+    for (int i = 0; i < HMT_STEP_INPUTS; ++i)
+        if (step->in[i] >= 0)
+            count += elements(plan->tensors[step->in[i]].shape);
+    for (int i = 0; i < HMT_STEP_OUTPUTS; ++i)
+        if (step->out[i] >= 0)
+            count += elements(plan->tensors[step->out[i]].shape);
+    for (int i = 0; i < 4; ++i)
+        if (step->weight[i] >= 0) /* an update reads and writes a parameter and its momentum */
+            count += elements(plan->weights[step->weight[i]].shape) *
+                     (step->kind == HMT_STEP_SGD ? 4 : 1);
+    return count * sizeof(float);
+}
+
+hmt_status execution_profile(const execution *e, hmt_step_profile *steps, size_t capacity,
+                             size_t *count)
+{
+    const hmt_plan *plan = &e->lowered->plan;
+
+    if (count == NULL || (steps == NULL && capacity > 0))
+        return status_fail(HMT_ERROR_ARGUMENT, "a profile needs room for its steps and a count");
+    if (e->milliseconds == NULL)
+        return status_fail(HMT_ERROR_STATE,
+                           "made without the option profile, so its steps are not timed");
+    for (size_t i = 0; i < plan->step_count && i < capacity; ++i)
+        steps[i] = (hmt_step_profile){.name = plan->steps[i].name,
+                                      .kind = lower_kind_name(plan->steps[i].kind),
+                                      .milliseconds = e->milliseconds[i],
+                                      .flops = plan->steps[i].flops,
+                                      .bytes = operand_bytes(plan, &plan->steps[i])};
+    *count = plan->step_count;
+    return HMT_OK;
+}

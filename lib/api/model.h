@@ -1,0 +1,55 @@
+/*
+ * The model: a network's config, graph and parameters, which sessions share and a trainer changes.
+ */
+#ifndef HMT_API_MODEL_H
+#define HMT_API_MODEL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "api/context.h"
+#include "core/file.h"
+#include "graph/graph.h"
+
+/* The backend's home of one generation of a model's parameters, for inference. Freed with its last
+ * session. */
+typedef struct model_weights {
+    int references; /* under the model's lock */
+    uint64_t generation;
+    void *weights;
+} model_weights;
+
+struct hmt_model {
+    atomic_int references;
+    hmt_context *context;
+    hmt_model_config config;
+    graph graph;
+    float **values;    /* by parameter: dense float32 in memory, ours or in map */
+    bool *owned;       /* by parameter: allocated rather than mapped */
+    file_map map;      /* the file the model came from, if it is mapped */
+    hmt_source source; /* how a backend reads values */
+
+    pthread_mutex_t lock;
+    atomic_uint_least64_t generation; /* goes up whenever a parameter changes */
+    model_weights *weights; /* the newest; held by its sessions, not by the model. Under lock */
+    hmt_trainer *trainer;   /* under lock */
+    bool stale;             /* values are behind the trainer's parameters */
+};
+
+/* Makes a model of config without values (all NULL). The caller fills them in or releases the
+ * model. */
+hmt_status model_make(hmt_context *context, const hmt_model_config *config, hmt_model **model);
+/* Allocates the values of parameter `index`. */
+hmt_status model_allocate(hmt_model *model, int32_t index);
+
+void model_acquire(hmt_model *model);
+void model_release(hmt_model *model);
+
+/* Brings a trainer's parameters back, if there is one that has gone on since. */
+hmt_status model_sync(hmt_model *model);
+
+/* The weights that sessions of today share; release with model_weights_release(). */
+hmt_status model_weights_acquire(hmt_model *model, model_weights **weights);
+void model_weights_release(hmt_model *model, model_weights *weights);
+
+#endif

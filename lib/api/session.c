@@ -1,0 +1,456 @@
+/*
+ * Sessions: a plan for inference prepared on the context's device, and everything that one thread
+ * needs to run it.
+ */
+#include <string.h>
+
+#include "api/execution.h"
+#include "api/model.h"
+#include "api/options.h"
+#include "api/predictions.h"
+#include "core/memory.h"
+#include "core/status.h"
+
+enum { MOST_BATCH = 4096, CROP = 224, VIEWS = 5 };
+
+struct hmt_session {
+    hmt_model *model;
+    model_weights *weights;
+    execution run;
+    int32_t batch;
+    uint32_t tasks;
+    int32_t views;          /* crops of an image: 1 or 5 */
+    const char **tap_names; /* (tap_count) pointers into the model's graph */
+    size_t tap_count;
+    float *staging; /* (batch,3,224,224): images that do not come as a whole batch of tensors */
+    float *crops;   /* (views,3,224,224) of the current image; NULL with one view */
+    float *logits[HMT_TASK_COUNT];   /* (batch,classes) of the last run; NULL if not asked for */
+    int32_t classes[HMT_TASK_COUNT]; /* columns of logits: 1 for the score */
+    hmt_prediction *partial;         /* (batch) predictions of a run over crops */
+    size_t last_count;               /* images in the last run */
+};
+
+static const size_t image_elements = (size_t)3 * CROP * CROP;
+
+/* Finds the nodes behind the taps' names. */
+static hmt_status find_taps(hmt_session *session, const hmt_session_options *o, int32_t *nodes)
+{
+    const graph *g = &session->model->graph;
+
+    for (size_t i = 0; i < o->tap_count; ++i) {
+        nodes[i] = o->taps[i] != NULL ? graph_find_node(g, o->taps[i]) : -1;
+        if (nodes[i] < 0)
+            return status_fail(HMT_ERROR_NOT_FOUND, "the network has no layer \"%s\" to tap",
+                               o->taps[i] != NULL ? o->taps[i] : "(null)");
+        session->tap_names[i] = g->nodes[nodes[i]].name;
+    }
+    session->tap_count = o->tap_count;
+    return HMT_OK;
+}
+
+static hmt_status plan_session(hmt_session *session, const hmt_session_options *o)
+{
+    const hmt_allocator *allocator = &session->model->context->allocator;
+    lower_options options = {.batch = o->batch,
+                             .tasks = o->tasks,
+                             .tap_count = (int32_t)o->tap_count,
+                             .fold = !o->keep_exact};
+    void *block;
+    hmt_status status;
+
+    status =
+        memory_zeroed(allocator, o->tap_count, sizeof *session->tap_names, "a session", &block);
+    if (status != HMT_OK)
+        return status;
+    session->tap_names = block;
+    status = memory_zeroed(allocator, o->tap_count, sizeof(int32_t), "a session", &block);
+    if (status != HMT_OK)
+        return status;
+    options.taps = block;
+    status = find_taps(session, o, block);
+    if (status == HMT_OK)
+        status = execution_create(&session->run, session->model, &options,
+                                  session->weights->weights, o->profile != 0);
+    memory_free(allocator, block);
+    return status;
+}
+
+/* Input and output buffers. */
+static hmt_status allocate(hmt_session *session)
+{
+    const hmt_allocator *allocator = &session->model->context->allocator;
+    const hmt_plan *plan = &session->run.lowered->plan;
+    size_t batch = (size_t)session->batch;
+    void *block;
+    hmt_status status;
+
+    status = memory_zeroed(allocator, batch * image_elements, sizeof(float), "a session's images",
+                           &block);
+    session->staging = block;
+    if (status == HMT_OK && session->views > 1) {
+        status = memory_zeroed(allocator, VIEWS * image_elements, sizeof(float),
+                               "a session's crops", &block);
+        session->crops = block;
+    }
+    if (status == HMT_OK) {
+        status = memory_zeroed(allocator, batch, sizeof *session->partial,
+                               "a session's predictions", &block);
+        session->partial = block;
+    }
+    for (int task = 0; task < HMT_TASK_COUNT && status == HMT_OK; ++task) {
+        int32_t tensor = session->run.lowered->head_tensor[task];
+
+        if (tensor < 0)
+            continue;
+        session->classes[task] = (int32_t)plan->tensors[tensor].shape[1];
+        status = memory_zeroed(allocator, batch * (size_t)session->classes[task], sizeof(float),
+                               "a session's logits", &block);
+        session->logits[task] = block;
+    }
+    return status;
+}
+
+static hmt_status check_options(const hmt_session_options *o)
+{
+    if (o->batch < 1 || o->batch > MOST_BATCH)
+        return status_fail(HMT_ERROR_ARGUMENT, "options: batch is %d, not in 1..%d", o->batch,
+                           MOST_BATCH);
+    if (o->tasks > HMT_TASKS_ALL || (o->tasks == 0 && o->tap_count == 0))
+        return status_fail(HMT_ERROR_ARGUMENT,
+                           "options: tasks is %u, not a set of HMT_TASKS_... bits",
+                           (unsigned)o->tasks);
+    if (o->tap_count > 0 && o->taps == NULL)
+        return status_fail(HMT_ERROR_ARGUMENT, "options: taps is NULL, tap_count is not 0");
+    if (o->tap_count > 4096)
+        return status_fail(HMT_ERROR_ARGUMENT, "options: tap_count is %zu", o->tap_count);
+    return HMT_OK;
+}
+
+hmt_status hmt_session_create(hmt_model *model, const hmt_session_options *options,
+                              hmt_session **out)
+{
+    hmt_session_options o = HMT_SESSION_OPTIONS_INIT;
+    hmt_session *session;
+    void *block;
+    hmt_status status;
+
+    status_clear();
+    if (model == NULL || out == NULL)
+        return status_fail(HMT_ERROR_ARGUMENT, "hmt_session_create: model or session is NULL");
+    status = options_copy(&o, sizeof o, options, "hmt_session_options");
+    if (status == HMT_OK)
+        status = check_options(&o);
+    if (status == HMT_OK)
+        status = model_sync(model);
+    if (status == HMT_OK)
+        status = memory_zeroed(&model->context->allocator, 1, sizeof *session, "a session", &block);
+    if (status != HMT_OK)
+        return status;
+    session = block;
+    model_acquire(model);
+    session->model = model;
+    session->batch = o.batch;
+    session->tasks = o.tasks;
+    session->views = o.five_crop ? VIEWS : 1;
+    status = model_weights_acquire(model, &session->weights);
+    if (status == HMT_OK)
+        status = context_progress(model->context, "prepare", 0, 1);
+    if (status == HMT_OK)
+        status = plan_session(session, &o);
+    if (status == HMT_OK)
+        status = allocate(session);
+    if (status == HMT_OK)
+        status = context_progress(model->context, "prepare", 1, 1);
+    if (status != HMT_OK) {
+        hmt_session_free(session);
+        return status;
+    }
+    *out = session;
+    return HMT_OK;
+}
+
+void hmt_session_free(hmt_session *session)
+{
+    const hmt_allocator *allocator;
+    hmt_model *model;
+
+    if (session == NULL)
+        return;
+    model = session->model;
+    allocator = &model->context->allocator;
+    execution_clear(&session->run);
+    model_weights_release(model, session->weights);
+    for (int task = 0; task < HMT_TASK_COUNT; ++task)
+        memory_free(allocator, session->logits[task]);
+    memory_free(allocator, session->staging);
+    memory_free(allocator, session->crops);
+    memory_free(allocator, session->partial);
+    memory_free(allocator, (void *)session->tap_names);
+    memory_free(allocator, session);
+    model_release(model);
+}
+
+hmt_status hmt_open(const char *path, hmt_session **session)
+{
+    hmt_model *model = NULL;
+    hmt_status status;
+
+    status_clear();
+    if (session == NULL)
+        return status_fail(HMT_ERROR_ARGUMENT, "hmt_open: session is NULL");
+    status = hmt_model_load(NULL, path, NULL, &model);
+    if (status == HMT_OK)
+        status = hmt_session_create(model, NULL, session);
+    hmt_model_free(model);
+    return status;
+}
+
+hmt_model *hmt_session_model(const hmt_session *session)
+{
+    return session != NULL ? session->model : NULL;
+}
+
+/* Runs one batch of tensors, of which the first `count` mean something, and reads the logits. */
+static hmt_status run(hmt_session *session, const float *images, size_t count)
+{
+    hmt_status status = execution_run(&session->run, HMT_PHASE_FORWARD, images, NULL, NULL, 0);
+
+    for (int task = 0; task < HMT_TASK_COUNT && status == HMT_OK; ++task)
+        if (session->logits[task] != NULL)
+            status = execution_read(&session->run, session->run.lowered->head_tensor[task],
+                                    session->logits[task]);
+    session->last_count = status == HMT_OK ? count : 0;
+    return status;
+}
+
+static void predict(const hmt_session *session, size_t image, hmt_prediction *prediction)
+{
+    const float *rows[HMT_TASK_COUNT] = {NULL, NULL, NULL};
+
+    for (int task = 0; task < HMT_TASK_COUNT; ++task)
+        if (session->logits[task] != NULL)
+            rows[task] = session->logits[task] + image * (size_t)session->classes[task];
+    predictions_from_logits(session->model, rows, prediction);
+}
+
+static hmt_status check_fresh(const hmt_session *session)
+{
+    if (atomic_load(&session->model->generation) != session->weights->generation)
+        return status_fail(
+            HMT_ERROR_STATE,
+            "the model's parameters have changed since this session was made; make a new one");
+    return HMT_OK;
+}
+
+hmt_status hmt_infer(hmt_session *session, const float *images, size_t count,
+                     hmt_prediction *predictions)
+{
+    hmt_status status;
+
+    status_clear();
+    if (session == NULL || images == NULL || predictions == NULL || count == 0)
+        return status_fail(HMT_ERROR_ARGUMENT,
+                           "hmt_infer: session, images or predictions is NULL, or count is 0");
+    status = check_fresh(session);
+    for (size_t done = 0; done < count && status == HMT_OK;) {
+        size_t left = count - done, batch = (size_t)session->batch;
+        const float *input = images + done * image_elements;
+
+        if (left < batch) { /* the rest of a short run keeps what it had: its rows are not read */
+            memcpy(session->staging, input, left * image_elements * sizeof(float));
+            input = session->staging;
+            batch = left;
+        }
+        status = context_progress(session->model->context, "infer", done, count);
+        if (status == HMT_OK)
+            status = run(session, input, batch);
+        for (size_t i = 0; i < batch && status == HMT_OK; ++i)
+            predict(session, i, &predictions[done + i]);
+        done += batch;
+    }
+    return status;
+}
+
+/* Writes the next view of an image to its place in the staging buffer. */
+static hmt_status stage(hmt_session *session, const hmt_pixels *image, size_t view, size_t slot)
+{
+    const hmt_model_config *config = &session->model->config;
+    hmt_preprocess_options o = HMT_PREPROCESS_OPTIONS_INIT;
+    float *place = session->staging + slot * image_elements;
+    hmt_status status = HMT_OK;
+
+    o.resize = config->resize;
+    o.crop = session->views > 1 ? HMT_CROP_FIVE : HMT_CROP_CENTER;
+    memcpy(o.mean, config->mean, sizeof o.mean);
+    memcpy(o.deviation, config->deviation, sizeof o.deviation);
+    if (session->views == 1)
+        return hmt_preprocess(session->model->context, image, &o, place, image_elements);
+    if (view == 0)
+        status = hmt_preprocess(session->model->context, image, &o, session->crops,
+                                VIEWS * image_elements);
+    if (status == HMT_OK)
+        memcpy(place, session->crops + view * image_elements, image_elements * sizeof(float));
+    return status;
+}
+
+hmt_status hmt_predict_pixels(hmt_session *session, const hmt_pixels *images, size_t count,
+                              hmt_prediction *predictions)
+{
+    size_t views, total, slot = 0, first = 0;
+    hmt_status status;
+
+    status_clear();
+    if (session == NULL || images == NULL || predictions == NULL || count == 0)
+        return status_fail(
+            HMT_ERROR_ARGUMENT,
+            "hmt_predict_pixels: session, images or predictions is NULL, or count is 0");
+    views = (size_t)session->views;
+    if (!size_multiply(count, views, &total))
+        return status_fail(HMT_ERROR_ARGUMENT, "hmt_predict_pixels: count is %zu", count);
+    status = check_fresh(session);
+    for (size_t k = 0; k < total && status == HMT_OK; ++k) { /* view k % views of image k / views */
+        status = stage(session, &images[k / views], k % views, slot++);
+        if (status != HMT_OK || (slot < (size_t)session->batch && k + 1 < total))
+            continue;
+        status = context_progress(session->model->context, "infer", first / views, count);
+        if (status == HMT_OK)
+            status = run(session, session->staging, slot);
+        for (size_t i = 0; i < slot && status == HMT_OK; ++i, ++first) {
+            predict(session, i, &session->partial[i]);
+            predictions_add(&predictions[first / views], &session->partial[i], first % views == 0);
+            if (first % views == views - 1)
+                predictions_finish(session->model, &predictions[first / views], views);
+        }
+        slot = 0;
+    }
+    return status;
+}
+
+/* Predicts what has been decoded, and releases it. */
+static hmt_status predict_decoded(hmt_session *session, hmt_pixels *pixels,
+                                  hmt_prediction *prediction)
+{
+    hmt_status status = hmt_predict_pixels(session, pixels, 1, prediction);
+
+    hmt_pixels_free(session->model->context, pixels);
+    return status;
+}
+
+hmt_status hmt_predict_file(hmt_session *session, const char *path, hmt_prediction *prediction)
+{
+    hmt_pixels pixels;
+    hmt_status status;
+
+    status_clear();
+    if (session == NULL || prediction == NULL)
+        return status_fail(HMT_ERROR_ARGUMENT, "hmt_predict_file: session or prediction is NULL");
+    status = hmt_decode_file(session->model->context, path, NULL, &pixels);
+    return status == HMT_OK ? predict_decoded(session, &pixels, prediction) : status;
+}
+
+hmt_status hmt_predict_memory(hmt_session *session, const void *data, size_t size,
+                              hmt_prediction *prediction)
+{
+    hmt_pixels pixels;
+    hmt_status status;
+
+    status_clear();
+    if (session == NULL || prediction == NULL)
+        return status_fail(HMT_ERROR_ARGUMENT, "hmt_predict_memory: session or prediction is NULL");
+    status = hmt_decode_memory(session->model->context, data, size, NULL, &pixels);
+    return status == HMT_OK ? predict_decoded(session, &pixels, prediction) : status;
+}
+
+hmt_status hmt_session_logits(const hmt_session *session, hmt_task task, float *values,
+                              size_t count)
+{
+    size_t wanted;
+
+    status_clear();
+    if (session == NULL || values == NULL || (int)task < 0 || task >= HMT_TASK_COUNT)
+        return status_fail(HMT_ERROR_ARGUMENT,
+                           "hmt_session_logits: session or values is NULL, or no such task");
+    if (session->logits[task] == NULL)
+        return status_fail(HMT_ERROR_ARGUMENT,
+                           "hmt_session_logits: the session does not run task %d", (int)task);
+    wanted = session->last_count * (size_t)session->classes[task];
+    if (count < wanted)
+        return status_fail(HMT_ERROR_ARGUMENT,
+                           "hmt_session_logits: room for %zu values, there are %zu", count, wanted);
+    memcpy(values, session->logits[task], wanted * sizeof(float));
+    return HMT_OK;
+}
+
+/* Tensor index of a tap; -1 with a message if the session has none of that name. */
+static int32_t find_tap(const hmt_session *session, const char *name)
+{
+    for (size_t i = 0; session != NULL && name != NULL && i < session->tap_count; ++i)
+        if (strcmp(session->tap_names[i], name) == 0)
+            return session->run.lowered->tap_tensor[i];
+    status_fail(HMT_ERROR_NOT_FOUND, "the session has no tap \"%s\"",
+                name != NULL ? name : "(null)");
+    return -1;
+}
+
+hmt_status hmt_session_tap_shape(const hmt_session *session, const char *name, int64_t shape[4])
+{
+    int32_t tensor;
+
+    status_clear();
+    if (session == NULL || name == NULL || shape == NULL)
+        return status_fail(HMT_ERROR_ARGUMENT,
+                           "hmt_session_tap_shape: session, name or shape is NULL");
+    tensor = find_tap(session, name);
+    if (tensor < 0)
+        return HMT_ERROR_NOT_FOUND;
+    memcpy(shape, session->run.lowered->plan.tensors[tensor].shape, 4 * sizeof *shape);
+    return HMT_OK;
+}
+
+hmt_status hmt_session_tap_read(hmt_session *session, const char *name, float *values, size_t count)
+{
+    const int64_t *shape;
+    int32_t tensor;
+
+    status_clear();
+    if (session == NULL || name == NULL || values == NULL)
+        return status_fail(HMT_ERROR_ARGUMENT,
+                           "hmt_session_tap_read: session, name or values is NULL");
+    tensor = find_tap(session, name);
+    if (tensor < 0)
+        return HMT_ERROR_NOT_FOUND;
+    shape = session->run.lowered->plan.tensors[tensor].shape;
+    if (count != (size_t)(shape[0] * shape[1] * shape[2] * shape[3]))
+        return status_fail(HMT_ERROR_ARGUMENT, "tap %s has %lld values, not %zu", name,
+                           (long long)(shape[0] * shape[1] * shape[2] * shape[3]), count);
+    if (session->last_count == 0)
+        return status_fail(HMT_ERROR_STATE, "tap %s: the session has not run yet", name);
+    return execution_read(&session->run, tensor, values);
+}
+
+hmt_status hmt_session_memory(const hmt_session *session, hmt_memory *memory)
+{
+    hmt_memory all = HMT_MEMORY_INIT;
+    hmt_status status;
+
+    status_clear();
+    if (session == NULL)
+        return status_fail(HMT_ERROR_ARGUMENT, "hmt_session_memory: session is NULL");
+    status = execution_memory(&session->run, session->weights->weights, &all);
+    if (status != HMT_OK)
+        return status;
+    all.staging += (uint64_t)session->batch * image_elements * sizeof(float);
+    if (session->crops != NULL)
+        all.staging += VIEWS * image_elements * sizeof(float);
+    all.staging += (uint64_t)session->batch * sizeof *session->partial;
+    return options_give(memory, &all, sizeof all, "hmt_memory");
+}
+
+hmt_status hmt_session_profile(const hmt_session *session, hmt_step_profile *steps, size_t capacity,
+                               size_t *count)
+{
+    status_clear();
+    if (session == NULL)
+        return status_fail(HMT_ERROR_ARGUMENT, "hmt_session_profile: session is NULL");
+    return execution_profile(&session->run, steps, capacity, count);
+}
