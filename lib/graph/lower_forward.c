@@ -147,7 +147,11 @@ static void emit_weighted(build *b, int32_t i)
     step->flops = 2.0 * elements(b, node) * (double)(weight->count / weight->shape[0]);
     if (!b->options->training)
         last = absorb_relu(b, last, step);
-    step->out[0] = b->tensor_of[last] = value(b, last);
+    step->out[0] = value(b, last);
+    /* Nothing reads the values that were merged away, but their nodes are done too. */
+    b->tensor_of[i] = b->tensor_of[last] = step->out[0];
+    if (norm >= 0)
+        b->tensor_of[norm] = step->out[0];
 }
 
 static void emit_batch_norm(build *b, int32_t i)

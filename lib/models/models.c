@@ -40,20 +40,23 @@ void models_config_defaults(hmt_model_config *config)
     config->resize = preprocess.resize;
 }
 
-static hmt_status check_labels(const char *what, int32_t classes,
-                               const char labels[][HMT_MAX_LABEL])
+/* Checks the classes of one task and gives those without a name their number for one. */
+static hmt_status complete_labels(const char *task, int32_t classes, char labels[][HMT_MAX_LABEL])
 {
     if (classes < 2 || classes > HMT_MAX_CLASSES)
-        return status_fail(HMT_ERROR_ARGUMENT, "config: %s_classes is %d, not in 2..%d", what,
+        return status_fail(HMT_ERROR_ARGUMENT, "config: %s_classes is %d, not in 2..%d", task,
                            classes, HMT_MAX_CLASSES);
-    for (int32_t i = 0; i < classes; ++i)
+    for (int32_t i = 0; i < classes; ++i) {
         if (memchr(labels[i], '\0', HMT_MAX_LABEL) == NULL)
             return status_fail(HMT_ERROR_ARGUMENT, "config: %s label %d has no terminating zero",
-                               what, i);
+                               task, i);
+        if (labels[i][0] == '\0')
+            snprintf(labels[i], HMT_MAX_LABEL, "class %d", i);
+    }
     return HMT_OK;
 }
 
-hmt_status models_config_check(const hmt_model_config *config)
+hmt_status models_config_check(hmt_model_config *config)
 {
     hmt_status status;
 
@@ -69,9 +72,9 @@ hmt_status models_config_check(const hmt_model_config *config)
                            (int)config->aggregator);
     if (!(config->width > 0.0 && config->width <= 4.0))
         return status_fail(HMT_ERROR_ARGUMENT, "config: width is %g, not in (0, 4]", config->width);
-    status = check_labels("gender", config->gender_classes, config->gender_labels);
+    status = complete_labels("gender", config->gender_classes, config->gender_labels);
     if (status == HMT_OK)
-        status = check_labels("race", config->race_classes, config->race_labels);
+        status = complete_labels("race", config->race_classes, config->race_labels);
     if (status != HMT_OK)
         return status;
     if (!isfinite(config->score_min) || !isfinite(config->score_max) ||

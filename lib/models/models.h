@@ -7,9 +7,10 @@
 
 #include "graph/graph.h"
 
-/* Sets the defaults of a config; checks one, with a sentence that names the field. */
+/* Sets the defaults of a config. */
 void models_config_defaults(hmt_model_config *config);
-hmt_status models_config_check(const hmt_model_config *config);
+/* Checks a config, with a sentence that names the field, and gives classes without a name one. */
+hmt_status models_config_check(hmt_model_config *config);
 
 /* Builds config's network into g (which must be empty). */
 hmt_status models_build(const hmt_model_config *config, graph *g);

@@ -1,0 +1,317 @@
+/*
+ * Models in files: loading (mapped, read or from memory) and saving, as safetensors with the config
+ * in the metadata. A tensor is only allocated once the file has been seen to hold it.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/model.h"
+#include "api/options.h"
+#include "core/memory.h"
+#include "core/status.h"
+#include "format/config_json.h"
+#include "format/safetensors.h"
+#include "models/models.h"
+
+static const char config_key[] = "hmtnet.config";
+
+/* Where a model comes from: a file's or buffer's index, and what keeps its bytes. */
+typedef struct source_file {
+    const char *what; /* for messages: the path */
+    file_map map;     /* moves into the model */
+    unsigned char *copy;
+    safetensors_index index;
+} source_file;
+
+/* The length of dimension `axis` of a tensor; 0 if it is not there. */
+static int64_t length_of(const safetensors_index *index, const char *name, int axis)
+{
+    const safetensors_entry *entry = safetensors_find(index, name);
+
+    return entry != NULL && axis < entry->rank ? entry->shape[axis] : 0;
+}
+
+/* A file without our config: what the shapes of HMTNet's tensors tell. */
+static hmt_status deduce_config(const source_file *file, hmt_model_config *config)
+{
+    const safetensors_index *index = &file->index;
+    int64_t trunk = length_of(index, "conv1.weight", 0),
+            genders = length_of(index, "gbranch.gconv3.weight", 0);
+    int64_t races = length_of(index, "rbranch.rconv3.weight", 0);
+    int64_t last = length_of(index, "conv5.weight", 0), pooled = length_of(index, "fc6.weight", 1);
+
+    if (trunk < 1 || trunk > 4 * 96 || genders < 2 || genders > HMT_MAX_CLASSES || races < 2 ||
+        races > HMT_MAX_CLASSES || last < 1)
+        return status_fail(
+            HMT_ERROR_FORMAT,
+            "%s: has neither our config in its metadata nor the tensors of an HMTNet", file->what);
+    config->width = (double)last / 512.0;
+    config->gender_classes = (int32_t)genders;
+    config->race_classes = (int32_t)races;
+    config->aggregator = pooled == 2 * last ? HMT_AGGREGATOR_CONCATENATE : HMT_AGGREGATOR_AVERAGE;
+    return HMT_OK;
+}
+
+static hmt_status find_config(const source_file *file, const hmt_load_options *o,
+                              hmt_model_config *config)
+{
+    const safetensors_pair *pair = safetensors_metadata(&file->index, config_key);
+    hmt_status status;
+
+    models_config_defaults(config);
+    if (pair != NULL)
+        status = config_from_json(pair->value, pair->value_size, config);
+    else if (o->config != NULL)
+        status = options_copy(config, sizeof *config, o->config, "hmt_model_config");
+    else
+        status = deduce_config(file, config);
+    if (status != HMT_OK)
+        return status;
+    return models_config_check(config);
+}
+
+static hmt_status check_shape(const source_file *file, const graph_param *param,
+                              const safetensors_entry *entry)
+{
+    bool same = entry->rank <= 4;
+
+    for (int i = 0; i < 4; ++i)
+        same = same && entry->shape[i] == param->shape[i];
+    if (same)
+        return HMT_OK;
+    return status_fail(
+        HMT_ERROR_FORMAT,
+        "%s: tensor %s is %lld x %lld x %lld x %lld, the network needs %lld x %lld x %lld x %lld",
+        file->what, param->name, (long long)entry->shape[0], (long long)entry->shape[1],
+        (long long)entry->shape[2], (long long)entry->shape[3], (long long)param->shape[0],
+        (long long)param->shape[1], (long long)param->shape[2], (long long)param->shape[3]);
+}
+
+/* One parameter: used where it lies in a mapped file, else converted into memory of ours. */
+static hmt_status load_param(hmt_model *model, const source_file *file, int32_t index)
+{
+    const graph_param *param = &model->graph.params[index];
+    const safetensors_entry *entry = safetensors_find(&file->index, param->name);
+    const float *mapped;
+    hmt_status status;
+
+    if (entry == NULL)
+        return status_fail(HMT_ERROR_FORMAT, "%s: has no tensor %s, which the network needs",
+                           file->what, param->name);
+    status = check_shape(file, param, entry);
+    if (status != HMT_OK)
+        return status;
+    mapped = file->map.data != NULL ? safetensors_in_place(&file->index, entry) : NULL;
+    if (mapped != NULL) {
+        model->values[index] = (float *)(void *)(file->map.data + entry->offset);
+        return HMT_OK;
+    }
+    status = model_allocate(model, index);
+    return status == HMT_OK ? safetensors_read(&file->index, entry, model->values[index]) : status;
+}
+
+/* Tensors that the network does not have are an error, but for a counter that PyTorch adds to each
+ * batch norm. */
+static hmt_status check_strangers(const hmt_model *model, const source_file *file)
+{
+    static const char counter[] = ".num_batches_tracked";
+
+    for (size_t i = 0; i < file->index.count; ++i) {
+        const char *name = file->index.entries[i].name;
+        size_t length = strlen(name);
+
+        if (graph_find_param(&model->graph, name) < 0 &&
+            (length < sizeof counter || strcmp(name + length - (sizeof counter - 1), counter) != 0))
+            return status_fail(HMT_ERROR_FORMAT, "%s: tensor %s is not part of the network",
+                               file->what, name);
+    }
+    return HMT_OK;
+}
+
+/* Makes the model of an opened file. */
+static hmt_status load(hmt_context *context, source_file *file, const hmt_load_options *o,
+                       hmt_model **out)
+{
+    hmt_model_config config;
+    hmt_model *model = NULL;
+    hmt_status status = find_config(file, o, &config);
+
+    if (status == HMT_OK)
+        status = model_make(context, &config, &model);
+    if (status == HMT_OK)
+        status = check_strangers(model, file);
+    for (int32_t i = 0; status == HMT_OK && i < model->graph.param_count; ++i) {
+        status = context_progress(model->context, "load", (uint64_t)i,
+                                  (uint64_t)model->graph.param_count);
+        if (status == HMT_OK)
+            status = load_param(model, file, i);
+    }
+    if (status != HMT_OK) {
+        model_release(model);
+        return status;
+    }
+    model->map = file->map;
+    file->map = (file_map){NULL, 0};
+    *out = model;
+    return HMT_OK;
+}
+
+/* The options, and a context that is held for the whole of a load. */
+static hmt_status begin(hmt_context *context, const hmt_load_options *options, hmt_load_options *o,
+                        hmt_context **held)
+{
+    hmt_status status = options_copy(o, sizeof *o, options, "hmt_load_options");
+
+    return status == HMT_OK ? context_acquire(context, held) : status;
+}
+
+hmt_status hmt_model_load(hmt_context *context, const char *path, const hmt_load_options *options,
+                          hmt_model **model)
+{
+    hmt_load_options o = HMT_LOAD_OPTIONS_INIT;
+    hmt_context *held = NULL;
+    source_file file = {.what = path};
+    const unsigned char *data;
+    size_t size;
+    hmt_status status;
+
+    status_clear();
+    if (path == NULL || model == NULL)
+        return status_fail(HMT_ERROR_ARGUMENT, "hmt_model_load: path or model is NULL");
+    status = begin(context, options, &o, &held);
+    if (status != HMT_OK)
+        return status;
+    if (o.copy) {
+        status = file_read(&held->allocator, path, UINT64_MAX, &file.copy, &size);
+        data = file.copy;
+    } else {
+        status = file_map_open(path, &file.map);
+        data = file.map.data;
+        size = file.map.size;
+    }
+    if (status == HMT_OK)
+        status = safetensors_open(&held->allocator, data, size, path, &file.index);
+    if (status == HMT_OK) {
+        status = load(held, &file, &o, model);
+        safetensors_close(&file.index);
+    }
+    file_map_close(&file.map);
+    memory_free(&held->allocator, file.copy);
+    context_release(held);
+    return status;
+}
+
+hmt_status hmt_model_load_memory(hmt_context *context, const void *data, size_t size,
+                                 const hmt_load_options *options, hmt_model **model)
+{
+    hmt_load_options o = HMT_LOAD_OPTIONS_INIT;
+    hmt_context *held = NULL;
+    source_file file = {.what = "model in memory"};
+    hmt_status status;
+
+    status_clear();
+    if (data == NULL || model == NULL)
+        return status_fail(HMT_ERROR_ARGUMENT, "hmt_model_load_memory: data or model is NULL");
+    status = begin(context, options, &o, &held);
+    if (status != HMT_OK)
+        return status;
+    status = safetensors_open(&held->allocator, data, size, file.what, &file.index);
+    if (status == HMT_OK) {
+        status = load(held, &file, &o, model);
+        safetensors_close(&file.index);
+    }
+    context_release(held);
+    return status;
+}
+
+/* float32 first, so that it can be used in place, and the largest first, so that those lie on cache
+ * lines. */
+static int file_order(const void *left, const void *right)
+{
+    const safetensors_tensor *a = left, *b = right;
+    uint64_t elements_a = 1, elements_b = 1;
+
+    if ((a->dtype == SAFETENSORS_F32) != (b->dtype == SAFETENSORS_F32))
+        return a->dtype == SAFETENSORS_F32 ? -1 : 1;
+    for (int i = 0; i < 4; ++i) {
+        elements_a *= (uint64_t)a->shape[i];
+        elements_b *= (uint64_t)b->shape[i];
+    }
+    if (elements_a != elements_b)
+        return elements_a > elements_b ? -1 : 1;
+    return strcmp(a->name, b->name);
+}
+
+/* Describes the tensors of the file, in the order in which they will stand there. */
+static void describe(const hmt_model *model, hmt_dtype dtype, safetensors_tensor *tensors)
+{
+    static const safetensors_dtype stored[] = {SAFETENSORS_F32, SAFETENSORS_F16, SAFETENSORS_BF16};
+
+    for (int32_t i = 0; i < model->graph.param_count; ++i) {
+        const graph_param *param = &model->graph.params[i];
+
+        tensors[i] =
+            (safetensors_tensor){.name = param->name,
+                                 .dtype = param->dimensions > 1 ? stored[dtype] : SAFETENSORS_F32,
+                                 .rank = param->dimensions,
+                                 .shape = {1, 1, 1, 1, 1, 1, 1, 1},
+                                 .values = model->values[i]};
+        memcpy(tensors[i].shape, param->shape, sizeof param->shape);
+    }
+    qsort(tensors, (size_t)model->graph.param_count, sizeof *tensors, file_order);
+}
+
+static hmt_status write(const hmt_model *model, const char *path, const safetensors_tensor *tensors,
+                        const char *config)
+{
+    const hmt_context *context = model->context;
+    const safetensors_pair metadata[] = {{"format", "pt", 2}, {config_key, config, strlen(config)}};
+    const safetensors_job job = {.tensors = tensors,
+                                 .tensor_count = (size_t)model->graph.param_count,
+                                 .metadata = metadata,
+                                 .metadata_count = 2,
+                                 .progress = context->options.progress,
+                                 .progress_user = context->options.progress_user};
+    file_writer writer = {0};
+    hmt_status status = file_writer_open(&writer, &context->allocator, path);
+
+    if (status == HMT_OK)
+        status = safetensors_write(&writer, &context->allocator, &job);
+    if (status == HMT_OK)
+        status = file_writer_commit(&writer);
+    file_writer_discard(&writer);
+    return status;
+}
+
+hmt_status hmt_model_save(hmt_model *model, const char *path, hmt_dtype dtype)
+{
+    enum {
+        CONFIG_ROOM = 32768
+    }; /* two times 32 labels of 31 bytes, each escaped to six at most, and the numbers */
+    const hmt_allocator *allocator;
+    void *tensors = NULL, *config = NULL;
+    hmt_status status;
+
+    status_clear();
+    if (model == NULL || path == NULL || (int)dtype < HMT_DTYPE_F32 || dtype > HMT_DTYPE_BF16)
+        return status_fail(HMT_ERROR_ARGUMENT,
+                           "hmt_model_save: model or path is NULL, or no dtype has the number %d",
+                           (int)dtype);
+    allocator = &model->context->allocator;
+    status = model_sync(model);
+    if (status == HMT_OK)
+        status = memory_zeroed(allocator, (size_t)model->graph.param_count,
+                               sizeof(safetensors_tensor), "a file's header", &tensors);
+    if (status == HMT_OK)
+        status = memory_zeroed(allocator, CONFIG_ROOM, 1, "a file's header", &config);
+    if (status == HMT_OK)
+        status = config_to_json(&model->config, config, CONFIG_ROOM);
+    if (status == HMT_OK) {
+        describe(model, dtype, tensors);
+        status = write(model, path, tensors, config);
+    }
+    memory_free(allocator, tensors);
+    memory_free(allocator, config);
+    return status;
+}
