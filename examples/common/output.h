@@ -1,0 +1,27 @@
+/*
+ * Where results go: standard output, or a file that is replaced as a whole when all is written.
+ *
+ *     if (output_open(&out, path)) { fprintf(out.stream, ...); good = output_commit(&out); }
+ *     output_discard(&out);
+ */
+#ifndef EXAMPLES_OUTPUT_H
+#define EXAMPLES_OUTPUT_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+typedef struct output {
+    FILE *stream;
+    char *path;      /* NULL: standard output */
+    char *temporary; /* beside path */
+} output;
+
+/* path NULL or "-": standard output. false: a message has been printed. */
+bool output_open(output *out, const char *path);
+/* Flushes, syncs and puts the file in its place. false: a message has been printed, and the file
+ * that was there before is still there. */
+bool output_commit(output *out);
+/* Removes what was not committed. May be called at any time, also twice. */
+void output_discard(output *out);
+
+#endif

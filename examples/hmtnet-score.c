@@ -1,0 +1,303 @@
+/*
+ * hmtnet-score - predict many photos and write a table.
+ *
+ * Photos come from arguments, folders or standard input; rows go, in the order of the photos, to
+ * standard output or atomically to a file. Worker threads decode while this one computes.
+ */
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <hmtnet/hmtnet.h>
+
+#include "common/batches.h"
+#include "common/cli.h"
+#include "common/csv.h"
+#include "common/files.h"
+#include "common/json.h"
+#include "common/output.h"
+#include "common/progress.h"
+
+enum { SIDE = 224, FLOATS = 3 * SIDE * SIDE, CROPS = 5, FORMAT_CSV = 0, DEPTH = 3 };
+
+static struct {
+    const char *model, *backend, *output;
+    int64_t threads, batch, decoders;
+    int five_crop, format, zero, quiet;
+} settings = {.batch = 16};
+
+static const cli_option options[] = {
+    {"model", 'm', CLI_TEXT, &settings.model, "FILE", "the model, a .safetensors file", 0, 0},
+    {"output", 'o', CLI_TEXT, &settings.output, "FILE",
+     "write here instead of standard output; an old file is\nreplaced when all is written", 0, 0},
+    {"format", 'f', CLI_CHOICE, &settings.format, "csv|jsonl",
+     "csv (default), or JSON Lines with all probabilities", 0, 0},
+    {"five-crop", 0, CLI_FLAG, &settings.five_crop, NULL,
+     "mean over five crops instead of the centre one: a\nlittle better, five times the work", 0, 0},
+    {"batch", 'b', CLI_INTEGER, &settings.batch, "N", "crops computed at once (default 16)", 1,
+     4096},
+    {"threads", 't', CLI_INTEGER, &settings.threads, "N",
+     "threads to compute with (default: all processors)", 0, 4096},
+    {"decoders", 0, CLI_INTEGER, &settings.decoders, "N",
+     "threads that decode photos (default: one for every\nfour processors)", 0, 256},
+    {"backend", 0, CLI_TEXT, &settings.backend, "NAME",
+     "onednn or reference (default: the best there is)", 0, 0},
+    {"null", '0', CLI_FLAG, &settings.zero, NULL,
+     "names on standard input end with a zero byte, not with\na line", 0, 0},
+    {"quiet", 'q', CLI_FLAG, &settings.quiet, NULL, "show no progress", 0, 0},
+    {0}};
+
+static const cli_program program = {
+    "hmtnet-score", "--model FILE [OPTION]... INPUT...",
+    "Predicts gender, race and attractiveness of the face in each photo (JPEG or PNG).\n"
+    "An INPUT is a photo, a folder (its .jpg, .jpeg and .png files and those below it),\n"
+    "or - for a list of photos on standard input.",
+    options,
+    "A photo that cannot be read gets a row with the reason in its last column.\n"
+    "Exit status: 0 all photos predicted, 1 some could not be read, 2 wrong usage or\n"
+    "model, or computing failed, 3 the output could not be written, 130 interrupted.\n\n"
+    "Example: hmtnet-score --model faces.safetensors --output faces.csv photos/"};
+
+/* What a run needs, in the order in which it is made. */
+typedef struct score {
+    files_list photos;
+    output out;
+    hmt_context *context;
+    hmt_model *model;
+    hmt_session *session;
+    hmt_model_config config;
+    hmt_preprocess_options preprocess;
+    size_t crops;                /* of a photo: 1 or 5 */
+    size_t batch;                /* photos of a batch */
+    hmt_prediction *predictions; /* (batch * crops) */
+    size_t failed;               /* photos with an error row */
+} score;
+
+/* batches_load: decodes photo `index` and makes its tensor (crops,3,224,224). */
+static bool load_photo(void *user, size_t index, float *tensor, char *message)
+{
+    score *run = user;
+    hmt_pixels pixels = {0};
+    hmt_status status = hmt_decode_file(run->context, run->photos.paths[index], NULL, &pixels);
+    if (status == HMT_OK)
+        status =
+            hmt_preprocess(run->context, &pixels, &run->preprocess, tensor, run->crops * FLOATS);
+    if (status != HMT_OK)
+        snprintf(message, BATCHES_MESSAGE, "%s", hmt_last_error());
+    hmt_pixels_free(run->context, &pixels);
+    return status == HMT_OK;
+}
+
+/* A number with fixed decimals; nothing if it is not finite. */
+static void csv_number(FILE *stream, double value, int decimals)
+{
+    if (isfinite(value))
+        fprintf(stream, "%.*f", decimals, value);
+}
+
+static void csv_class(FILE *stream, const hmt_class_prediction *head)
+{
+    if (head->label >= 0) {
+        csv_write(stream, head->name);
+        fputc(',', stream);
+        csv_number(stream, head->probabilities[head->label], 6);
+    } else {
+        fputc(',', stream);
+    }
+    fputc(',', stream);
+}
+
+/* One row; `error` is NULL if there is a prediction. */
+static void csv_row(FILE *stream, const char *path, const hmt_prediction *face, const char *error)
+{
+    csv_write(stream, path);
+    fputc(',', stream);
+    if (error) {
+        fputs(",,,,,", stream);
+        csv_write(stream, error);
+    } else {
+        csv_class(stream, &face->gender);
+        csv_class(stream, &face->race);
+        csv_number(stream, face->score, 4);
+        fputc(',', stream);
+    }
+    fputc('\n', stream);
+}
+
+static void json_class(FILE *stream, const score *run, const char *name, hmt_task task,
+                       const hmt_class_prediction *head)
+{
+    fprintf(stream, ",\"%s\":", name);
+    json_string(stream, head->name);
+    fprintf(stream, ",\"%s_probability\":", name);
+    json_number(stream, head->label < 0 ? NAN : head->probabilities[head->label], 7);
+    fprintf(stream, ",\"%s_probabilities\":{", name);
+    for (int32_t i = 0; i < head->class_count; i++) {
+        const char *label = hmt_model_label(run->model, task, i);
+        fputs(i ? "," : "", stream);
+        json_string(stream, label ? label : "");
+        fputc(':', stream);
+        json_number(stream, head->probabilities[i], 7);
+    }
+    fputc('}', stream);
+}
+
+static void json_row(FILE *stream, const score *run, const char *path, const hmt_prediction *face,
+                     const char *error)
+{
+    fputs("{\"path\":", stream);
+    json_string(stream, path);
+    if (error) {
+        fputs(",\"error\":", stream);
+        json_string(stream, error);
+    } else {
+        json_class(stream, run, "gender", HMT_TASK_GENDER, &face->gender);
+        json_class(stream, run, "race", HMT_TASK_RACE, &face->race);
+        fputs(",\"score\":", stream);
+        json_number(stream, face->score, 7);
+    }
+    fputs("}\n", stream);
+}
+
+static void write_batch(score *run, const batches_view *view)
+{
+    for (size_t i = 0; i < view->count; i++) {
+        const char *path = run->photos.paths[view->first + i];
+        const char *error = view->items[i].good ? NULL : view->items[i].message;
+        hmt_prediction face = run->predictions[i * run->crops];
+        if (!error && run->crops > 1 &&
+            hmt_prediction_mean(&run->predictions[i * run->crops], run->crops, &face) != HMT_OK)
+            error = hmt_last_error();
+        run->failed += error != NULL;
+        if (settings.format == FORMAT_CSV)
+            csv_row(run->out.stream, path, &face, error);
+        else
+            json_row(run->out.stream, run, path, &face, error);
+    }
+}
+
+static bool collect(score *run, int count, char **inputs)
+{
+    for (int i = 0; i < count; i++) {
+        if (strcmp(inputs[i], "-")) {
+            files_add(&run->photos, inputs[i]);
+        } else if (!files_add_stream(&run->photos, stdin, settings.zero)) {
+            cli_error("cannot read the list on standard input: %s", strerror(errno));
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The batch that computes `count` photos in as few runs as `most` allows, with the least waste. */
+static size_t even_batch(size_t count, size_t most)
+{
+    size_t runs = (count + most - 1) / most;
+    return runs ? (count + runs - 1) / runs : 1;
+}
+
+static bool prepare(score *run)
+{
+    hmt_context_options about = HMT_CONTEXT_OPTIONS_INIT;
+    hmt_session_options session = HMT_SESSION_OPTIONS_INIT;
+    about.backend = settings.backend;
+    about.threads = (int32_t)settings.threads;
+    if (hmt_context_create(&about, &run->context) != HMT_OK) {
+        cli_library_error("cannot start");
+        return false;
+    }
+    run->config.struct_size = sizeof run->config;
+    if (hmt_model_load(run->context, settings.model, NULL, &run->model) != HMT_OK ||
+        hmt_model_get_config(run->model, &run->config) != HMT_OK) {
+        cli_library_error("cannot use the model %s", settings.model);
+        return false;
+    }
+    run->preprocess.resize = run->config.resize;
+    memcpy(run->preprocess.mean, run->config.mean, sizeof run->config.mean);
+    memcpy(run->preprocess.deviation, run->config.deviation, sizeof run->config.deviation);
+    run->preprocess.crop = settings.five_crop ? HMT_CROP_FIVE : HMT_CROP_CENTER;
+    run->crops = settings.five_crop ? CROPS : 1;
+    size_t most = (size_t)settings.batch / run->crops;
+    run->batch = even_batch(run->photos.count, most ? most : 1);
+    session.batch = (int32_t)(run->batch * run->crops);
+    run->predictions = cli_allocate((size_t)session.batch, sizeof *run->predictions);
+    if (hmt_session_create(run->model, &session, &run->session) != HMT_OK) {
+        cli_library_error("cannot prepare the model");
+        return false;
+    }
+    return true;
+}
+
+/* Predicts everything. Returns the exit status. */
+static int predict(score *run)
+{
+    progress bar;
+    batches_view view;
+    char took[32];
+    int status = CLI_OK, decoders = (int)settings.decoders;
+    if (decoders == 0)
+        decoders = (cli_processors() + 3) / 4;
+    if (settings.format == FORMAT_CSV)
+        fputs("path,gender,gender_probability,race,race_probability,score,error\n",
+              run->out.stream);
+    batches *line = batches_start(&(batches_options){
+        run->photos.count, run->batch, run->crops * FLOATS, decoders, DEPTH, load_photo, run});
+    progress_start(&bar, "scoring", "photos", run->photos.count, settings.quiet);
+    status = line ? CLI_OK : CLI_USAGE;
+    while (status == CLI_OK && batches_next(line, &view)) {
+        if (hmt_infer(run->session, view.tensors, view.count * run->crops, run->predictions)) {
+            progress_clear(&bar);
+            cli_library_error("computing failed");
+            status = CLI_USAGE;
+            break;
+        }
+        write_batch(run, &view);
+        status = cli_interrupted()                                    ? CLI_INTERRUPTED
+                 : fflush(run->out.stream) || ferror(run->out.stream) ? CLI_OUTPUT
+                                                                      : CLI_OK;
+        progress_update(&bar, view.first + view.count, NULL);
+    }
+    double seconds = progress_finish(&bar);
+    batches_stop(line);
+    if (status == CLI_OK && !settings.quiet)
+        fprintf(stderr, "%zu photos in %s (%.1f/s), %zu could not be read\n", run->photos.count,
+                progress_time(seconds, took), (double)run->photos.count / seconds, run->failed);
+    return status;
+}
+
+static int score_all(score *run, int count, char **inputs)
+{
+    if (!collect(run, count, inputs))
+        return CLI_USAGE;
+    if (!prepare(run))
+        return CLI_USAGE;
+    if (!output_open(&run->out, settings.output))
+        return CLI_OUTPUT;
+    int status = predict(run);
+    if (status == CLI_OK || status == CLI_OUTPUT)
+        status = output_commit(&run->out) && status == CLI_OK ? CLI_OK : CLI_OUTPUT;
+    return status == CLI_OK && run->failed ? CLI_SOME_FAILED : status;
+}
+
+int main(int argc, char **argv)
+{
+    int status;
+    score run = {.preprocess = HMT_PREPROCESS_OPTIONS_INIT};
+    int first = cli_parse(&program, argc, argv, &status);
+    if (first < 0)
+        return status;
+    if (!settings.model || first == argc) {
+        cli_error(settings.model ? "no INPUT; see --help" : "no --model; see --help");
+        return CLI_USAGE;
+    }
+    cli_catch_signals();
+    status = score_all(&run, argc - first, argv + first);
+    output_discard(&run.out);
+    hmt_session_free(run.session);
+    hmt_model_free(run.model);
+    hmt_context_free(run.context);
+    files_free(&run.photos);
+    free(run.predictions);
+    return status;
+}
