@@ -7,10 +7,10 @@
 #include "machine.h"
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "cli.h"
 
@@ -179,26 +179,37 @@ double machine_bandwidth(int threads)
     return 1e-9 * run(threads, NULL);
 }
 
+/* The value behind the first line of a /proc file that begins with `name`; false: none. */
+static bool find_line(const char *path, const char *name, char *value, size_t room)
+{
+    char line[256];
+    bool found = false;
+    FILE *stream = fopen(path, "r");
+    while (stream && !found && fgets(line, sizeof line, stream)) {
+        char *colon = strchr(line, ':');
+        found = colon && strncmp(line, name, strlen(name)) == 0;
+        if (!found)
+            continue;
+        line[strcspn(line, "\n")] = '\0';
+        snprintf(value, room, "%s", colon + 1 + strspn(colon + 1, " \t"));
+    }
+    if (stream)
+        fclose(stream);
+    return found;
+}
+
 uint64_t machine_peak_memory(void)
 {
-    struct rusage usage;
-    return getrusage(RUSAGE_SELF, &usage) ? 0 : (uint64_t)usage.ru_maxrss * 1024;
+    /* Not getrusage(): what that says includes the process that this one was started from. */
+    char value[128];
+    if (!find_line("/proc/self/status", "VmHWM", value, sizeof value))
+        return 0;
+    return strtoull(value, NULL, 10) * 1024;
 }
 
 const char *machine_processor(char name[128])
 {
-    char line[256];
-    FILE *stream = fopen("/proc/cpuinfo", "r");
-    snprintf(name, 128, "unknown processor");
-    while (stream && fgets(line, sizeof line, stream)) {
-        char *colon = strchr(line, ':');
-        if (strncmp(line, "model name", 10) || !colon)
-            continue;
-        line[strcspn(line, "\n")] = '\0';
-        snprintf(name, 128, "%.127s", colon + 2);
-        break;
-    }
-    if (stream)
-        fclose(stream);
+    if (!find_line("/proc/cpuinfo", "model name", name, 128))
+        snprintf(name, 128, "unknown processor");
     return name;
 }
