@@ -1,6 +1,6 @@
 /*
- * hmt_model_config to and from JSON. One table names the keys; nothing else in the library knows
- * how a config looks in a file.
+ * hmt_model_config to and from JSON. The table `fields` names the keys; nothing else in the library
+ * knows how a config looks in a file.
  */
 #include "format/config_json.h"
 
@@ -233,7 +233,7 @@ static void read_mean(json_reader *json, const char *key, hmt_model_config *c)
 
 static void read_deviation(json_reader *json, const char *key, hmt_model_config *c)
 {
-    read_numbers(json, key, c->deviation, 3, (double)FLT_MIN);
+    read_numbers(json, key, c->deviation, 3, (double)FLT_TRUE_MIN);
 }
 
 static void read_resize(json_reader *json, const char *key, hmt_model_config *c)

@@ -48,7 +48,7 @@ static inline uint16_t half_to_f16(float value)
                  : magnitude <= 0x7f800000u ? 0x7c00u
                                             : nan;
 
-    return (uint16_t)(h | bits >> 16 & 0x8000u);
+    return (uint16_t)(h | (bits >> 16 & 0x8000u));
 }
 
 static inline float half_from_bf16(uint16_t h)

@@ -4,7 +4,6 @@
  */
 #include "format/json.h"
 
-#include <float.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -229,50 +228,6 @@ int64_t json_int64(json_reader *json)
     return negative ? value : -value;
 }
 
-/* digits * 10^exponent. In long double, whose 64 bits or more hold 19 digits and 10^27 exactly. */
-static double scale(uint64_t mantissa, int64_t exponent)
-{
-    long double value = (long double)mantissa, power = 10.0L;
-    uint64_t steps = (uint64_t)(exponent < 0 ? -exponent : exponent);
-
-    if (mantissa == 0)
-        return 0;
-    if (steps > 400)
-        return exponent < 0 ? 0 : HUGE_VAL;
-    for (; steps > 0; steps >>= 1, power *= power)
-        if (steps & 1)
-            value = exponent < 0 ? value / power : value * power;
-    return value > (long double)DBL_MAX ? HUGE_VAL : (double)value;
-}
-
-static double decimal(json_string s)
-{
-    uint64_t mantissa = 0;
-    int64_t exponent = 0, written = 0;
-    bool negative = s.text[0] == '-', fraction = false, minus = false;
-    size_t i = negative;
-    double value;
-
-    for (; i < s.size && s.text[i] != 'e' && s.text[i] != 'E'; ++i) {
-        if (s.text[i] == '.') {
-            fraction = true;
-        } else if (mantissa < UINT64_C(1000000000000000000)) {
-            mantissa = mantissa * 10 + (uint64_t)(s.text[i] - '0');
-            exponent -= fraction;
-        } else {
-            exponent += !fraction; /* digits beyond the nineteenth are dropped */
-        }
-    }
-    for (++i; i < s.size; ++i) {
-        if (s.text[i] == '-')
-            minus = true;
-        else if (s.text[i] != '+' && written < 100000000)
-            written = written * 10 + (s.text[i] - '0');
-    }
-    value = scale(mantissa, exponent + (minus ? -written : written));
-    return negative ? -value : value;
-}
-
 double json_double(json_reader *json)
 {
     bool whole;
@@ -281,7 +236,7 @@ double json_double(json_reader *json)
 
     if (json->status != HMT_OK)
         return 0;
-    value = decimal(s);
+    value = json_decimal(s);
     if (!isfinite(value)) {
         json_fail(json, "a number is too large");
         return 0;

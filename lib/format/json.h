@@ -61,8 +61,7 @@ bool json_element(json_reader *json);
 json_string json_text(json_reader *json);
 /* A number without fraction or exponent that fits. */
 int64_t json_int64(json_reader *json);
-/* Any finite number; within 0.51 units in the last place, so that what json_put_double() writes
- * comes back as it was. */
+/* Any finite number: the double nearest to its first 19 digits. */
 double json_double(json_reader *json);
 /* Passes over one value of any kind. */
 void json_skip(json_reader *json);
@@ -71,6 +70,8 @@ void json_skip(json_reader *json);
 hmt_status json_fail(json_reader *json, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* The double nearest to a number that follows JSON's grammar; infinite if it is too large. */
+double json_decimal(json_string number);
 /* Does the string, unescaped, equal `plain`? */
 bool json_equals(json_string string, const char *plain);
 /* Unescapes into `out`, which must have room for string.size bytes and is not terminated; returns

@@ -48,14 +48,6 @@ void json_put_int64(json_writer *json, int64_t value)
     json_put(json, text);
 }
 
-static double read_back(json_string s)
-{
-    json_reader json;
-
-    json_begin(&json, s.text, s.size, "");
-    return json_double(&json);
-}
-
 /* "%.*g" without the locale's decimal mark, which may be several bytes long. */
 static json_string format(double value, int precision, char out[64])
 {
@@ -78,7 +70,7 @@ void json_put_double(json_writer *json, double value)
 
     for (int precision = 1; precision <= 17; ++precision) {
         s = format(value, precision, text);
-        if (read_back(s) == value)
+        if (json_decimal(s) == value)
             break;
     }
     put(json, s.text, s.size);
@@ -91,7 +83,7 @@ void json_put_float(json_writer *json, float value)
 
     for (int precision = 1; precision <= 9; ++precision) {
         s = format((double)value, precision, text);
-        if ((float)read_back(s) == value)
+        if ((float)json_decimal(s) == value)
             break;
     }
     put(json, s.text, s.size);
