@@ -1,0 +1,92 @@
+/*
+ * Batch norm in the layout that its input has, its relu fused. Training keeps one bit or byte for
+ * each element in a workspace, so that the backward pass needs no output.
+ */
+#include "exec.h"
+
+static unsigned flags(const hmt_plan_step *s)
+{
+    return (s->weight[0] >= 0 ? (unsigned)dnnl_use_scale : 0u) |
+           (s->weight[1] >= 0 ? (unsigned)dnnl_use_shift : 0u) |
+           (s->relu ? (unsigned)dnnl_fuse_norm_relu : 0u) |
+           (s->kind == HMT_STEP_BATCH_NORM ? (unsigned)dnnl_use_global_stats : 0u);
+}
+
+/* The batch's mean and variance, which the step writes, or the running ones, which it reads. */
+static int32_t statistic(exec *e, const hmt_plan_step *s, int i)
+{
+    if (s->kind == HMT_STEP_BATCH_NORM)
+        return exec_weight_vector(e, s->weight[2 + i]);
+    return exec_vector_output(e, s->out[1 + i], e->plan->tensors[s->in[0]].shape[1]);
+}
+
+/* A workspace, if the primitive wants one. */
+static int32_t workspace(exec *e, const hmt_plan_step *s, const_dnnl_primitive_desc_t pd)
+{
+    const_dnnl_memory_desc_t md = exec_query(e, pd, dnnl_query_workspace_md, 0);
+
+    if (s->kind != HMT_STEP_BATCH_NORM_TRAIN || md == NULL || dnnl_memory_desc_get_size(md) == 0)
+        return -1;
+    return e->steps[e->step].workspace = exec_buffer(e, md);
+}
+
+void batch_norm_forward(exec *e, const hmt_plan_step *s)
+{
+    dnnl_prop_kind_t kind =
+        s->kind == HMT_STEP_BATCH_NORM ? dnnl_forward_inference : dnnl_forward_training;
+    dnnl_primitive_attr_t attr = exec_attributes(e, 0);
+    dnnl_primitive_desc_t pd = NULL;
+    int32_t x = exec_input(e, s->in[0], NULL), gamma, beta, mean, variance, kept, y;
+
+    EXEC_CALL(e, dnnl_batch_normalization_forward_primitive_desc_create, &pd, e->device->engine,
+              kind, exec_md(e, x), exec_md(e, x), s->epsilon, flags(s), attr);
+    dnnl_primitive_attr_destroy(attr);
+    gamma = exec_weight_vector(e, s->weight[0]);
+    beta = exec_weight_vector(e, s->weight[1]);
+    mean = statistic(e, s, 0);
+    variance = statistic(e, s, 1);
+    kept = workspace(e, s, pd);
+    y = exec_output(e, s->out[0], exec_query(e, pd, dnnl_query_dst_md, 0));
+    exec_primitive(e, pd);
+    exec_operand(e, DNNL_ARG_SRC, x);
+    exec_operand(e, DNNL_ARG_SCALE, gamma);
+    exec_operand(e, DNNL_ARG_SHIFT, beta);
+    exec_operand(e, DNNL_ARG_MEAN, mean);
+    exec_operand(e, DNNL_ARG_VARIANCE, variance);
+    exec_operand(e, DNNL_ARG_WORKSPACE, kept);
+    exec_operand(e, DNNL_ARG_DST, y);
+}
+
+void batch_norm_backward(exec *e, const hmt_plan_step *s)
+{
+    const int64_t channels = e->plan->tensors[s->in[1]].shape[1];
+    dnnl_prop_kind_t kind =
+        s->weight[0] >= 0 || s->weight[1] >= 0 ? dnnl_backward : dnnl_backward_data;
+    dnnl_primitive_attr_t attr = exec_attributes(e, 0);
+    dnnl_primitive_desc_t pd = NULL;
+    int32_t x = exec_input(e, s->in[1], NULL), dy = exec_input(e, s->in[0], exec_md(e, x));
+    int32_t mean, variance, gamma, dx, dgamma = -1, dbeta = -1;
+
+    EXEC_CALL(e, dnnl_batch_normalization_backward_primitive_desc_create, &pd, e->device->engine,
+              kind, exec_md(e, x), exec_md(e, x), exec_md(e, x), s->epsilon, flags(s),
+              e->steps[s->forward].pd, attr);
+    dnnl_primitive_attr_destroy(attr);
+    mean = exec_vector_input(e, s->in[2]);
+    variance = exec_vector_input(e, s->in[3]);
+    gamma = exec_weight_vector(e, s->weight[0]);
+    dx = s->out[0] >= 0 ? exec_output(e, s->out[0], exec_md(e, x)) : exec_buffer(e, exec_md(e, x));
+    if (s->weight[0] >= 0)
+        dgamma = exec_vector_output(e, s->out[1], channels);
+    if (s->weight[1] >= 0)
+        dbeta = exec_vector_output(e, s->out[2], channels);
+    exec_primitive(e, pd);
+    exec_operand(e, DNNL_ARG_SRC, x);
+    exec_operand(e, DNNL_ARG_MEAN, mean);
+    exec_operand(e, DNNL_ARG_VARIANCE, variance);
+    exec_operand(e, DNNL_ARG_DIFF_DST, dy);
+    exec_operand(e, DNNL_ARG_SCALE, gamma);
+    exec_operand(e, DNNL_ARG_WORKSPACE, e->steps[s->forward].workspace);
+    exec_operand(e, DNNL_ARG_DIFF_SRC, dx);
+    exec_operand(e, DNNL_ARG_DIFF_SCALE, dgamma);
+    exec_operand(e, DNNL_ARG_DIFF_SHIFT, dbeta);
+}

@@ -1,0 +1,310 @@
+/*
+ * Preparing a plan: the buffers and operations that the step families ask for, layouts compared and
+ * reorders put in. Lifetimes are noted here as operands are added; prepare.c lays out the arena.
+ */
+#include <string.h>
+
+#include "exec.h"
+
+static const char *step_name(const exec *e)
+{
+    return e->step < (int32_t)e->plan->step_count ? e->plan->steps[e->step].name : NULL;
+}
+
+hmt_status exec_check(exec *e, const char *function, dnnl_status_t status)
+{
+    return exec_note(e, device_check(e->device, step_name(e), function, status));
+}
+
+hmt_status exec_note(exec *e, hmt_status status)
+{
+    if (e->status == HMT_OK)
+        e->status = status;
+    return e->status;
+}
+
+/* Makes room for one more element in an array that grows by doubling; its index, -1 after a
+ * failure. */
+static int32_t grow(exec *e, void **array, int32_t *count, int32_t *room, size_t size)
+{
+    void *larger;
+
+    if (e->status != HMT_OK)
+        return -1;
+    if (*count == *room) {
+        int32_t wanted = *room > 0 ? *room * 2 : 256;
+
+        if (exec_note(e, device_allocate(e->device, (uint64_t)wanted * size, "a prepared plan",
+                                         &larger)) != HMT_OK)
+            return -1;
+        if (*count > 0)
+            memcpy(larger, *array, (size_t)*count * size);
+        device_free(e->device, *array);
+        *array = larger;
+        *room = wanted;
+    }
+    memset((char *)*array + (size_t)*count * size, 0, size);
+    return (*count)++;
+}
+
+const_dnnl_memory_desc_t exec_describe(exec *e, int32_t ndims, const int64_t *dims,
+                                       dnnl_format_tag_t tag)
+{
+    void *array = e->mds;
+    int32_t i = grow(e, &array, &e->md_count, &e->md_room, sizeof *e->mds);
+
+    dnnl_dims_t all = {0};
+
+    e->mds = array;
+    if (i < 0)
+        return NULL;
+    memcpy(all, dims, (size_t)ndims * sizeof dims[0]);
+    EXEC_CALL(e, dnnl_memory_desc_create_with_tag, &e->mds[i], ndims, all, dnnl_f32, tag);
+    return e->mds[i];
+}
+
+const_dnnl_memory_desc_t exec_like(exec *e, int32_t tensor, dnnl_format_tag_t tag)
+{
+    return exec_describe(e, 4, e->plan->tensors[tensor].shape, tag);
+}
+
+const_dnnl_memory_desc_t exec_query(exec *e, const_dnnl_primitive_desc_t pd, dnnl_query_t what,
+                                    int32_t index)
+{
+    return e->status == HMT_OK ? dnnl_primitive_desc_query_md(pd, what, index) : NULL;
+}
+
+dnnl_primitive_attr_t exec_attributes(exec *e, int32_t relu)
+{
+    dnnl_primitive_attr_t attr = NULL;
+    dnnl_post_ops_t behind = NULL;
+
+    EXEC_CALL(e, dnnl_primitive_attr_create, &attr);
+    EXEC_CALL(e, dnnl_primitive_attr_set_scratchpad_mode, attr, dnnl_scratchpad_mode_user);
+    if (relu) {
+        EXEC_CALL(e, dnnl_post_ops_create, &behind);
+        EXEC_CALL(e, dnnl_post_ops_append_eltwise, behind, dnnl_eltwise_relu, 0.0f, 0.0f);
+        EXEC_CALL(e, dnnl_primitive_attr_set_post_ops, attr, behind);
+        dnnl_post_ops_destroy(behind);
+    }
+    return attr;
+}
+
+int32_t exec_buffer(exec *e, const_dnnl_memory_desc_t md)
+{
+    void *array = e->buffers;
+    int32_t i = grow(e, &array, &e->buffer_count, &e->buffer_room, sizeof *e->buffers);
+
+    e->buffers = array;
+    if (i < 0)
+        return -1;
+    e->buffers[i].root = i;
+    e->buffers[i].first = -1;
+    EXEC_CALL(e, dnnl_memory_desc_clone, &e->buffers[i].md, md);
+    if (e->status == HMT_OK)
+        e->buffers[i].bytes = dnnl_memory_desc_get_size(md);
+    return i;
+}
+
+int32_t exec_alias(exec *e, int32_t of, const_dnnl_memory_desc_t md)
+{
+    int32_t i = exec_buffer(e, md);
+
+    if (e->status != HMT_OK)
+        return -1;
+    e->buffers[i].root = e->buffers[of].root;
+    e->buffers[i].data = e->buffers[of].data;
+    return i;
+}
+
+const_dnnl_memory_desc_t exec_md(const exec *e, int32_t buffer)
+{
+    return e->status == HMT_OK ? e->buffers[buffer].md : NULL;
+}
+
+int32_t exec_input(exec *e, int32_t tensor, const_dnnl_memory_desc_t md)
+{
+    tensor_state *t = &e->tensors[tensor];
+    int32_t copy;
+
+    if (e->status != HMT_OK)
+        return -1;
+    if (t->home < 0) {
+        exec_note(e, e->device->host->fail(HMT_ERROR_ARGUMENT,
+                                           "%s: reads a tensor that no step has written",
+                                           step_name(e)));
+        return -1;
+    }
+    if (md == NULL || dnnl_memory_desc_equal(exec_md(e, t->home), md))
+        return t->home;
+    for (int32_t i = 0; i < t->copies; ++i)
+        if (dnnl_memory_desc_equal(exec_md(e, t->copy[i]), md))
+            return t->copy[i];
+    copy = exec_buffer(e, md);
+    exec_reorder(e, t->home, copy);
+    if (t->copies < TENSOR_COPIES)
+        t->copy[t->copies++] = copy;
+    return copy;
+}
+
+int32_t exec_output(exec *e, int32_t tensor, const_dnnl_memory_desc_t md)
+{
+    tensor_state *t = &e->tensors[tensor];
+
+    if (e->status != HMT_OK)
+        return -1;
+    t->copies = 0; /* what they hold is out of date from here on */
+    if (t->home < 0 || !dnnl_memory_desc_equal(exec_md(e, t->home), md))
+        t->home = exec_buffer(e, md);
+    return t->home;
+}
+
+int32_t exec_vector_input(exec *e, int32_t tensor)
+{
+    const int64_t *shape = e->plan->tensors[tensor].shape;
+
+    return exec_alias(e, exec_input(e, tensor, exec_like(e, tensor, dnnl_nchw)),
+                      exec_describe(e, 1, &shape[1], dnnl_a));
+}
+
+int32_t exec_vector_output(exec *e, int32_t tensor, int64_t length)
+{
+    const_dnnl_memory_desc_t md = exec_describe(e, 1, &length, dnnl_a);
+
+    if (tensor < 0)
+        return exec_buffer(e, md);
+    return exec_alias(e, exec_output(e, tensor, exec_like(e, tensor, dnnl_nchw)), md);
+}
+
+static packed *acquire(exec *e, int32_t weight, const_dnnl_memory_desc_t md)
+{
+    void *array = e->packs;
+    int32_t i = grow(e, &array, &e->pack_count, &e->pack_room, sizeof *e->packs);
+
+    e->packs = array;
+    if (i < 0)
+        return NULL;
+    exec_note(e, weights_acquire(e->weights, &e->plan->weights[weight], md, &e->packs[i]));
+    return e->packs[i];
+}
+
+/* A buffer outside the arena. */
+static int32_t outside(exec *e, const_dnnl_memory_desc_t md, float *data)
+{
+    int32_t i = exec_buffer(e, md);
+
+    if (e->status == HMT_OK)
+        e->buffers[i].data = data;
+    return i;
+}
+
+int32_t exec_weight(exec *e, int32_t weight, const_dnnl_memory_desc_t md)
+{
+    packed *p = acquire(e, weight, md);
+    int32_t stored, copy;
+
+    if (e->status != HMT_OK)
+        return -1;
+    stored = outside(e, p->md, p->data);
+    if (e->status != HMT_OK || dnnl_memory_desc_equal(p->md, md))
+        return stored;
+    copy = exec_buffer(e, md);
+    exec_reorder(e, stored, copy);
+    return copy;
+}
+
+int32_t exec_weight_vector(exec *e, int32_t weight)
+{
+    if (weight < 0)
+        return -1;
+    return exec_weight(e, weight, exec_describe(e, 1, e->plan->weights[weight].shape, dnnl_a));
+}
+
+int32_t exec_master(exec *e, int32_t weight, const_dnnl_memory_desc_t md, int32_t *momentum)
+{
+    packed *p = acquire(e, weight, md);
+
+    if (e->status == HMT_OK && momentum != NULL)
+        exec_note(e, weights_momentum(e->weights, p));
+    if (e->status != HMT_OK)
+        return -1;
+    if (momentum != NULL)
+        *momentum = outside(e, p->md, p->momentum);
+    return outside(e, p->md, p->data);
+}
+
+static op *append(exec *e)
+{
+    void *array = e->ops;
+    int32_t i = grow(e, &array, &e->op_count, &e->op_room, sizeof *e->ops);
+
+    e->ops = array;
+    if (i < 0)
+        return NULL;
+    e->ops[i].step = e->step;
+    return &e->ops[i];
+}
+
+/* Appends a primitive and its scratchpad, which lives for this step only. */
+static void execute(exec *e, const_dnnl_primitive_desc_t pd)
+{
+    op *o = append(e);
+    const_dnnl_memory_desc_t scratchpad;
+
+    if (o == NULL)
+        return;
+    EXEC_CALL(e, dnnl_primitive_create, &o->primitive, pd);
+    scratchpad = exec_query(e, pd, dnnl_query_scratchpad_md, 0);
+    if (scratchpad != NULL && dnnl_memory_desc_get_size(scratchpad) > 0)
+        exec_operand(e, DNNL_ARG_SCRATCHPAD, exec_buffer(e, scratchpad));
+}
+
+void exec_primitive(exec *e, dnnl_primitive_desc_t pd)
+{
+    dnnl_primitive_desc_destroy(e->steps[e->step].pd);
+    e->steps[e->step].pd = pd;
+    execute(e, pd);
+}
+
+void exec_loop(exec *e, void (*loop)(const exec *e, const op *o))
+{
+    op *o = append(e);
+
+    if (o != NULL)
+        o->loop = loop;
+}
+
+void exec_operand(exec *e, int32_t arg, int32_t buffer)
+{
+    op *o;
+    struct buffer *root;
+
+    if (e->status != HMT_OK || buffer < 0)
+        return;
+    o = &e->ops[e->op_count - 1];
+    if (o->count == OP_OPERANDS) {
+        exec_note(e,
+                  e->device->host->fail(HMT_ERROR_BACKEND, "%s: too many operands", step_name(e)));
+        return;
+    }
+    o->arg[o->count] = arg;
+    o->buffer[o->count++] = buffer;
+    root = &e->buffers[e->buffers[buffer].root];
+    if (root->first < 0)
+        root->first = e->step;
+    root->last = e->step;
+}
+
+void exec_reorder(exec *e, int32_t from, int32_t to)
+{
+    dnnl_primitive_attr_t attr = exec_attributes(e, 0);
+    dnnl_primitive_desc_t pd = NULL;
+
+    EXEC_CALL(e, dnnl_reorder_primitive_desc_create, &pd, exec_md(e, from), e->device->engine,
+              exec_md(e, to), e->device->engine, attr);
+    execute(e, pd);
+    exec_operand(e, DNNL_ARG_FROM, from);
+    exec_operand(e, DNNL_ARG_TO, to);
+    dnnl_primitive_desc_destroy(pd);
+    dnnl_primitive_attr_destroy(attr);
+}

@@ -1,0 +1,37 @@
+/*
+ * An opened device, and what every file of this backend needs: oneDNN's status as ours, plain
+ * memory descriptors, memory through the host's allocator, and the number of threads.
+ */
+#ifndef HMT_ONEDNN_DEVICE_H
+#define HMT_ONEDNN_DEVICE_H
+
+#include <dnnl.h>
+#include <hmtnet/backend.h>
+
+typedef struct device {
+    const hmt_host *host;
+    dnnl_engine_t engine;
+} device;
+
+/* HMT_OK for dnnl_success; else fails with "WHERE: FUNCTION failed: why". `where` may be NULL. */
+hmt_status device_check(const device *d, const char *where, const char *function,
+                        dnnl_status_t status);
+
+/* memory from the host's allocator, aligned to a cache line; not initialised. Freeing NULL is
+ * allowed. */
+hmt_status device_allocate(const device *d, uint64_t bytes, const char *what, void **out);
+void device_free(const device *d, void *pointer);
+
+/* Row-major descriptor of the same dimensions as `md`. The caller destroys it. */
+dnnl_status_t device_plain_md(const_dnnl_memory_desc_t md, dnnl_memory_desc_t *plain);
+
+/* Copies a buffer into another layout. */
+hmt_status device_reorder(const device *d, const char *where, const_dnnl_memory_desc_t from_md,
+                          const void *from, const_dnnl_memory_desc_t to_md, void *to);
+
+/* The calling thread computes with the device's number of threads until it hands back what enter()
+ * gave, so that the host's own OpenMP setting survives every call. */
+int device_threads_enter(const device *d);
+void device_threads_leave(int before);
+
+#endif

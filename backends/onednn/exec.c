@@ -1,0 +1,354 @@
+/*
+ * A prepared plan's life: prepare every step, lay out the arena, run a phase, read a tensor, free.
+ * Running allocates nothing.
+ */
+#include "exec.h"
+
+#include <string.h>
+#include <time.h>
+
+static void prepare_step(exec *e, const hmt_plan_step *s)
+{
+    switch (s->kind) {
+    case HMT_STEP_CONV:
+        conv_forward(e, s);
+        return;
+    case HMT_STEP_LINEAR:
+        linear_forward(e, s);
+        return;
+    case HMT_STEP_BATCH_NORM:
+    case HMT_STEP_BATCH_NORM_TRAIN:
+        batch_norm_forward(e, s);
+        return;
+    case HMT_STEP_RELU:
+        elementwise_relu(e, s);
+        return;
+    case HMT_STEP_MAX_POOL:
+    case HMT_STEP_AVERAGE_POOL:
+        pool_forward(e, s);
+        return;
+    case HMT_STEP_SUM:
+        elementwise_sum(e, s);
+        return;
+    case HMT_STEP_CONCAT:
+        channels_concat(e, s);
+        return;
+    case HMT_STEP_SLICE:
+        channels_slice(e, s);
+        return;
+    case HMT_STEP_RESHAPE:
+        channels_reshape(e, s);
+        return;
+    case HMT_STEP_DROPOUT:
+    case HMT_STEP_DROPOUT_BACKWARD:
+        elementwise_dropout(e, s);
+        return;
+    case HMT_STEP_CROSS_ENTROPY:
+        losses_cross_entropy_step(e, s);
+        return;
+    case HMT_STEP_REGRESSION_LOSS:
+        losses_regression_step(e, s);
+        return;
+    case HMT_STEP_CONV_BACKWARD_DATA:
+        conv_backward_data(e, s);
+        return;
+    case HMT_STEP_CONV_BACKWARD_WEIGHTS:
+        conv_backward_weights(e, s);
+        return;
+    case HMT_STEP_LINEAR_BACKWARD_DATA:
+        linear_backward_data(e, s);
+        return;
+    case HMT_STEP_LINEAR_BACKWARD_WEIGHTS:
+        linear_backward_weights(e, s);
+        return;
+    case HMT_STEP_BATCH_NORM_BACKWARD:
+        batch_norm_backward(e, s);
+        return;
+    case HMT_STEP_RELU_BACKWARD:
+        elementwise_relu_backward(e, s);
+        return;
+    case HMT_STEP_MAX_POOL_BACKWARD:
+    case HMT_STEP_AVERAGE_POOL_BACKWARD:
+        pool_backward(e, s);
+        return;
+    case HMT_STEP_SGD:
+        update_sgd(e, s);
+        return;
+    case HMT_STEP_STATISTICS:
+        update_statistics(e, s);
+        return;
+    }
+    exec_note(e, e->device->host->fail(HMT_ERROR_UNSUPPORTED, "%s: step kind %d is not known",
+                                       s->name, (int)s->kind));
+}
+
+static void copy_images(const exec *e, const op *o)
+{
+    memcpy(exec_data(e, o, 0), e->run->input, e->buffers[o->buffer[0]].bytes);
+}
+
+/* The images: read where the caller has them, but copied if a step after the forward phase or the
+ * caller's reading needs them. */
+static void prepare_input(exec *e)
+{
+    const hmt_plan_tensor *t = &e->plan->tensors[e->plan->input];
+    int32_t home = exec_buffer(e, exec_like(e, e->plan->input, dnnl_nchw));
+
+    e->tensors[e->plan->input].home = home;
+    if (!e->plan->training && !(t->flags & HMT_TENSOR_OUTPUT)) {
+        e->input = home;
+        return;
+    }
+    exec_loop(e, copy_images);
+    exec_operand(e, 0, home);
+}
+
+/* Outputs whose layout is not dense get a reorder that exec_read() runs. */
+static void prepare_read(exec *e, int32_t tensor)
+{
+    tensor_state *t = &e->tensors[tensor];
+    dnnl_memory_desc_t plain = NULL;
+    dnnl_primitive_desc_t pd = NULL;
+
+    if (e->status != HMT_OK || t->home < 0)
+        return;
+    EXEC_CALL(e, device_plain_md, exec_md(e, t->home), &plain);
+    if (e->status == HMT_OK && !dnnl_memory_desc_equal(exec_md(e, t->home), plain)) {
+        EXEC_CALL(e, dnnl_reorder_primitive_desc_create, &pd, exec_md(e, t->home),
+                  e->device->engine, plain, e->device->engine, NULL);
+        EXEC_CALL(e, dnnl_primitive_create, &t->read, pd);
+        EXEC_CALL(e, dnnl_memory_create, &t->dense, plain, e->device->engine, DNNL_MEMORY_NONE);
+        dnnl_primitive_desc_destroy(pd);
+    }
+    dnnl_memory_desc_destroy(plain);
+    e->buffers[e->buffers[t->home].root].last = (int32_t)e->plan->step_count;
+}
+
+/* Whether a buffer has memory of its own in the arena. */
+static int in_arena(const exec *e, int32_t i)
+{
+    return e->buffers[i].root == i && e->buffers[i].data == NULL && i != e->input &&
+           e->buffers[i].first >= 0;
+}
+
+static void lay_out(exec *e)
+{
+    const hmt_host *host = e->device->host;
+    hmt_interval *intervals;
+    size_t count = 0;
+    void *block = NULL;
+
+    if (e->status != HMT_OK ||
+        exec_note(e, device_allocate(e->device, (uint64_t)e->buffer_count * sizeof *intervals,
+                                     "a prepared plan", &block)) != HMT_OK)
+        return;
+    intervals = block;
+    for (int32_t i = 0; i < e->buffer_count; ++i)
+        if (in_arena(e, i))
+            intervals[count++] =
+                (hmt_interval){e->buffers[i].bytes, e->buffers[i].first, e->buffers[i].last, 0};
+    exec_note(e, host->place(host, intervals, count, &e->arena_bytes));
+    if (e->status == HMT_OK) {
+        void *arena = NULL;
+
+        exec_note(e, device_allocate(e->device, e->arena_bytes, "a plan's tensors", &arena));
+        e->arena = arena;
+    }
+    count = 0;
+    for (int32_t i = 0; i < e->buffer_count && e->status == HMT_OK; ++i)
+        if (in_arena(e, i))
+            e->buffers[i].data = (float *)(void *)(e->arena + intervals[count++].offset);
+    device_free(e->device, block);
+}
+
+/* Gives every buffer its memory object and every primitive its arguments. */
+static void connect(exec *e)
+{
+    for (int32_t i = 0; i < e->buffer_count && e->status == HMT_OK; ++i) {
+        buffer *b = &e->buffers[i];
+
+        b->data = e->buffers[b->root].data != NULL ? e->buffers[b->root].data : b->data;
+        EXEC_CALL(e, dnnl_memory_create, &b->memory, b->md, e->device->engine,
+                  b->data != NULL ? (void *)b->data : DNNL_MEMORY_NONE);
+    }
+    for (int32_t i = 0; i < e->op_count && e->status == HMT_OK; ++i)
+        for (int32_t k = 0; k < e->ops[i].count; ++k) {
+            e->ops[i].args[k].arg = e->ops[i].arg[k];
+            e->ops[i].args[k].memory = e->buffers[e->ops[i].buffer[k]].memory;
+        }
+}
+
+static void prepare(exec *e)
+{
+    const hmt_plan *plan = e->plan;
+
+    EXEC_CALL(e, dnnl_stream_create, &e->stream, e->device->engine, dnnl_stream_default_flags);
+    if (plan->input >= 0)
+        prepare_input(e);
+    for (size_t i = 0; i < plan->step_count && e->status == HMT_OK; ++i) {
+        e->step = (int32_t)i;
+        prepare_step(e, &plan->steps[i]);
+    }
+    e->step = (int32_t)plan->step_count;
+    for (size_t i = 0; i < plan->tensor_count; ++i)
+        if (plan->tensors[i].flags & HMT_TENSOR_OUTPUT)
+            prepare_read(e, (int32_t)i);
+    lay_out(e);
+    connect(e);
+}
+
+hmt_status exec_create(void *opened, const hmt_plan *plan, void *home, void **out)
+{
+    const device *d = opened;
+    uint64_t bytes = sizeof(exec) + plan->tensor_count * sizeof(tensor_state) +
+                     plan->step_count * sizeof(step_state);
+    exec *e;
+    void *block;
+    hmt_status status = device_allocate(d, bytes, "a prepared plan", &block);
+    int before;
+
+    if (status != HMT_OK)
+        return status;
+    e = memset(block, 0, bytes);
+    e->device = d;
+    e->plan = plan;
+    e->weights = home;
+    e->input = -1;
+    e->tensors = (tensor_state *)(void *)(e + 1);
+    e->steps = (step_state *)(void *)(e->tensors + plan->tensor_count);
+    for (size_t i = 0; i < plan->tensor_count; ++i)
+        e->tensors[i].home = -1;
+    for (size_t i = 0; i < plan->step_count; ++i)
+        e->steps[i].workspace = -1;
+    before = device_threads_enter(d);
+    prepare(e);
+    device_threads_leave(before);
+    status = e->status;
+    if (status == HMT_OK)
+        *out = e;
+    else
+        exec_destroy(e);
+    return status;
+}
+
+void exec_destroy(void *prepared)
+{
+    exec *e = prepared;
+
+    if (e == NULL)
+        return;
+    for (int32_t i = 0; i < e->op_count; ++i)
+        dnnl_primitive_destroy(e->ops[i].primitive);
+    for (int32_t i = 0; i < e->buffer_count; ++i) {
+        dnnl_memory_destroy(e->buffers[i].memory);
+        dnnl_memory_desc_destroy(e->buffers[i].md);
+    }
+    for (size_t i = 0; i < e->plan->tensor_count; ++i) {
+        dnnl_memory_destroy(e->tensors[i].dense);
+        dnnl_primitive_destroy(e->tensors[i].read);
+    }
+    for (size_t i = 0; i < e->plan->step_count; ++i)
+        dnnl_primitive_desc_destroy(e->steps[i].pd);
+    for (int32_t i = 0; i < e->md_count; ++i)
+        dnnl_memory_desc_destroy(e->mds[i]);
+    for (int32_t i = 0; i < e->pack_count; ++i)
+        if (e->packs[i] != NULL)
+            weights_release(e->weights, e->packs[i]);
+    dnnl_stream_destroy(e->stream);
+    device_free(e->device, e->packs);
+    device_free(e->device, e->mds);
+    device_free(e->device, e->buffers);
+    device_free(e->device, e->ops);
+    device_free(e->device, e->arena);
+    device_free(e->device, e);
+}
+
+static double milliseconds(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
+}
+
+/* Shows the caller's images through every descriptor that was made of them. */
+static dnnl_status_t show_images(exec *e, const float *images)
+{
+    dnnl_status_t status = dnnl_success;
+
+    for (int32_t i = e->input; i < e->buffer_count && status == dnnl_success; ++i)
+        if (e->buffers[i].root == e->input) {
+            e->buffers[i].data = (float *)images;
+            status = dnnl_memory_set_data_handle(e->buffers[i].memory, (void *)images);
+        }
+    return status;
+}
+
+static dnnl_status_t run_op(const exec *e, const op *o)
+{
+    if (o->primitive != NULL)
+        return dnnl_primitive_execute(o->primitive, e->stream, o->count, o->args);
+    o->loop(e, o);
+    return dnnl_success;
+}
+
+hmt_status exec_run(void *prepared, hmt_run *run)
+{
+    exec *e = prepared;
+    const hmt_plan_step *steps = e->plan->steps;
+    dnnl_status_t status = dnnl_success;
+    const char *where = NULL;
+    int before = device_threads_enter(e->device);
+
+    e->run = run;
+    if (run->milliseconds != NULL)
+        for (size_t i = 0; i < e->plan->step_count; ++i)
+            if (steps[i].phase == run->phase)
+                run->milliseconds[i] = 0.0;
+    if (e->input >= 0 && run->phase == HMT_PHASE_FORWARD)
+        status = show_images(e, run->input);
+    for (int32_t i = 0; i < e->op_count && status == dnnl_success; ++i) {
+        const op *o = &e->ops[i];
+        double start = run->milliseconds != NULL ? milliseconds() : 0.0;
+
+        if (steps[o->step].phase != run->phase)
+            continue;
+        where = steps[o->step].name;
+        status = run_op(e, o); /* a CPU stream without threadpool returns when the work is done */
+        if (run->milliseconds != NULL)
+            run->milliseconds[o->step] += milliseconds() - start;
+    }
+    if (status == dnnl_success)
+        status = dnnl_stream_wait(e->stream);
+    device_threads_leave(before);
+    e->run = NULL;
+    return device_check(e->device, where, "dnnl_primitive_execute", status);
+}
+
+hmt_status exec_read(void *prepared, int32_t tensor, float *values)
+{
+    exec *e = prepared;
+    const tensor_state *t = &e->tensors[tensor];
+    dnnl_status_t status;
+    int before;
+
+    if (t->home < 0 || !(e->plan->tensors[tensor].flags & HMT_TENSOR_OUTPUT))
+        return e->device->host->fail(HMT_ERROR_ARGUMENT, "%s: not an output of this plan",
+                                     e->plan->tensors[tensor].name);
+    if (t->read == NULL) {
+        memcpy(values, e->buffers[t->home].data, e->buffers[t->home].bytes);
+        return HMT_OK;
+    }
+    before = device_threads_enter(e->device);
+    status = dnnl_memory_set_data_handle(t->dense, values);
+    if (status == dnnl_success) {
+        const dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, e->buffers[t->home].memory},
+                                        {DNNL_ARG_TO, t->dense}};
+
+        status = dnnl_primitive_execute(t->read, e->stream, 2, args);
+    }
+    if (status == dnnl_success)
+        status = dnnl_stream_wait(e->stream);
+    device_threads_leave(before);
+    return device_check(e->device, e->plan->tensors[tensor].name, "reorder", status);
+}

@@ -1,0 +1,161 @@
+/*
+ * A prepared plan: buffers in one arena, and operations that read and write them. exec.c keeps both
+ * and runs them; the files named after step families (conv.c, pool.c, ...) fill them, one function
+ * for each step kind. While a plan is being prepared the first failure sticks: every function below
+ * then does nothing, and its result must only be handed on.
+ *
+ * A tensor has a home, the buffer that its step wrote in the layout that it chose, and copies in
+ * other layouts, made when a reader first asks for one and shared by later readers.
+ */
+#ifndef HMT_ONEDNN_EXEC_H
+#define HMT_ONEDNN_EXEC_H
+
+#include "weights.h"
+
+enum { OP_OPERANDS = 10, TENSOR_COPIES = 3 };
+
+typedef struct buffer {
+    dnnl_memory_desc_t md;
+    dnnl_memory_t memory;
+    float *data; /* set from the start for weights, else when the arena is laid out */
+    uint64_t bytes;
+    int32_t
+        root; /* the buffer whose memory this one shows with another descriptor; itself if none */
+    int32_t first; /* step that touches it first, -1: none yet; of roots only */
+    int32_t last;
+} buffer;
+
+typedef struct exec exec;
+typedef struct op op;
+
+/* One thing to do: a oneDNN primitive, or a loop of ours. */
+struct op {
+    int32_t step; /* that it belongs to, index into the plan */
+    dnnl_primitive_t primitive;
+    void (*loop)(const exec *e, const op *o); /* if there is no primitive */
+    int32_t count;
+    int32_t arg[OP_OPERANDS]; /* DNNL_ARG_...; unused by loops */
+    int32_t buffer[OP_OPERANDS];
+    dnnl_exec_arg_t args[OP_OPERANDS];
+};
+
+typedef struct tensor_state {
+    int32_t home;                /* buffer, -1 until written */
+    int32_t copy[TENSOR_COPIES]; /* buffers */
+    int32_t copies;
+    dnnl_primitive_t read; /* reorder to dense, of outputs in another layout */
+    dnnl_memory_t dense;   /* its destination */
+} tensor_state;
+
+/* What a backward step needs from its forward step. */
+typedef struct step_state {
+    dnnl_primitive_desc_t pd;
+    int32_t workspace; /* buffer, -1: none */
+} step_state;
+
+struct exec {
+    const device *device;
+    const hmt_plan *plan;
+    weights *weights;
+    hmt_status status;
+    int32_t step; /* being prepared */
+    dnnl_stream_t stream;
+    buffer *buffers;
+    int32_t buffer_count, buffer_room;
+    op *ops;
+    int32_t op_count, op_room;
+    dnnl_memory_desc_t *mds; /* made while preparing */
+    int32_t md_count, md_room;
+    packed **packs; /* held weights */
+    int32_t pack_count, pack_room;
+    tensor_state *tensors;
+    step_state *steps;
+    int32_t input; /* buffer that stands for the caller's images, -1 if they are copied */
+    char *arena;
+    uint64_t arena_bytes;
+    hmt_run *run; /* while running */
+};
+
+/* Calls a oneDNN function unless something failed before. */
+#define EXEC_CALL(e, function, ...)                                                                \
+    ((e)->status == HMT_OK ? exec_check((e), #function, function(__VA_ARGS__)) : (e)->status)
+hmt_status exec_check(exec *e, const char *function, dnnl_status_t status);
+/* Notes a status of ours. */
+hmt_status exec_note(exec *e, hmt_status status);
+
+/* Descriptors that live as long as the exec. exec_like: a tensor's shape in a layout. */
+const_dnnl_memory_desc_t exec_describe(exec *e, int32_t ndims, const int64_t *dims,
+                                       dnnl_format_tag_t tag);
+const_dnnl_memory_desc_t exec_like(exec *e, int32_t tensor, dnnl_format_tag_t tag);
+const_dnnl_memory_desc_t exec_query(exec *e, const_dnnl_primitive_desc_t pd, dnnl_query_t what,
+                                    int32_t index);
+/* A primitive's attributes: our scratchpad, and a relu behind it if asked for. NULL after a
+ * failure; the caller destroys it. */
+dnnl_primitive_attr_t exec_attributes(exec *e, int32_t relu);
+
+/* Buffers: new in the arena; the same memory with another descriptor; a buffer's own descriptor. */
+int32_t exec_buffer(exec *e, const_dnnl_memory_desc_t md);
+int32_t exec_alias(exec *e, int32_t of, const_dnnl_memory_desc_t md);
+const_dnnl_memory_desc_t exec_md(const exec *e, int32_t buffer);
+
+/* A tensor to read in layout `md` (NULL: as it is), and to write. */
+int32_t exec_input(exec *e, int32_t tensor, const_dnnl_memory_desc_t md);
+int32_t exec_output(exec *e, int32_t tensor, const_dnnl_memory_desc_t md);
+/* The same for tensors (1,C,1,1) as vectors of C. Tensor -1 is written to nowhere in particular. */
+int32_t exec_vector_input(exec *e, int32_t tensor);
+int32_t exec_vector_output(exec *e, int32_t tensor, int64_t length);
+
+/* A weight of the plan in layout `md`. exec_weight_vector: a vector. exec_master: as it is stored,
+ * for updates; *momentum, if not NULL, receives the buffer of its momentum. */
+int32_t exec_weight(exec *e, int32_t weight, const_dnnl_memory_desc_t md);
+int32_t exec_weight_vector(exec *e, int32_t weight);
+int32_t exec_master(exec *e, int32_t weight, const_dnnl_memory_desc_t md, int32_t *momentum);
+
+/* Operations, appended to the step being prepared. exec_primitive takes over `pd` and keeps it for
+ * the backward step. Operands that are -1 are left out by exec_operand. */
+void exec_primitive(exec *e, dnnl_primitive_desc_t pd);
+void exec_loop(exec *e, void (*loop)(const exec *e, const op *o));
+void exec_operand(exec *e, int32_t arg, int32_t buffer);
+/* Copies `from` to `to` with oneDNN. */
+void exec_reorder(exec *e, int32_t from, int32_t to);
+
+/* For loops, while running. */
+static inline float *exec_data(const exec *e, const op *o, int32_t operand)
+{
+    return e->buffers[o->buffer[operand]].data;
+}
+static inline int64_t exec_elements(const exec *e, const op *o, int32_t operand)
+{
+    return (int64_t)(e->buffers[o->buffer[operand]].bytes / sizeof(float));
+}
+
+/* The backend's entries. */
+hmt_status exec_create(void *opened, const hmt_plan *plan, void *home, void **out);
+void exec_destroy(void *prepared);
+hmt_status exec_run(void *prepared, hmt_run *run);
+hmt_status exec_read(void *prepared, int32_t tensor, float *values);
+
+/* One function for each step kind, by family. */
+void conv_forward(exec *e, const hmt_plan_step *s);
+void conv_backward_data(exec *e, const hmt_plan_step *s);
+void conv_backward_weights(exec *e, const hmt_plan_step *s);
+void linear_forward(exec *e, const hmt_plan_step *s);
+void linear_backward_data(exec *e, const hmt_plan_step *s);
+void linear_backward_weights(exec *e, const hmt_plan_step *s);
+void batch_norm_forward(exec *e, const hmt_plan_step *s);
+void batch_norm_backward(exec *e, const hmt_plan_step *s);
+void pool_forward(exec *e, const hmt_plan_step *s);
+void pool_backward(exec *e, const hmt_plan_step *s);
+void elementwise_relu(exec *e, const hmt_plan_step *s);
+void elementwise_relu_backward(exec *e, const hmt_plan_step *s);
+void elementwise_dropout(exec *e, const hmt_plan_step *s);
+void elementwise_sum(exec *e, const hmt_plan_step *s);
+void channels_concat(exec *e, const hmt_plan_step *s);
+void channels_slice(exec *e, const hmt_plan_step *s);
+void channels_reshape(exec *e, const hmt_plan_step *s);
+void losses_cross_entropy_step(exec *e, const hmt_plan_step *s);
+void losses_regression_step(exec *e, const hmt_plan_step *s);
+void update_sgd(exec *e, const hmt_plan_step *s);
+void update_statistics(exec *e, const hmt_plan_step *s);
+
+#endif

@@ -1,0 +1,95 @@
+/*
+ * Inner products over whole maps, as matrices: x (N,K), y (N,O), weight (O,K), all row-major. Plain
+ * layouts are on purpose: they were faster than oneDNN's blocked choice forward and backward for
+ * 4096 x 18432, and a large weight is then used where the model keeps it, without a copy.
+ */
+#include "exec.h"
+
+typedef struct matrices {
+    const_dnnl_memory_desc_t x, y, weight, bias;
+} matrices;
+
+static matrices describe(exec *e, int32_t x, int32_t y, int bias)
+{
+    const int64_t *in = e->plan->tensors[x].shape, *out = e->plan->tensors[y].shape;
+    const int64_t inputs = in[1] * in[2] * in[3];
+
+    return (matrices){exec_describe(e, 2, (const int64_t[]){in[0], inputs}, dnnl_ab),
+                      exec_describe(e, 2, (const int64_t[]){in[0], out[1]}, dnnl_ab),
+                      exec_describe(e, 2, (const int64_t[]){out[1], inputs}, dnnl_ab),
+                      bias ? exec_describe(e, 1, &out[1], dnnl_a) : NULL};
+}
+
+/* A tensor as a matrix, to read and to write. */
+static int32_t matrix_input(exec *e, int32_t tensor, const_dnnl_memory_desc_t md)
+{
+    return exec_alias(e, exec_input(e, tensor, exec_like(e, tensor, dnnl_nchw)), md);
+}
+
+static int32_t matrix_output(exec *e, int32_t tensor, const_dnnl_memory_desc_t md)
+{
+    return exec_alias(e, exec_output(e, tensor, exec_like(e, tensor, dnnl_nchw)), md);
+}
+
+void linear_forward(exec *e, const hmt_plan_step *s)
+{
+    matrices m = describe(e, s->in[0], s->out[0], s->weight[1] >= 0);
+    dnnl_prop_kind_t kind = e->plan->training ? dnnl_forward_training : dnnl_forward_inference;
+    dnnl_primitive_attr_t attr = exec_attributes(e, s->relu);
+    dnnl_primitive_desc_t pd = NULL;
+    int32_t x, weight, bias, y;
+
+    EXEC_CALL(e, dnnl_inner_product_forward_primitive_desc_create, &pd, e->device->engine, kind,
+              m.x, m.weight, m.bias, m.y, attr);
+    dnnl_primitive_attr_destroy(attr);
+    x = matrix_input(e, s->in[0], m.x);
+    weight = exec_weight(e, s->weight[0], m.weight);
+    bias = exec_weight_vector(e, s->weight[1]);
+    y = matrix_output(e, s->out[0], m.y);
+    exec_primitive(e, pd);
+    exec_operand(e, DNNL_ARG_SRC, x);
+    exec_operand(e, DNNL_ARG_WEIGHTS, weight);
+    exec_operand(e, DNNL_ARG_BIAS, bias);
+    exec_operand(e, DNNL_ARG_DST, y);
+}
+
+void linear_backward_data(exec *e, const hmt_plan_step *s)
+{
+    matrices m = describe(e, s->out[0], s->in[0], 0);
+    dnnl_primitive_attr_t attr = exec_attributes(e, 0);
+    dnnl_primitive_desc_t pd = NULL;
+    int32_t dy, weight, dx;
+
+    EXEC_CALL(e, dnnl_inner_product_backward_data_primitive_desc_create, &pd, e->device->engine,
+              m.x, m.weight, m.y, e->steps[s->forward].pd, attr);
+    dnnl_primitive_attr_destroy(attr);
+    dy = matrix_input(e, s->in[0], m.y);
+    weight = exec_weight(e, s->weight[0], m.weight);
+    dx = matrix_output(e, s->out[0], m.x);
+    exec_primitive(e, pd);
+    exec_operand(e, DNNL_ARG_DIFF_DST, dy);
+    exec_operand(e, DNNL_ARG_WEIGHTS, weight);
+    exec_operand(e, DNNL_ARG_DIFF_SRC, dx);
+}
+
+void linear_backward_weights(exec *e, const hmt_plan_step *s)
+{
+    matrices m = describe(e, s->in[1], s->in[0], s->out[1] >= 0);
+    dnnl_primitive_attr_t attr = exec_attributes(e, 0);
+    dnnl_primitive_desc_t pd = NULL;
+    int32_t dy, x, dweight, dbias = -1;
+
+    EXEC_CALL(e, dnnl_inner_product_backward_weights_primitive_desc_create, &pd, e->device->engine,
+              m.x, m.weight, m.bias, m.y, e->steps[s->forward].pd, attr);
+    dnnl_primitive_attr_destroy(attr);
+    dy = matrix_input(e, s->in[0], m.y);
+    x = matrix_input(e, s->in[1], m.x);
+    dweight = exec_output(e, s->out[0], m.weight);
+    if (s->out[1] >= 0)
+        dbias = exec_vector_output(e, s->out[1], e->plan->tensors[s->in[0]].shape[1]);
+    exec_primitive(e, pd);
+    exec_operand(e, DNNL_ARG_DIFF_DST, dy);
+    exec_operand(e, DNNL_ARG_SRC, x);
+    exec_operand(e, DNNL_ARG_DIFF_WEIGHTS, dweight);
+    exec_operand(e, DNNL_ARG_DIFF_BIAS, dbias);
+}

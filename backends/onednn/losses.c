@@ -1,0 +1,72 @@
+/*
+ * The losses: a few numbers for each image, so plain loops over objective/losses.h.
+ */
+#include "objective/losses.h"
+
+#include "exec.h"
+
+/* Operands: logits (N,K), [gradient]. */
+static void cross_entropy_loop(const exec *e, const op *o)
+{
+    const hmt_plan_step *s = &e->plan->steps[o->step];
+    const int64_t rows = e->plan->tensors[s->in[0]].shape[0];
+    const int32_t classes = (int32_t)e->plan->tensors[s->in[0]].shape[1];
+    hmt_run_task *task = &e->run->tasks[s->task];
+    const float *logits = exec_data(e, o, 0);
+    float *gradient = o->count > 1 ? exec_data(e, o, 1) : NULL;
+
+    for (int64_t n = 0; n < rows; ++n, logits += classes) {
+        int32_t label = task->labels != NULL ? task->labels[n] : -1;
+
+        if (label >= 0 && label < classes)
+            task->loss_sum +=
+                losses_cross_entropy(logits, classes, label, (double)task->scale, gradient);
+        else
+            for (int32_t k = 0; gradient != NULL && k < classes; ++k)
+                gradient[k] = 0.0f;
+        if (gradient != NULL)
+            gradient += classes;
+    }
+}
+
+/* Operands: predictions (N,1), [gradient]. */
+static void regression_loop(const exec *e, const op *o)
+{
+    const hmt_plan_step *s = &e->plan->steps[o->step];
+    const int64_t rows = e->plan->tensors[s->in[0]].shape[0];
+    hmt_run_task *task = &e->run->tasks[s->task];
+    const float *predictions = exec_data(e, o, 0);
+    float *gradient = o->count > 1 ? exec_data(e, o, 1) : NULL;
+
+    for (int64_t n = 0; n < rows; ++n) {
+        int known = task->targets != NULL && !isnan(task->targets[n]);
+        double error = known ? (double)predictions[n] - (double)task->targets[n] : 0.0;
+        double slope = losses_regression_slope(s->loss, (double)s->delta, error);
+
+        if (known)
+            task->loss_sum += losses_regression(s->loss, (double)s->delta, error);
+        if (gradient != NULL)
+            gradient[n] = known ? (float)((double)task->scale * slope) : 0.0f;
+    }
+}
+
+static void add_loss(exec *e, const hmt_plan_step *s, void (*loop)(const exec *e, const op *o))
+{
+    int32_t in = exec_input(e, s->in[0], exec_like(e, s->in[0], dnnl_nchw)), gradient = -1;
+
+    if (s->out[0] >= 0)
+        gradient = exec_output(e, s->out[0], exec_like(e, s->out[0], dnnl_nchw));
+    exec_loop(e, loop);
+    exec_operand(e, 0, in);
+    exec_operand(e, 0, gradient);
+}
+
+void losses_cross_entropy_step(exec *e, const hmt_plan_step *s)
+{
+    add_loss(e, s, cross_entropy_loop);
+}
+
+void losses_regression_step(exec *e, const hmt_plan_step *s)
+{
+    add_loss(e, s, regression_loop);
+}

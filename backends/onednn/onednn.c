@@ -1,0 +1,119 @@
+/*
+ * The backend's table of functions and its one device, the processor.
+ */
+#include "onednn.h"
+
+#include <omp.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "exec.h"
+
+static int32_t device_count(void)
+{
+    return 1;
+}
+
+/* The processor's name as the kernel gives it; "CPU" where it gives none. */
+static void processor_name(char *name, size_t size)
+{
+    char line[256], *value, *end;
+    FILE *file = fopen("/proc/cpuinfo", "re");
+
+    snprintf(name, size, "CPU");
+    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+        if (strncmp(line, "model name", 10) != 0 || (value = strchr(line, ':')) == NULL)
+            continue;
+        value += 1 + strspn(value + 1, " \t");
+        for (end = value + strlen(value); end > value && (unsigned char)end[-1] <= ' ';)
+            *--end = '\0';
+        if (*value != '\0')
+            snprintf(name, size, "%.*s", (int)size - 1, value);
+        break;
+    }
+    if (file != NULL)
+        fclose(file);
+}
+
+static hmt_status device_info(int32_t index, hmt_device_info *info)
+{
+    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+
+    if (index != 0)
+        return HMT_ERROR_NOT_FOUND;
+    processor_name(info->name, sizeof info->name);
+    info->memory = pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : 0;
+    info->threads = omp_get_num_procs(); /* those that this process may use */
+    return HMT_OK;
+}
+
+static hmt_status device_open(int32_t index, const hmt_host *host, void **opened)
+{
+    const device unopened = {.host = host};
+    const dnnl_version_t *version = dnnl_version();
+    char message[64];
+    device *d;
+    void *block;
+    hmt_status status;
+
+    if (index != 0)
+        return host->fail(HMT_ERROR_NOT_FOUND, "onednn has one device, not a device %d",
+                          (int)index);
+    status = device_allocate(&unopened, sizeof *d, "a device", &block);
+    if (status != HMT_OK)
+        return status;
+    d = block;
+    *d = unopened;
+    status =
+        device_check(d, NULL, "dnnl_engine_create", dnnl_engine_create(&d->engine, dnnl_cpu, 0));
+    if (status != HMT_OK) {
+        device_free(d, d);
+        return status;
+    }
+    snprintf(message, sizeof message, "oneDNN %d.%d.%d, %d threads", version->major, version->minor,
+             version->patch, (int)host->threads);
+    host->log(host, HMT_LOG_INFO, message);
+    *opened = d;
+    return HMT_OK;
+}
+
+static void device_close(void *opened)
+{
+    device *d = opened;
+
+    if (d == NULL)
+        return;
+    dnnl_engine_destroy(d->engine);
+    device_free(d, d);
+}
+
+static hmt_status memory(void *home, void *prepared, hmt_backend_memory *bytes)
+{
+    const exec *e = prepared;
+
+    bytes->packed = weights_bytes(home);
+    bytes->arena = e != NULL ? e->arena_bytes : 0;
+    bytes->staging = 0;
+    return HMT_OK;
+}
+
+const hmt_backend backend_onednn = {
+    .struct_size = sizeof(hmt_backend),
+    .abi = HMT_BACKEND_ABI,
+    .name = "onednn",
+    .description = "oneDNN 3 on the CPU",
+    .device_count = device_count,
+    .device_info = device_info,
+    .device_open = device_open,
+    .device_close = device_close,
+    .weights_create = weights_create,
+    .weights_destroy = weights_destroy,
+    .weights_get = weights_get,
+    .weights_set = weights_set,
+    .exec_create = exec_create,
+    .exec_destroy = exec_destroy,
+    .exec_run = exec_run,
+    .exec_read = exec_read,
+    .memory = memory,
+};
