@@ -1,0 +1,15 @@
+/*
+ * The fixed fill: every tensor's values made from its name alone, so that golden files carry no
+ * weights. The same rules as the script that made the golden files.
+ */
+#ifndef HMT_TESTS_FILL_H
+#define HMT_TESTS_FILL_H
+
+#include <stdint.h>
+
+/* Fills `values` with the tensor called `name`. The last part of the name decides the range:
+ * running_mean, running_var, bias, weight (shape matters: fan in), anything else is an input in
+ * [-2, 2). */
+void fill_tensor(const char *name, int32_t dimensions, const int64_t *shape, float *values);
+
+#endif
