@@ -1,0 +1,550 @@
+/*
+ * Disks that fail: every system call of lib/core/file.c is made to fail in turn, in each of the
+ * ways that it can, while a file is read, mapped or replaced. Linked with -Wl,--wrap=NAME for each
+ * of the calls below.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "core/file.h"
+#include "core/memory.h"
+#include "core/status.h"
+
+/* ---- the calls, wrapped ---- */
+
+enum call {
+    OPEN,
+    CLOSE,
+    READ,
+    WRITE,
+    FSTAT,
+    STAT,
+    FCHMOD,
+    FSYNC,
+    RENAME,
+    UNLINK,
+    MMAP,
+    READLINK,
+    CALLS
+};
+static const char *const names[CALLS] = {"open",   "close",  "read",   "write",
+                                         "fstat",  "stat",   "fchmod", "fsync",
+                                         "rename", "unlink", "mmap",   "readlink"};
+
+enum { SHORT = -1 }; /* in place of an errno: transfers one byte */
+
+static struct {
+    bool armed;
+    bool fired;
+    enum call call; /* which call is to fail */
+    int after;      /* how many of it succeed before */
+    int error;      /* errno, or SHORT */
+    int times;      /* how many fail in a row */
+} fault;
+
+/* 0: go on; otherwise an errno or SHORT. */
+static int strike(enum call call)
+{
+    if (!fault.armed || fault.call != call || fault.times == 0 || fault.after-- > 0)
+        return 0;
+    fault.after = 0;
+    --fault.times;
+    fault.fired = true;
+    return fault.error;
+}
+
+#define FAIL_AS(call, failure)                                                                     \
+    do {                                                                                           \
+        int error_ = strike(call);                                                                 \
+        if (error_ > 0) {                                                                          \
+            errno = error_;                                                                        \
+            return failure;                                                                        \
+        }                                                                                          \
+    } while (0)
+
+int __real_open(const char *path, int flags, ...);
+int __real_close(int descriptor);
+ssize_t __real_read(int descriptor, void *data, size_t size);
+ssize_t __real_write(int descriptor, const void *data, size_t size);
+int __real_fstat(int descriptor, struct stat *info);
+int __real_stat(const char *path, struct stat *info);
+int __real_fchmod(int descriptor, mode_t mode);
+int __real_fsync(int descriptor);
+int __real_rename(const char *from, const char *to);
+int __real_unlink(const char *path);
+void *__real_mmap(void *at, size_t size, int protection, int flags, int descriptor, off_t offset);
+ssize_t __real_readlink(const char *path, char *target, size_t size);
+
+int __wrap_open(const char *path, int flags, ...);
+int __wrap_close(int descriptor);
+ssize_t __wrap_read(int descriptor, void *data, size_t size);
+ssize_t __wrap_write(int descriptor, const void *data, size_t size);
+int __wrap_fstat(int descriptor, struct stat *info);
+int __wrap_stat(const char *path, struct stat *info);
+int __wrap_fchmod(int descriptor, mode_t mode);
+int __wrap_fsync(int descriptor);
+int __wrap_rename(const char *from, const char *to);
+int __wrap_unlink(const char *path);
+void *__wrap_mmap(void *at, size_t size, int protection, int flags, int descriptor, off_t offset);
+ssize_t __wrap_readlink(const char *path, char *target, size_t size);
+
+static int open_descriptors; /* opened less closed, while armed */
+
+int __wrap_open(const char *path, int flags, ...)
+{
+    va_list arguments;
+    int descriptor;
+    mode_t mode;
+
+    FAIL_AS(OPEN, -1);
+    va_start(arguments, flags);
+    mode = flags & O_CREAT ? va_arg(arguments, mode_t) : 0;
+    va_end(arguments);
+    descriptor = __real_open(path, flags, mode);
+    open_descriptors += fault.armed && descriptor >= 0;
+    return descriptor;
+}
+
+/* As Linux does: the descriptor is closed, whatever is returned. */
+int __wrap_close(int descriptor)
+{
+    int result = __real_close(descriptor);
+
+    open_descriptors -= fault.armed;
+    FAIL_AS(CLOSE, -1);
+    return result;
+}
+
+ssize_t __wrap_read(int descriptor, void *data, size_t size)
+{
+    int error = strike(READ);
+
+    if (error > 0) {
+        errno = error;
+        return -1;
+    }
+    return __real_read(descriptor, data, error == SHORT && size > 0 ? 1 : size);
+}
+
+ssize_t __wrap_write(int descriptor, const void *data, size_t size)
+{
+    int error = strike(WRITE);
+
+    if (error > 0) {
+        errno = error;
+        return -1;
+    }
+    return __real_write(descriptor, data, error == SHORT && size > 0 ? 1 : size);
+}
+
+int __wrap_fstat(int descriptor, struct stat *info)
+{
+    FAIL_AS(FSTAT, -1);
+    return __real_fstat(descriptor, info);
+}
+
+int __wrap_stat(const char *path, struct stat *info)
+{
+    FAIL_AS(STAT, -1);
+    return __real_stat(path, info);
+}
+
+int __wrap_fchmod(int descriptor, mode_t mode)
+{
+    FAIL_AS(FCHMOD, -1);
+    return __real_fchmod(descriptor, mode);
+}
+
+int __wrap_fsync(int descriptor)
+{
+    FAIL_AS(FSYNC, -1);
+    return __real_fsync(descriptor);
+}
+
+int __wrap_rename(const char *from, const char *to)
+{
+    FAIL_AS(RENAME, -1);
+    return __real_rename(from, to);
+}
+
+int __wrap_unlink(const char *path)
+{
+    FAIL_AS(UNLINK, -1);
+    return __real_unlink(path);
+}
+
+void *__wrap_mmap(void *at, size_t size, int protection, int flags, int descriptor, off_t offset)
+{
+    FAIL_AS(MMAP, MAP_FAILED);
+    return __real_mmap(at, size, protection, flags, descriptor, offset);
+}
+
+ssize_t __wrap_readlink(const char *path, char *target, size_t size)
+{
+    FAIL_AS(READLINK, -1);
+    return __real_readlink(path, target, size);
+}
+
+/* ---- what is done with them ---- */
+
+enum { OLD = 1000, NEW = 200000 }; /* bytes */
+
+static char directory[] = "/tmp/hmtnet_faults_XXXXXX";
+static char path[256], in_directory[512];
+static unsigned char content[NEW];
+
+static const char *inside(const char *name)
+{
+    snprintf(in_directory, sizeof in_directory, "%s/%s", directory, name);
+    return in_directory;
+}
+
+/* Writes the old file with plain calls; its mode differs from what the umask gives. */
+static void put_old(void)
+{
+    FILE *file = fopen(path, "wb");
+
+    CHECK(file != NULL && fwrite(content + 7, 1, OLD, file) == OLD && fclose(file) == 0);
+    CHECK(chmod(path, 0666) == 0);
+}
+
+/* Does the file hold these bytes? */
+static bool holds(const unsigned char *bytes, size_t size)
+{
+    static unsigned char found[NEW + 1];
+    FILE *file = fopen(path, "rb");
+    size_t n = file != NULL ? fread(found, 1, sizeof found, file) : 0;
+
+    if (file != NULL)
+        fclose(file);
+    return file != NULL && n == size && memcmp(found, bytes, size) == 0;
+}
+
+/* Number of files in the directory; removes those whose name ends in .tmp. */
+static int count_files(void)
+{
+    DIR *stream = opendir(directory);
+    struct dirent *entry;
+    int n = 0;
+
+    while (stream != NULL && (entry = readdir(stream)) != NULL) {
+        const char *end = strrchr(entry->d_name, '.');
+
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        ++n;
+        if (end != NULL && strcmp(end, ".tmp") == 0)
+            __real_unlink(inside(entry->d_name));
+    }
+    closedir(stream);
+    return n;
+}
+
+static hmt_status do_read(void)
+{
+    unsigned char *data;
+    size_t size;
+    hmt_status status = file_read(&memory_default, path, OLD, &data, &size);
+
+    CHECK(status == HMT_OK ? size == OLD && memcmp(data, content + 7, OLD) == 0 && data[OLD] == 0
+                           : data == NULL && size == 0);
+    memory_free(&memory_default, data);
+    return status;
+}
+
+static hmt_status do_map(void)
+{
+    file_map map;
+    hmt_status status = file_map_open(path, &map);
+
+    CHECK(status == HMT_OK ? map.size == OLD && memcmp(map.data, content + 7, OLD) == 0
+                           : map.data == NULL && map.size == 0);
+    if (status == HMT_OK)
+        memset(map.data, 0, map.size); /* must not reach the file */
+    file_map_close(&map);
+    return status;
+}
+
+static hmt_status do_replace(void)
+{
+    file_writer writer;
+    size_t sizes[] = {8, 3000, 70000, 1, 65536}, done = 0;
+    hmt_status status = file_writer_open(&writer, &memory_default, path);
+
+    for (int i = 0; i < 5 && status == HMT_OK; ++i, done += sizes[i - 1])
+        status = file_writer_write(&writer, content + done, sizes[i]);
+    if (status == HMT_OK)
+        status = file_writer_write(&writer, content + done, NEW - done);
+    if (status == HMT_OK)
+        status = file_writer_commit(&writer);
+    if (status != HMT_OK) {
+        CHECK(!writer.open && writer.temporary == NULL);
+        CHECK(file_writer_write(&writer, content, 1) == HMT_ERROR_STATE);
+        CHECK(file_writer_commit(&writer) == HMT_ERROR_STATE);
+    }
+    file_writer_discard(&writer);
+    return status;
+}
+
+typedef hmt_status (*action)(void);
+
+/* One run of `act` with the fault set; checks what must hold whatever fails. */
+static hmt_status run(action act, enum call call, int after, int error, int times)
+{
+    hmt_status status;
+    bool replaced = false;
+
+    put_old();
+    status_clear();
+    open_descriptors = 0;
+    memset(&fault, 0, sizeof fault);
+    fault.call = call;
+    fault.after = after;
+    fault.error = error;
+    fault.times = times;
+    fault.armed = true;
+    status = act();
+    fault.armed = false;
+    CHECK(open_descriptors == 0);
+    if (status != HMT_OK) {
+        CHECK(strstr(hmt_last_error(), path) != NULL);
+        CHECK(strstr(hmt_last_error(), ".tmp") == NULL);
+        /* The one failure that comes after the new file is in place. */
+        replaced = strstr(hmt_last_error(), "cannot sync the directory") != NULL;
+    }
+    if (act == do_replace && (status == HMT_OK || replaced))
+        CHECK(holds(content, NEW));
+    else
+        CHECK(holds(content + 7, OLD));
+    CHECK(count_files() == 1 || (call == UNLINK && fault.fired));
+    return status;
+}
+
+/* Each occurrence of each call fails with each error; tells how many faults were set off. */
+static int all_faults(const char *what, action act)
+{
+    static const int errors[] = {EIO, ENOSPC, EACCES, ENOMEM};
+    int fired = 0;
+
+    for (int call = 0; call < CALLS; ++call)
+        for (size_t e = 0; e < sizeof errors / sizeof errors[0]; ++e)
+            for (int after = 0; after < 100; ++after) {
+                hmt_status status = run(act, (enum call)call, after, errors[e], 1);
+
+                if (!fault.fired) {
+                    CHECK_STATUS(status, HMT_OK);
+                    break;
+                }
+                ++fired;
+                /* After a failed close for reading nothing is lost; a directory that may not be
+                 * read may still be written to. */
+                if (status == HMT_OK && call != CLOSE && !(call == OPEN && errors[e] == EACCES)) {
+                    printf("%s: failing %s number %d went unnoticed\n", what, names[call], after);
+                    CHECK(false);
+                }
+            }
+    return fired;
+}
+
+/* Interruptions and short transfers are continued. */
+static void trifles_do_not_matter(action act)
+{
+    static const enum call interrupted[] = {OPEN, READ, WRITE, FSYNC};
+
+    for (size_t c = 0; c < 4; ++c)
+        for (int after = 0; after < 8; ++after)
+            CHECK_STATUS(run(act, interrupted[c], after, EINTR, 3), HMT_OK);
+    CHECK_STATUS(run(act, READ, 0, SHORT, 50), HMT_OK);
+    CHECK_STATUS(run(act, WRITE, 0, SHORT, 50), HMT_OK);
+    CHECK_STATUS(run(act, CLOSE, 0, EINTR, 1), HMT_OK);
+    CHECK_STATUS(run(act, FSYNC, 1, EINVAL, 1), HMT_OK); /* of the directory */
+}
+
+static void failures_keep_the_old_file(void)
+{
+    CHECK(all_faults("read", do_read) >= 4 * 4);
+    CHECK(all_faults("map", do_map) >= 4 * 4);
+    CHECK(all_faults("replace", do_replace) >= 4 * 14);
+    CHECK_STATUS(run(do_replace, WRITE, 2, ENOSPC, 1), HMT_ERROR_IO);
+    CHECK(strstr(hmt_last_error(), "No space left") != NULL);
+    CHECK_STATUS(run(do_replace, CLOSE, 0, EIO, 1), HMT_ERROR_IO);
+    CHECK_STATUS(run(do_map, MMAP, 0, ENOMEM, 1), HMT_ERROR_MEMORY);
+    trifles_do_not_matter(do_read);
+    trifles_do_not_matter(do_map);
+    trifles_do_not_matter(do_replace);
+}
+
+/* A write fails and the clean-up as well: the first reason is the one that is told. */
+static void failing_unlink_is_harmless(void)
+{
+    file_writer writer;
+
+    put_old();
+    status_clear();
+    CHECK_STATUS(file_writer_open(&writer, &memory_default, path), HMT_OK);
+    memset(&fault, 0, sizeof fault);
+    fault.armed = true;
+    fault.call = UNLINK;
+    fault.error = EIO;
+    fault.times = 1;
+    file_writer_discard(&writer);
+    fault.armed = false;
+    CHECK(fault.fired && holds(content + 7, OLD) && count_files() == 2);
+    CHECK(count_files() == 1);
+}
+
+static void other_kinds_are_refused(void)
+{
+    unsigned char *data;
+    size_t size;
+    file_map map;
+    file_writer writer;
+    const char *fifo;
+
+    status_clear();
+    CHECK_STATUS(file_read(&memory_default, directory, 100, &data, &size), HMT_ERROR_IO);
+    CHECK(strstr(hmt_last_error(), "it is a directory") != NULL);
+    status_clear();
+    CHECK_STATUS(file_writer_open(&writer, &memory_default, directory), HMT_ERROR_IO);
+    status_clear();
+    CHECK_STATUS(file_writer_open(&writer, &memory_default, "/dev/null"), HMT_ERROR_IO);
+    CHECK(strstr(hmt_last_error(), "/dev/null: it is not a regular file") != NULL);
+    fifo = inside("fifo");
+    CHECK(mkfifo(fifo, 0600) == 0);
+    status_clear();
+    CHECK_STATUS(file_read(&memory_default, fifo, 100, &data, &size), HMT_ERROR_IO);
+    status_clear();
+    CHECK_STATUS(file_map_open(fifo, &map), HMT_ERROR_IO);
+    status_clear();
+    CHECK_STATUS(file_writer_open(&writer, &memory_default, fifo), HMT_ERROR_IO);
+    unlink(fifo);
+    status_clear();
+    CHECK_STATUS(file_read(&memory_default, inside("none"), 100, &data, &size),
+                 HMT_ERROR_NOT_FOUND);
+    status_clear();
+    CHECK_STATUS(file_writer_open(&writer, &memory_default, inside("none/none")),
+                 HMT_ERROR_NOT_FOUND);
+    put_old();
+    status_clear();
+    CHECK_STATUS(file_read(&memory_default, path, OLD - 1, &data, &size), HMT_ERROR_LIMIT);
+    CHECK(strstr(hmt_last_error(), "has 1000 bytes, more than the limit of 999") != NULL);
+    CHECK(truncate(path, 0) == 0);
+    status_clear();
+    CHECK_STATUS(file_map_open(path, &map), HMT_ERROR_FORMAT);
+    CHECK(strstr(hmt_last_error(), "is empty") != NULL);
+    CHECK_STATUS(file_read(&memory_default, path, 0, &data, &size), HMT_OK);
+    CHECK(size == 0 && data != NULL && data[0] == 0);
+    memory_free(&memory_default, data);
+    /* What looks empty and is not: a file whose length differs from what was said. */
+    status_clear();
+    CHECK_STATUS(file_read(&memory_default, "/proc/self/status", 100000, &data, &size),
+                 HMT_ERROR_IO);
+    CHECK(strstr(hmt_last_error(), "changed its length") != NULL);
+}
+
+static mode_t mode_of(const char *name)
+{
+    struct stat info;
+    return stat(name, &info) == 0 ? info.st_mode & 0777 : 0;
+}
+
+static void replace_with(const char *name, const char *text)
+{
+    file_writer writer;
+
+    status_clear();
+    CHECK_STATUS(file_writer_open(&writer, &memory_default, name), HMT_OK);
+    CHECK_STATUS(file_writer_write(&writer, text, strlen(text)), HMT_OK);
+    CHECK_STATUS(file_writer_commit(&writer), HMT_OK);
+    CHECK_STATUS(file_writer_commit(&writer), HMT_ERROR_STATE);
+    file_writer_discard(&writer);
+}
+
+static void permissions_and_links_are_kept(void)
+{
+    char link[512], chain[512], fresh[512];
+    struct stat info;
+
+    snprintf(link, sizeof link, "%s", inside("link"));
+    snprintf(chain, sizeof chain, "%s", inside("chain"));
+    snprintf(fresh, sizeof fresh, "%s", inside("fresh"));
+    umask(027);
+    put_old();
+    CHECK(chmod(path, 0606) == 0);
+    CHECK(symlink("model", link) == 0 && symlink(link, chain) == 0);
+    replace_with(chain, "through two links");
+    CHECK(holds((const unsigned char *)"through two links", 17) && mode_of(path) == 0606);
+    CHECK(lstat(chain, &info) == 0 && S_ISLNK(info.st_mode));
+    CHECK(lstat(link, &info) == 0 && S_ISLNK(info.st_mode));
+    replace_with(fresh, "x");
+    CHECK(mode_of(fresh) == 0640);
+    unlink(path);
+    replace_with(link, "the link pointed nowhere");
+    CHECK(holds((const unsigned char *)"the link pointed nowhere", 24));
+    unlink(link);
+    CHECK(symlink("chain", link) == 0); /* and chain points back to it */
+    {
+        file_writer writer;
+        status_clear();
+        CHECK_STATUS(file_writer_open(&writer, &memory_default, link), HMT_ERROR_IO);
+    }
+    unlink(link);
+    unlink(chain);
+    unlink(fresh);
+    CHECK(chdir(directory) == 0);
+    replace_with("model", "relative");
+    CHECK(holds((const unsigned char *)"relative", 8) && count_files() == 1);
+}
+
+/* Writers to the same path have a temporary file each; a failed one touches no other's. */
+static void writers_do_not_collide(void)
+{
+    file_writer a, b, c;
+
+    status_clear();
+    CHECK_STATUS(file_writer_open(&a, &memory_default, path), HMT_OK);
+    CHECK_STATUS(file_writer_open(&b, &memory_default, path), HMT_OK);
+    memset(&fault, 0, sizeof fault);
+    fault.armed = true;
+    fault.call = OPEN;
+    fault.error = EMFILE;
+    fault.times = 1;
+    CHECK_STATUS(file_writer_open(&c, &memory_default, path), HMT_ERROR_IO);
+    fault.armed = false;
+    CHECK(strcmp(a.temporary, b.temporary) != 0);
+    CHECK(access(a.temporary, F_OK) == 0 && access(b.temporary, F_OK) == 0);
+    status_clear();
+    CHECK_STATUS(file_writer_write(&a, "a", 1), HMT_OK);
+    CHECK_STATUS(file_writer_write(&b, "bb", 2), HMT_OK);
+    CHECK_STATUS(file_writer_commit(&b), HMT_OK);
+    CHECK(holds((const unsigned char *)"bb", 2));
+    CHECK_STATUS(file_writer_commit(&a), HMT_OK);
+    CHECK(holds((const unsigned char *)"a", 1) && count_files() == 1);
+}
+
+int main(void)
+{
+    if (mkdtemp(directory) == NULL)
+        return 1;
+    snprintf(path, sizeof path, "%s", inside("model"));
+    for (size_t i = 0; i < NEW; ++i)
+        content[i] = (unsigned char)(i * 2654435761u >> 13);
+    failures_keep_the_old_file();
+    failing_unlink_is_harmless();
+    other_kinds_are_refused();
+    permissions_and_links_are_kept();
+    writers_do_not_collide();
+    unlink(path);
+    rmdir(directory);
+    return test_finish();
+}
