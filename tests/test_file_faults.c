@@ -379,6 +379,13 @@ static void failures_keep_the_old_file(void)
     CHECK(strstr(hmt_last_error(), "No space left") != NULL);
     CHECK_STATUS(run(do_replace, CLOSE, 0, EIO, 1), HMT_ERROR_IO);
     CHECK_STATUS(run(do_map, MMAP, 0, ENOMEM, 1), HMT_ERROR_MEMORY);
+    /* First the file is synced, then, when it is in place, its directory; a directory that may not
+     * be read is left out. */
+    CHECK_STATUS(run(do_replace, FSYNC, 0, EIO, 1), HMT_ERROR_IO);
+    CHECK(strstr(hmt_last_error(), "directory") == NULL);
+    CHECK_STATUS(run(do_replace, FSYNC, 1, EIO, 1), HMT_ERROR_IO);
+    CHECK(strstr(hmt_last_error(), "directory") != NULL);
+    CHECK_STATUS(run(do_replace, OPEN, 1, EACCES, 1), HMT_OK);
     trifles_do_not_matter(do_read);
     trifles_do_not_matter(do_map);
     trifles_do_not_matter(do_replace);

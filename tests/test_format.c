@@ -2,7 +2,6 @@
  * What the safetensors reader and writer promise: round trips, a sentence for every kind of lie,
  * memory bounded by the file's length, and no crash on damaged bytes.
  */
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -398,45 +397,82 @@ static void saving_can_be_refused(void)
     what_is_written_comes_back();
 }
 
-static void unaligned_and_other_dtypes(void)
+/* `shift` spaces move the data, so that it comes to lie at every address modulo 4. */
+static void unaligned_and_other_dtypes(int shift)
 {
+    char header[256];
     size_t size;
-    unsigned char *data =
-        blob("{\"b\":" T("F32", "2", 1, 9) ",\"a\":" T("U8", "", 0, 1) "}", 9, &size);
-    const float truth[2] = {1.5f, -3.25f};
+    unsigned char *data;
+    const float truth[2] = {1.5f, -3.25f}, *place;
     float values[2];
     safetensors_index index;
 
+    sprintf(header, "{\"b\":" T("F32", "2", 1, 9) ",\"a\":" T("U8", "", 0, 1) "}%*s", shift, "");
+    data = blob(header, 9, &size);
     memcpy(data + size - 8, truth, 8);
     status_clear();
     CHECK_STATUS(safetensors_open(&memory_default, data, size, "f", &index), HMT_OK);
     CHECK(strcmp(index.entries[0].name, "b") == 0);
     CHECK_STATUS(safetensors_read(&index, &index.entries[0], values), HMT_OK);
     CHECK(memcmp(values, truth, 8) == 0);
+    place = safetensors_in_place(&index, &index.entries[0]);
+    CHECK(place == NULL ? (size - 8) % 4 != 0 : (size - 8) % 4 == 0 && place[1] == truth[1]);
+    CHECK(safetensors_in_place(&index, &index.entries[1]) == NULL);
     CHECK_STATUS(safetensors_read(&index, &index.entries[1], values), HMT_ERROR_UNSUPPORTED);
     CHECK(strcmp(hmt_last_error(), "f: tensor 'a' has dtype U8; F32, F16 or BF16 is needed") == 0);
     safetensors_close(&index);
     free(data);
 }
 
+/* More elements than are converted at a time. */
+static void long_tensors_come_back(void)
+{
+    enum { LONG = 30011 };
+    static float values[LONG], back[LONG];
+    safetensors_tensor three[] = {{"f32", SAFETENSORS_F32, 1, {LONG}, values},
+                                  {"f16", SAFETENSORS_F16, 1, {LONG}, values},
+                                  {"bf16", SAFETENSORS_BF16, 1, {LONG}, values}};
+    safetensors_job job = {.tensors = three, .tensor_count = 3};
+    safetensors_index index;
+    unsigned char *data;
+    size_t size;
+
+    for (size_t i = 0; i < LONG; ++i)
+        values[i] = (float)random_uniform(9, i);
+    CHECK_STATUS(save(&job, &memory_default), HMT_OK);
+    CHECK_STATUS(file_read(&memory_default, path, 1 << 20, &data, &size), HMT_OK);
+    CHECK_STATUS(safetensors_open(&memory_default, data, size, path, &index), HMT_OK);
+    for (size_t t = 0; t < 3; ++t) {
+        const safetensors_entry *entry = safetensors_find(&index, three[t].name);
+
+        CHECK_STATUS(safetensors_read(&index, entry, back), HMT_OK);
+        for (size_t i = 0; i < LONG; ++i)
+            CHECK(back[i] == (t == 0   ? values[i]
+                              : t == 1 ? half_from_f16(half_to_f16(values[i]))
+                                       : half_from_bf16(half_to_bf16(values[i]))));
+    }
+    safetensors_close(&index);
+    memory_free(&memory_default, data);
+}
+
 /* Files that the reference implementation wrote. */
 static void foreign_files_are_read(void)
 {
     static const char *const names[] = {"w16.safetensors", "w16_bf16.safetensors"};
-    const char *shared = getenv("HMTNET_SHARED");
+    const char *shared = test_shared();
     float bias_of[2][6];
     char name[4096];
 
+    if (shared == NULL) {
+        printf("skipped: the shared checkpoints are not there\n");
+        return;
+    }
     for (int i = 0; i < 2; ++i) {
         file_map map;
         safetensors_index index;
         const safetensors_entry *entry;
 
-        snprintf(name, sizeof name, "%s/checkpoints/%s", shared ? shared : "../shared", names[i]);
-        if (access(name, R_OK) != 0) {
-            printf("skipped: %s is not there\n", name);
-            return;
-        }
+        snprintf(name, sizeof name, "%s/checkpoints/%s", shared, names[i]);
         status_clear();
         CHECK_STATUS(file_map_open(name, &map), HMT_OK);
         CHECK_STATUS(safetensors_open(&memory_default, map.data, map.size, name, &index), HMT_OK);
@@ -467,7 +503,9 @@ int main(void)
     damage_is_survived();
     memory_that_fails_is_reported();
     saving_can_be_refused();
-    unaligned_and_other_dtypes();
+    for (int shift = 0; shift < 4; ++shift)
+        unaligned_and_other_dtypes(shift);
+    long_tensors_come_back();
     foreign_files_are_read();
     unlink(path);
     return test_finish();
