@@ -6,6 +6,7 @@
 #ifndef HMT_FORMAT_HALF_H
 #define HMT_FORMAT_HALF_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -22,6 +23,16 @@ static inline float half_float(uint32_t bits)
     float value;
     memcpy(&value, &bits, sizeof value);
     return value;
+}
+
+/* Files are little endian: may values be copied as they are? */
+static inline bool half_little_endian(void)
+{
+    const uint16_t one = 1;
+    unsigned char first;
+
+    memcpy(&first, &one, 1);
+    return first == 1;
 }
 
 static inline float half_from_f16(uint16_t h)

@@ -62,27 +62,19 @@ const safetensors_pair *safetensors_metadata(const safetensors_index *index, con
     return NULL;
 }
 
-static bool little_endian(void)
-{
-    const uint16_t one = 1;
-    unsigned char first;
-
-    memcpy(&first, &one, 1);
-    return first == 1;
-}
-
 const float *safetensors_in_place(const safetensors_index *index, const safetensors_entry *entry)
 {
     const unsigned char *data = index->data + entry->offset;
 
-    if (entry->dtype != SAFETENSORS_F32 || (uintptr_t)data % sizeof(float) != 0 || !little_endian())
+    if (entry->dtype != SAFETENSORS_F32 || (uintptr_t)data % sizeof(float) != 0 ||
+        !half_little_endian())
         return NULL;
     return (const float *)(const void *)data;
 }
 
 static void read_f32(const unsigned char *data, float *values, size_t count)
 {
-    if (little_endian()) {
+    if (half_little_endian()) {
         memcpy(values, data, count * sizeof *values);
         return;
     }

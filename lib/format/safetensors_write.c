@@ -180,6 +180,8 @@ static hmt_status write_tensor(file_writer *writer, const safetensors_tensor *te
     uint64_t count;
     hmt_status status = count_elements(tensor, &count);
 
+    if (status == HMT_OK && tensor->dtype == SAFETENSORS_F32 && half_little_endian())
+        return file_writer_write(writer, values, (size_t)count * sizeof *values);
     for (uint64_t done = 0; done < count && status == HMT_OK; done += CHUNK) {
         size_t n = (size_t)(count - done < CHUNK ? count - done : CHUNK);
 
