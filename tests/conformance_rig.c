@@ -39,6 +39,16 @@ static hmt_status host_place(const hmt_host *host, hmt_interval *intervals, size
     return arena_place(&host->allocator, intervals, count, total);
 }
 
+void rig_host(hmt_host *host, int32_t threads)
+{
+    *host = (hmt_host){.struct_size = sizeof *host,
+                       .allocator = memory_default,
+                       .threads = threads,
+                       .fail = host_fail,
+                       .log = host_log,
+                       .place = host_place};
+}
+
 /* ---------------------------------------------------------------------------- parameters --------
  */
 
@@ -88,12 +98,7 @@ hmt_status rig_open(rig *r, const hmt_backend *backend, const graph *g, int32_t 
     r->backend = backend;
     r->g = g;
     r->in_place = in_place;
-    r->host = (hmt_host){.struct_size = sizeof r->host,
-                         .allocator = memory_default,
-                         .threads = threads,
-                         .fail = host_fail,
-                         .log = host_log,
-                         .place = host_place};
+    rig_host(&r->host, threads);
     r->source = (hmt_source){sizeof r->source, r, read_weight, view};
     r->params = calloc((size_t)g->param_count + 1, sizeof *r->params);
     for (int32_t i = 0; i < g->param_count; ++i) {

@@ -10,6 +10,9 @@
 
 #include "graph/lower.h"
 
+/* What a backend may ask of its host, with malloc's memory and no log. */
+void rig_host(hmt_host *host, int32_t threads);
+
 typedef struct rig {
     const hmt_backend *backend;
     const graph *g;
