@@ -1,7 +1,7 @@
-/*
- * Disks that fail: every system call of lib/core/file.c is made to fail in turn, in each of the
- * ways that it can, while a file is read, mapped or replaced. Linked with -Wl,--wrap=NAME for each
- * of the calls below.
+/* wrap: open close read write fstat stat fchmod fsync rename unlink mmap readlink
+ * Disks that fail: each of these calls is made to fail in turn, in each of the ways that it can,
+ * while a file is read, mapped or replaced. A status and a sentence each time, the old file as it
+ * was, nothing left behind.
  */
 #include <dirent.h>
 #include <errno.h>
