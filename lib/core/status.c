@@ -46,6 +46,15 @@ hmt_status status_fail_errno(int error, const char *what, const char *path)
     return status_fail(status, "cannot %s %s: %s", what, path, why);
 }
 
+hmt_status status_fail_at(hmt_status status, const char *path)
+{
+    char inner[sizeof message];
+
+    memcpy(inner, message, sizeof message);
+    status_clear();
+    return status_fail(status, "%s: %s", path, inner);
+}
+
 const char *hmt_last_error(void)
 {
     return message;

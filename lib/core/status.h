@@ -26,4 +26,8 @@ hmt_status status_fail_v(hmt_status status, const char *format, va_list argument
  * a message "cannot WHAT PATH: why" from `error` (an errno). */
 hmt_status status_fail_errno(int error, const char *what, const char *path);
 
+/* Puts "PATH: " in front of this thread's message: for code that works on a file's bytes and was
+ * not told their name. Returns `status`. */
+hmt_status status_fail_at(hmt_status status, const char *path);
+
 #endif

@@ -1,0 +1,189 @@
+/* Entry points for images: checked arguments, then lib/image. */
+#include <math.h>
+#include <string.h>
+
+#include "api/context.h"
+#include "api/options.h"
+#include "core/file.h"
+#include "core/memory.h"
+#include "core/status.h"
+#include "image/image.h"
+
+enum { LARGEST_SIDE = 1 << 16, LARGEST_PIXELS = 100000000, DEFAULT_BYTES = 64 << 20 };
+
+static hmt_status decode_options(const hmt_decode_options *given, hmt_decode_options *o)
+{
+    hmt_decode_options defaults = HMT_DECODE_OPTIONS_INIT;
+    hmt_status status;
+
+    *o = defaults;
+    status = options_copy(o, sizeof *o, given, "hmt_decode_options");
+    if (status != HMT_OK)
+        return status;
+    if (o->min_side < 0)
+        return status_fail(HMT_ERROR_ARGUMENT, "options: min_side is %d", o->min_side);
+    if (o->max_bytes == 0)
+        o->max_bytes = DEFAULT_BYTES;
+    if (o->max_pixels == 0)
+        o->max_pixels = LARGEST_PIXELS;
+    return HMT_OK;
+}
+
+static void give_pixels(const image *decoded, hmt_pixels *pixels)
+{
+    *pixels = (hmt_pixels){.data = decoded->data,
+                           .width = decoded->width,
+                           .height = decoded->height,
+                           .stride = 3 * (int64_t)decoded->width,
+                           .format = HMT_PIXEL_RGB};
+}
+
+hmt_status hmt_decode_memory(const hmt_context *context, const void *data, size_t size,
+                             const hmt_decode_options *options, hmt_pixels *pixels)
+{
+    hmt_decode_options o;
+    image decoded;
+    hmt_status status;
+
+    status_clear();
+    if (data == NULL || pixels == NULL)
+        return status_fail(HMT_ERROR_ARGUMENT, "hmt_decode_memory: data or pixels is NULL");
+    status = decode_options(options, &o);
+    if (status == HMT_OK)
+        status = image_decode(context_allocator(context), data, size, &o, &decoded);
+    if (status == HMT_OK)
+        give_pixels(&decoded, pixels);
+    return status;
+}
+
+hmt_status hmt_decode_file(const hmt_context *context, const char *path,
+                           const hmt_decode_options *options, hmt_pixels *pixels)
+{
+    const hmt_allocator *allocator = context_allocator(context);
+    hmt_decode_options o;
+    unsigned char *data = NULL;
+    size_t size = 0;
+    image decoded;
+    hmt_status status;
+
+    status_clear();
+    if (path == NULL || pixels == NULL)
+        return status_fail(HMT_ERROR_ARGUMENT, "hmt_decode_file: path or pixels is NULL");
+    status = decode_options(options, &o);
+    if (status == HMT_OK)
+        status = file_read(allocator, path, o.max_bytes, &data, &size);
+    if (status != HMT_OK)
+        return status;
+    status = image_decode(allocator, data, size, &o, &decoded);
+    memory_free(allocator, data);
+    if (status != HMT_OK)
+        return status_fail_at(status, path);
+    give_pixels(&decoded, pixels);
+    return HMT_OK;
+}
+
+void hmt_pixels_free(const hmt_context *context, hmt_pixels *pixels)
+{
+    if (pixels == NULL)
+        return;
+    memory_free(context_allocator(context), (void *)pixels->data);
+    memset(pixels, 0, sizeof *pixels);
+}
+
+static hmt_status check_pixels(const hmt_pixels *pixels)
+{
+    static const int64_t bytes_of[] = {3, 3, 4, 4, 1};
+    int64_t row;
+
+    if (pixels == NULL || pixels->data == NULL)
+        return status_fail(HMT_ERROR_ARGUMENT, "pixels: the struct or its data is NULL");
+    if ((int)pixels->format < HMT_PIXEL_RGB || pixels->format > HMT_PIXEL_GRAY)
+        return status_fail(HMT_ERROR_ARGUMENT, "pixels: no format has the number %d",
+                           (int)pixels->format);
+    if (pixels->width < 1 || pixels->height < 1 || pixels->width > LARGEST_SIDE ||
+        pixels->height > LARGEST_SIDE || (int64_t)pixels->width * pixels->height > LARGEST_PIXELS)
+        return status_fail(HMT_ERROR_ARGUMENT,
+                           "pixels: %d x %d is not from 1 x 1 up to %d pixels in all and %d a side",
+                           pixels->width, pixels->height, LARGEST_PIXELS, LARGEST_SIDE);
+    row = bytes_of[pixels->format] * pixels->width;
+    if (pixels->stride != 0 && pixels->stride < row && pixels->stride > -row)
+        return status_fail(HMT_ERROR_ARGUMENT,
+                           "pixels: a stride of %lld bytes is less than a row of %lld",
+                           (long long)pixels->stride, (long long)row);
+    return HMT_OK;
+}
+
+static hmt_status check_preprocess(const hmt_preprocess_options *o)
+{
+    if (o->crop_size < 1 || o->resize < o->crop_size || o->resize > 4096)
+        return status_fail(
+            HMT_ERROR_ARGUMENT,
+            "options: crop_size %d and resize %d are not 1 <= crop_size <= resize <= 4096",
+            o->crop_size, o->resize);
+    if ((int)o->crop < HMT_CROP_CENTER || o->crop > HMT_CROP_RANDOM || o->flip < 0 || o->flip > 2)
+        return status_fail(HMT_ERROR_ARGUMENT, "options: no crop has the number %d, or no flip %d",
+                           (int)o->crop, o->flip);
+    for (int c = 0; c < 3; ++c)
+        if (!isfinite(o->mean[c]) || !isfinite(o->deviation[c]) || !(o->deviation[c] > 0.0f))
+            return status_fail(HMT_ERROR_ARGUMENT,
+                               "options: normalisation of channel %d is (level - %g) / %g", c,
+                               o->mean[c], o->deviation[c]);
+    return HMT_OK;
+}
+
+hmt_status hmt_preprocess(const hmt_context *context, const hmt_pixels *pixels,
+                          const hmt_preprocess_options *options, float *tensor, size_t count)
+{
+    hmt_preprocess_options o = HMT_PREPROCESS_OPTIONS_INIT;
+    size_t wanted;
+    hmt_status status;
+
+    status_clear();
+    if (tensor == NULL)
+        return status_fail(HMT_ERROR_ARGUMENT, "hmt_preprocess: tensor is NULL");
+    status = options_copy(&o, sizeof o, options, "hmt_preprocess_options");
+    if (status == HMT_OK)
+        status = check_pixels(pixels);
+    if (status == HMT_OK)
+        status = check_preprocess(&o);
+    if (status != HMT_OK)
+        return status;
+    wanted = 3 * (size_t)o.crop_size * (size_t)o.crop_size * (o.crop == HMT_CROP_FIVE ? 5 : 1);
+    if (count < wanted)
+        return status_fail(HMT_ERROR_ARGUMENT,
+                           "hmt_preprocess: room for %zu floats, %zu are needed", count, wanted);
+    return image_preprocess(context_allocator(context), pixels, &o, tensor);
+}
+
+hmt_status hmt_resize(const hmt_context *context, const hmt_pixels *pixels, int32_t shorter_side,
+                      hmt_pixels *resized)
+{
+    const hmt_allocator *allocator = context_allocator(context);
+    image in = {NULL, 0, 0}, out = {NULL, 0, 0};
+    int32_t width, height;
+    hmt_status status;
+
+    status_clear();
+    if (resized == NULL || shorter_side < 1 || shorter_side > LARGEST_SIDE)
+        return status_fail(HMT_ERROR_ARGUMENT,
+                           "hmt_resize: resized is NULL, or the side %d is not in 1..%d",
+                           shorter_side, LARGEST_SIDE);
+    status = check_pixels(pixels);
+    if (status != HMT_OK)
+        return status;
+    image_resized_size(pixels->width, pixels->height, shorter_side, &width, &height);
+    status = image_check_size(width, height, LARGEST_PIXELS);
+    if (status == HMT_OK)
+        status = image_from_pixels(allocator, pixels, &in);
+    if (status == HMT_OK)
+        status = image_allocate(allocator, width, height, 0, &out);
+    if (status == HMT_OK)
+        status = image_resize(allocator, &in, width, height, 0, 0, &out);
+    memory_free(allocator, in.data);
+    if (status != HMT_OK) {
+        memory_free(allocator, out.data);
+        return status;
+    }
+    give_pixels(&out, resized);
+    return HMT_OK;
+}

@@ -1,0 +1,72 @@
+/*
+ * Images in memory, and the parts of decoding: from encoded bytes to upright RGB.
+ *
+ * Bytes come from files and are hostile: sizes are checked against limits before anything is
+ * allocated for them. Pixels leave as dense 8-bit RGB rows in the allocator's memory.
+ */
+#ifndef HMT_IMAGE_IMAGE_H
+#define HMT_IMAGE_IMAGE_H
+
+#include <stdbool.h>
+
+#include <hmtnet/hmtnet.h>
+
+/* Dense 8-bit RGB, (height,width,3). Owned: `data` is released with memory_free(). */
+typedef struct image {
+    uint8_t *data;
+    int32_t width;
+    int32_t height;
+} image;
+
+/* How an image must be turned to stand upright: the EXIF orientation, 1 to 8. */
+typedef struct decoded {
+    image image;
+    int orientation;
+} decoded;
+
+/* Allocates width x height pixels, uninitialised. HMT_ERROR_LIMIT beyond max_pixels (0: no limit).
+ */
+hmt_status image_allocate(const hmt_allocator *allocator, int64_t width, int64_t height,
+                          uint64_t max_pixels, image *out);
+/* HMT_ERROR_LIMIT with both sizes in the message if width * height is more than max_pixels. */
+hmt_status image_check_size(int64_t width, int64_t height, uint64_t max_pixels);
+
+/* Decodes JPEG or PNG, whichever the bytes are. `o` has no zero limits. */
+hmt_status image_decode(const hmt_allocator *allocator, const uint8_t *data, size_t size,
+                        const hmt_decode_options *o, image *out);
+/* jpeg.c and png.c */
+hmt_status image_decode_jpeg(const hmt_allocator *allocator, const uint8_t *data, size_t size,
+                             const hmt_decode_options *o, decoded *out);
+hmt_status image_decode_png(const hmt_allocator *allocator, const uint8_t *data, size_t size,
+                            const hmt_decode_options *o, decoded *out);
+
+/* The orientation in a TIFF block, as EXIF data has it; 1 if there is none or it is damaged. */
+int image_exif_orientation(const uint8_t *tiff, size_t size);
+/* Turns an image upright, in new memory where that is needed. */
+hmt_status image_orient(const hmt_allocator *allocator, image *image, int orientation);
+
+/* Any host's pixels as dense RGB: alpha over white, grey copied to all three. */
+hmt_status image_from_pixels(const hmt_allocator *allocator, const hmt_pixels *pixels, image *out);
+/* One colour level over white with the given alpha, rounded. */
+static inline uint8_t image_over_white(uint8_t level, uint8_t alpha)
+{
+    uint32_t mixed = (uint32_t)level * alpha + 255u * (255u - alpha);
+
+    return (uint8_t)((mixed + 127u) / 255u);
+}
+
+/*
+ * Pillow's antialiased bilinear resize of `pixels` to width x height, of which only the rectangle
+ * from (left, top) with out->width x out->height pixels is computed. out->data has been allocated.
+ */
+hmt_status image_resize(const hmt_allocator *allocator, const image *in, int32_t width,
+                        int32_t height, int32_t left, int32_t top, const image *out);
+/* The size with the given shorter side, as torchvision's Resize makes it. */
+void image_resized_size(int32_t width, int32_t height, int32_t shorter_side, int32_t *new_width,
+                        int32_t *new_height);
+
+/* hmt_preprocess() with checked arguments. tensor: (1 or 5,3,crop_size,crop_size). */
+hmt_status image_preprocess(const hmt_allocator *allocator, const hmt_pixels *pixels,
+                            const hmt_preprocess_options *o, float *tensor);
+
+#endif
