@@ -144,7 +144,7 @@ static double gradient_scale(rig_plan *b, int32_t w)
     return most;
 }
 
-static void compare_gradients(pair *p)
+static void compare_gradients(pair *p, bool network)
 {
     const hmt_plan *plan = &p->a.low->plan;
     double all = gradient_scale(&p->b, -1);
@@ -165,9 +165,10 @@ static void compare_gradients(pair *p)
         conformance_status(p->c, "gradient", status_a != HMT_OK ? status_a : status_b);
         if (got && want) {
             conformance_result(p->c, "gradient of", w->name, distance(got, want, count, floor),
-                               CONFORMANCE_GRADIENT);
+                               network ? CONFORMANCE_NETWORK_GRADIENT : CONFORMANCE_GRADIENT);
             conformance_result(p->c, "gradient (L2) of", w->name,
-                               distance_l2(got, want, count, floor), CONFORMANCE_GRADIENT_L2);
+                               distance_l2(got, want, count, floor),
+                               network ? CONFORMANCE_NETWORK_GRADIENT_L2 : CONFORMANCE_GRADIENT_L2);
         }
         free(got);
         free(want);
@@ -214,7 +215,7 @@ static void infer(pair *p, lower_options options, bool fold)
     release(p);
 }
 
-static void train(pair *p, const lower_options *options)
+static void train(pair *p, const lower_options *options, bool network)
 {
     const hmt_sgd gradient = {0.0f, 0.0f, 0.0f, 0}, real = {0.01f, 0.9f, 0.05f, 0};
 
@@ -223,7 +224,7 @@ static void train(pair *p, const lower_options *options)
     if (step(p, &gradient, "training")) {
         compare_outputs(p, "training forward");
         compare_losses(p, "training");
-        compare_gradients(p);
+        compare_gradients(p, network);
     }
     if (step(p, &real, "training"))
         compare_parameters(p, "parameters after a step:");
@@ -260,7 +261,7 @@ void conformance_network(conformance *c, const graph *g, const conformance_case 
             release(&p);
         }
         options.training = true;
-        train(&p, &options);
+        train(&p, &options, k->network);
     }
     if (p.tested.device)
         rig_close(&p.tested);

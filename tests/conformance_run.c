@@ -89,15 +89,18 @@ static void library_networks(conformance *c, int index)
 
     for (int network = 0;; ++network) {
         for (int variant = 0; variant < 4; ++variant, ++index) {
-            conformance_case k = {
-                .batch = 3, .delta = 0.6f, .trained_tasks = HMT_TASKS_ALL, .tested = -1};
+            conformance_case k = {.batch = 6,
+                                  .delta = 0.6f,
+                                  .trained_tasks = HMT_TASKS_ALL,
+                                  .network = true,
+                                  .tested = -1};
             graph g;
 
             models_config_defaults(&config);
             config.network = (hmt_network)network;
             config.wiring = variant % 2 ? HMT_WIRING_PAPER : HMT_WIRING_RELEASED;
             config.aggregator = variant / 2 ? HMT_AGGREGATOR_CONCATENATE : HMT_AGGREGATOR_AVERAGE;
-            config.width = 1.0 / 16;
+            config.width = 1.0 / 8;
             config.race_classes = 2 + variant;
             if (models_config_check(&config) != HMT_OK) {
                 status_clear();
