@@ -175,7 +175,7 @@ static void compare_gradients(pair *p, bool network)
     }
 }
 
-static void compare_parameters(pair *p, const char *what)
+static void compare_parameters(pair *p, const char *what, double tolerance)
 {
     const hmt_plan *plan = &p->a.low->plan;
 
@@ -191,7 +191,7 @@ static void compare_parameters(pair *p, const char *what)
         conformance_status(p->c, what, status_a != HMT_OK ? status_a : status_b);
         if (got && want)
             conformance_result(p->c, what, w->name, distance(got, want, rig_count(w->shape), 1e-3),
-                               CONFORMANCE_VALUES);
+                               tolerance);
         free(got);
         free(want);
     }
@@ -227,7 +227,8 @@ static void train(pair *p, const lower_options *options, bool network)
         compare_gradients(p, network);
     }
     if (step(p, &real, "training"))
-        compare_parameters(p, "parameters after a step:");
+        compare_parameters(p, "parameters after a step:",
+                           network ? CONFORMANCE_NETWORK_PARAMETERS : CONFORMANCE_VALUES);
     release(p);
 }
 
