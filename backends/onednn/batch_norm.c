@@ -3,13 +3,14 @@
  * each element in a workspace, so that the backward pass needs no output.
  */
 #include "exec.h"
+#include "objective/statistics.h"
 
-static unsigned flags(const hmt_plan_step *s)
+static unsigned flags(const hmt_plan_step *s, int given)
 {
     return (s->weight[0] >= 0 ? (unsigned)dnnl_use_scale : 0u) |
            (s->weight[1] >= 0 ? (unsigned)dnnl_use_shift : 0u) |
            (s->relu ? (unsigned)dnnl_fuse_norm_relu : 0u) |
-           (s->kind == HMT_STEP_BATCH_NORM ? (unsigned)dnnl_use_global_stats : 0u);
+           (given ? (unsigned)dnnl_use_global_stats : 0u);
 }
 
 /* The batch's mean and variance, which the step writes, or the running ones, which it reads. */
@@ -30,6 +31,14 @@ static int32_t workspace(exec *e, const hmt_plan_step *s, const_dnnl_primitive_d
     return e->steps[e->step].workspace = exec_buffer(e, md);
 }
 
+/* Tells the library of statistics that are not finite: a relu would hide them from the losses. */
+static void check_statistics(const exec *e, const op *o)
+{
+    if (e->run->bad_step < 0 &&
+        !statistics_finite(exec_data(e, o, 0), exec_data(e, o, 1), exec_elements(e, o, 0)))
+        e->run->bad_step = o->step;
+}
+
 void batch_norm_forward(exec *e, const hmt_plan_step *s)
 {
     dnnl_prop_kind_t kind =
@@ -37,14 +46,17 @@ void batch_norm_forward(exec *e, const hmt_plan_step *s)
     dnnl_primitive_attr_t attr = exec_attributes(e, 0);
     dnnl_primitive_desc_t pd = NULL;
     int32_t x = exec_input(e, s->in[0], NULL), gamma, beta, mean, variance, kept, y;
+    int given = 1;
 
+    mean = statistic(e, s, 0);
+    variance = statistic(e, s, 1);
+    if (s->kind == HMT_STEP_BATCH_NORM_TRAIN)
+        given = batch_norm_moments(e, s->in[0], x, mean, variance);
     EXEC_CALL(e, dnnl_batch_normalization_forward_primitive_desc_create, &pd, e->device->engine,
-              kind, exec_md(e, x), exec_md(e, x), s->epsilon, flags(s), attr);
+              kind, exec_md(e, x), exec_md(e, x), s->epsilon, flags(s, given), attr);
     dnnl_primitive_attr_destroy(attr);
     gamma = exec_weight_vector(e, s->weight[0]);
     beta = exec_weight_vector(e, s->weight[1]);
-    mean = statistic(e, s, 0);
-    variance = statistic(e, s, 1);
     kept = workspace(e, s, pd);
     y = exec_output(e, s->out[0], exec_query(e, pd, dnnl_query_dst_md, 0));
     exec_primitive(e, pd);
@@ -55,6 +67,11 @@ void batch_norm_forward(exec *e, const hmt_plan_step *s)
     exec_operand(e, DNNL_ARG_VARIANCE, variance);
     exec_operand(e, DNNL_ARG_WORKSPACE, kept);
     exec_operand(e, DNNL_ARG_DST, y);
+    if (s->kind == HMT_STEP_BATCH_NORM_TRAIN) {
+        exec_loop(e, check_statistics);
+        exec_operand(e, 0, mean);
+        exec_operand(e, 0, variance);
+    }
 }
 
 void batch_norm_backward(exec *e, const hmt_plan_step *s)
@@ -68,7 +85,7 @@ void batch_norm_backward(exec *e, const hmt_plan_step *s)
     int32_t mean, variance, gamma, dx, dgamma = -1, dbeta = -1;
 
     EXEC_CALL(e, dnnl_batch_normalization_backward_primitive_desc_create, &pd, e->device->engine,
-              kind, exec_md(e, x), exec_md(e, x), exec_md(e, x), s->epsilon, flags(s),
+              kind, exec_md(e, x), exec_md(e, x), exec_md(e, x), s->epsilon, flags(s, 0),
               e->steps[s->forward].pd, attr);
     dnnl_primitive_attr_destroy(attr);
     mean = exec_vector_input(e, s->in[2]);
