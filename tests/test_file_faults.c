@@ -200,7 +200,7 @@ ssize_t __wrap_readlink(const char *path, char *target, size_t size)
 enum { OLD = 1000, NEW = 200000 }; /* bytes */
 
 static char directory[] = "/tmp/hmtnet_faults_XXXXXX";
-static char path[256], in_directory[512];
+static char path[512], in_directory[512];
 static unsigned char content[NEW];
 
 static const char *inside(const char *name)

@@ -62,6 +62,8 @@ void reference_batch_norm_train(const reference_operands *o)
             statistics_slope(value_or(o->weight[0], c, 1.0f), variance, (double)o->step->epsilon);
         apply(o, c, mean, slope, value_or(o->weight[1], c, 0.0f));
     }
+    if (o->run->bad_step < 0 && !statistics_finite(o->out[1].at, o->out[2].at, x->c))
+        o->run->bad_step = o->index;
 }
 
 /*

@@ -18,13 +18,14 @@ typedef struct reference_tensor {
 /* Everything that one step reads and writes. */
 typedef struct reference_operands {
     const hmt_plan_step *step;
+    int32_t index; /* of the step in its plan */
     reference_tensor in[HMT_STEP_INPUTS];
     reference_tensor out[HMT_STEP_OUTPUTS];
-    float *weight[4];   /* dense, NULL where absent */
-    int64_t count;      /* elements of weight[0] */
-    float *momentum;    /* SGD: the velocity of weight[0], as many */
-    float *scratch;     /* convolutions: reference_conv_scratch() floats */
-    const hmt_run *run; /* labels, rates, seed */
+    float *weight[4]; /* dense, NULL where absent */
+    int64_t count;    /* elements of weight[0] */
+    float *momentum;  /* SGD: the velocity of weight[0], as many */
+    float *scratch;   /* convolutions: reference_conv_scratch() floats */
+    hmt_run *run;     /* labels, rates, seed; receives what is not finite */
 } reference_operands;
 
 typedef void (*reference_step)(const reference_operands *o);

@@ -256,9 +256,10 @@ static reference_tensor tensor_of(const reference_exec *exec, int32_t index)
     return t;
 }
 
-static void run_step(const reference_exec *exec, const hmt_plan_step *step, const hmt_run *run)
+static void run_step(const reference_exec *exec, int32_t index, hmt_run *run)
 {
-    reference_operands o = {.step = step, .scratch = exec->scratch, .run = run};
+    const hmt_plan_step *step = &exec->plan->steps[index];
+    reference_operands o = {.step = step, .index = index, .scratch = exec->scratch, .run = run};
     int32_t first = step->weight[0];
 
     for (int i = 0; i < HMT_STEP_INPUTS; ++i)
@@ -300,7 +301,7 @@ static hmt_status exec_run(void *opaque, hmt_run *run)
 
         if (plan->steps[i].phase != run->phase)
             continue;
-        run_step(exec, &plan->steps[i], run);
+        run_step(exec, (int32_t)i, run);
         if (run->milliseconds)
             run->milliseconds[i] = milliseconds_now() - start;
     }

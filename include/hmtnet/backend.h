@@ -247,6 +247,8 @@ typedef struct hmt_run {
     hmt_run_task *tasks;   /**< (task_count); NULL where the plan has no loss steps */
     const hmt_sgd *groups; /**< NULL where the plan has no SGD steps */
     uint64_t seed;         /**< of this training step's dropout masks */
+    int32_t bad_step; /**< -1 before a forward run; receives the first BATCH_NORM_TRAIN step whose
+                         mean or variance is not finite: a relu may hide that from the losses */
     double *milliseconds; /**< (step_count), or NULL: time of each step of this phase, synchronised;
                              a step that was merged into another gets 0 */
 } hmt_run;

@@ -424,9 +424,8 @@ HMT_API hmt_status hmt_model_load_memory(hmt_context *context, const void *data,
 
 typedef enum hmt_dtype {
     HMT_DTYPE_F32 = 0,
-    HMT_DTYPE_F16 =
-        1, /**< IEEE half precision; fails with HMT_ERROR_LIMIT where a value overflows it */
-    HMT_DTYPE_BF16 = 2
+    HMT_DTYPE_F16 = 1, /**< IEEE half precision: magnitudes below 65520 */
+    HMT_DTYPE_BF16 = 2 /**< the upper half of a float32: 8 bits of mantissa, the full range */
 } hmt_dtype;
 
 /**
@@ -434,7 +433,8 @@ typedef enum hmt_dtype {
  * `path` holds the old or the new model, whole, at every moment. A model with a trainer is saved as
  * it is now.
  * @param dtype  storage of weights; batch norm statistics, biases and other vectors stay float32
- * @return HMT_ERROR_IO, _MEMORY, _ARGUMENT, _LIMIT, _CANCELLED, _BACKEND
+ * @return HMT_ERROR_NOT_FOUND (no such folder), _IO, _MEMORY, _ARGUMENT, _LIMIT (a weight is too
+ *         large for dtype), _CANCELLED, _BACKEND
  */
 HMT_API hmt_status hmt_model_save(hmt_model *model, const char *path, hmt_dtype dtype);
 
@@ -656,9 +656,9 @@ typedef struct hmt_losses {
     }
 
 /**
- * One step: forward, losses, backward, update. If a loss is infinite or not a number the step ends
- * there with HMT_ERROR_NONFINITE, the message naming step and task, and no parameter, statistic or
- * momentum has changed.
+ * One step: forward, losses, backward, update. If a loss, or a batch norm's statistics, are
+ * infinite or not a number the step ends there with HMT_ERROR_NONFINITE, the message naming step
+ * and task or layer, and no parameter, statistic or momentum has changed.
  * @param losses  may be NULL
  * @return HMT_ERROR_ARGUMENT (count, or a label out of range), _NONFINITE, _BACKEND, _CANCELLED
  */

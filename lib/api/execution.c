@@ -48,10 +48,18 @@ hmt_status execution_run(execution *e, hmt_phase phase, const float *input, hmt_
                    .input = input,
                    .tasks = tasks,
                    .groups = groups,
+                   .bad_step = -1,
                    .seed = seed,
                    .milliseconds = e->milliseconds};
+    hmt_status status;
 
-    return e->model->context->backend->exec_run(e->exec, &run);
+    status = e->model->context->backend->exec_run(e->exec, &run);
+    if (status == HMT_OK && run.bad_step >= 0)
+        status =
+            status_fail(HMT_ERROR_NONFINITE,
+                        "the batch statistics of layer %s are not finite; no parameter was changed",
+                        e->lowered->plan.steps[run.bad_step].name);
+    return status;
 }
 
 hmt_status execution_read(const execution *e, int32_t tensor, float *values)

@@ -6,6 +6,7 @@
 #include "api/trainer.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "api/execution.h"
@@ -327,6 +328,12 @@ hmt_status hmt_train_step(hmt_trainer *trainer, const hmt_batch *batch, hmt_loss
     seed = random_split(trainer->options.seed, trainer->steps);
     fill_tasks(trainer, trainer->train.lowered, &b, tasks, &losses);
     status = execution_run(&trainer->train, HMT_PHASE_FORWARD, b.images, tasks, NULL, seed);
+    if (status == HMT_ERROR_NONFINITE) {
+        char step[32];
+
+        snprintf(step, sizeof step, "step %llu", (unsigned long long)trainer->steps + 1);
+        return status_fail_at(status, step);
+    }
     if (status == HMT_OK)
         status = add_up(trainer, trainer->train.lowered, tasks, &losses);
     if (status == HMT_OK)
@@ -365,8 +372,8 @@ static hmt_status prepare_evaluation(hmt_trainer *trainer)
         trainer->staging = block;
     }
     if (status == HMT_OK && trainer->logits == NULL) {
-        status = memory_zeroed(allocator, batch * HMT_TASK_COUNT * HMT_MAX_CLASSES, sizeof(float), "logits",
-                               &block);
+        status = memory_zeroed(allocator, batch * HMT_TASK_COUNT * HMT_MAX_CLASSES, sizeof(float),
+                               "logits", &block);
         trainer->logits = block;
     }
     if (status == HMT_OK && trainer->evaluation.model == NULL)

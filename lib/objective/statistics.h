@@ -18,6 +18,17 @@ OBJECTIVE_INLINE void statistics_update(float *running_mean, float *running_vari
     *running_variance = (float)((1.0 - momentum) * *running_variance + momentum * unbiased);
 }
 
+/* Whether a batch's statistics are all finite. */
+OBJECTIVE_INLINE int statistics_finite(const float *mean, const float *variance, int64_t channels)
+{
+    int64_t c;
+
+    for (c = 0; c < channels; ++c)
+        if (!isfinite(mean[c]) || !isfinite(variance[c]))
+            return 0;
+    return 1;
+}
+
 /* A batch norm with fixed statistics is y = x * slope + offset. */
 OBJECTIVE_INLINE double statistics_slope(double gamma, double variance, double epsilon)
 {
