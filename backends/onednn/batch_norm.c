@@ -1,10 +1,12 @@
 /*
- * Batch norm in the layout that its input has, its relu fused. Training keeps one bit or byte for
- * each element in a workspace, so that the backward pass needs no output.
+ * Batch norm in the layout that its input has, its relu fused. Training computes the batch's
+ * moments itself (moments.c) and keeps one bit or byte for each element in a workspace, so that the
+ * backward pass needs no output.
  */
 #include "exec.h"
 #include "objective/statistics.h"
 
+/* `given`: mean and variance are inputs. */
 static unsigned flags(const hmt_plan_step *s, int given)
 {
     return (s->weight[0] >= 0 ? (unsigned)dnnl_use_scale : 0u) |

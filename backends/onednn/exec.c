@@ -9,75 +9,42 @@
 
 static void prepare_step(exec *e, const hmt_plan_step *s)
 {
-    switch (s->kind) {
-    case HMT_STEP_CONV:
-        conv_forward(e, s);
-        return;
-    case HMT_STEP_LINEAR:
-        linear_forward(e, s);
-        return;
-    case HMT_STEP_BATCH_NORM:
-    case HMT_STEP_BATCH_NORM_TRAIN:
-        batch_norm_forward(e, s);
-        return;
-    case HMT_STEP_RELU:
-        elementwise_relu(e, s);
-        return;
-    case HMT_STEP_MAX_POOL:
-    case HMT_STEP_AVERAGE_POOL:
-        pool_forward(e, s);
-        return;
-    case HMT_STEP_SUM:
-        elementwise_sum(e, s);
-        return;
-    case HMT_STEP_CONCAT:
-        channels_concat(e, s);
-        return;
-    case HMT_STEP_SLICE:
-        channels_slice(e, s);
-        return;
-    case HMT_STEP_RESHAPE:
-        channels_reshape(e, s);
-        return;
-    case HMT_STEP_DROPOUT:
-    case HMT_STEP_DROPOUT_BACKWARD:
-        elementwise_dropout(e, s);
-        return;
-    case HMT_STEP_CROSS_ENTROPY:
-        losses_cross_entropy_step(e, s);
-        return;
-    case HMT_STEP_REGRESSION_LOSS:
-        losses_regression_step(e, s);
-        return;
-    case HMT_STEP_CONV_BACKWARD_DATA:
-        conv_backward_data(e, s);
-        return;
-    case HMT_STEP_CONV_BACKWARD_WEIGHTS:
-        conv_backward_weights(e, s);
-        return;
-    case HMT_STEP_LINEAR_BACKWARD_DATA:
-        linear_backward_data(e, s);
-        return;
-    case HMT_STEP_LINEAR_BACKWARD_WEIGHTS:
-        linear_backward_weights(e, s);
-        return;
-    case HMT_STEP_BATCH_NORM_BACKWARD:
-        batch_norm_backward(e, s);
-        return;
-    case HMT_STEP_RELU_BACKWARD:
-        elementwise_relu_backward(e, s);
-        return;
-    case HMT_STEP_MAX_POOL_BACKWARD:
-    case HMT_STEP_AVERAGE_POOL_BACKWARD:
-        pool_backward(e, s);
-        return;
-    case HMT_STEP_SGD:
-        update_sgd(e, s);
-        return;
-    case HMT_STEP_STATISTICS:
-        update_statistics(e, s);
-        return;
-    }
+    static const struct {
+        hmt_step_kind kind;
+        void (*prepare)(exec *e, const hmt_plan_step *s);
+    } table[] = {
+        {HMT_STEP_CONV, conv_forward},
+        {HMT_STEP_LINEAR, linear_forward},
+        {HMT_STEP_BATCH_NORM, batch_norm_forward},
+        {HMT_STEP_BATCH_NORM_TRAIN, batch_norm_forward},
+        {HMT_STEP_RELU, elementwise_relu},
+        {HMT_STEP_MAX_POOL, pool_forward},
+        {HMT_STEP_AVERAGE_POOL, pool_forward},
+        {HMT_STEP_SUM, elementwise_sum},
+        {HMT_STEP_CONCAT, channels_concat},
+        {HMT_STEP_SLICE, channels_slice},
+        {HMT_STEP_RESHAPE, channels_reshape},
+        {HMT_STEP_DROPOUT, elementwise_dropout},
+        {HMT_STEP_CROSS_ENTROPY, losses_cross_entropy_step},
+        {HMT_STEP_REGRESSION_LOSS, losses_regression_step},
+        {HMT_STEP_CONV_BACKWARD_DATA, conv_backward_data},
+        {HMT_STEP_CONV_BACKWARD_WEIGHTS, conv_backward_weights},
+        {HMT_STEP_LINEAR_BACKWARD_DATA, linear_backward_data},
+        {HMT_STEP_LINEAR_BACKWARD_WEIGHTS, linear_backward_weights},
+        {HMT_STEP_BATCH_NORM_BACKWARD, batch_norm_backward},
+        {HMT_STEP_RELU_BACKWARD, elementwise_relu_backward},
+        {HMT_STEP_MAX_POOL_BACKWARD, pool_backward},
+        {HMT_STEP_AVERAGE_POOL_BACKWARD, pool_backward},
+        {HMT_STEP_DROPOUT_BACKWARD, elementwise_dropout},
+        {HMT_STEP_SGD, update_sgd},
+        {HMT_STEP_STATISTICS, update_statistics},
+    };
+
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; ++i)
+        if (table[i].kind == s->kind) {
+            table[i].prepare(e, s);
+            return;
+        }
     exec_note(e, e->device->host->fail(HMT_ERROR_UNSUPPORTED, "%s: step kind %d is not known",
                                        s->name, (int)s->kind));
 }
