@@ -7,6 +7,7 @@ nothing: faces are inlined. Python's standard library only.
 import argparse
 import base64
 import html
+import math
 import os
 import sys
 
@@ -46,6 +47,7 @@ svg .dot { fill: var(--predicted); fill-opacity: .35; stroke: var(--predicted); 
 svg .dot.other { fill: var(--rated); stroke: var(--rated); }
 figcaption { font-size: .85rem; margin-top: .4rem; max-width: 28rem; }
 .wide { overflow-x: auto; }
+.note { color: var(--soft); font-size: .85rem; margin-top: .6rem; }
 table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; width: 100%; }
 th, td { padding: .22rem .6rem; text-align: right; border-bottom: 1px solid var(--line);
   white-space: nowrap; }
@@ -53,6 +55,7 @@ th:first-child, td:first-child { text-align: left; padding-left: 0; font-weight:
 thead th { color: var(--soft); font-weight: normal; }
 .faces { display: grid; grid-template-columns: repeat(auto-fill, minmax(9.6rem, 1fr)); gap: .75rem;
   list-style: none; margin: 0; padding: 0; }
+.faces .answer { font-variant-numeric: tabular-nums; }
 .faces li { background: var(--card); border: 1px solid var(--line); border-radius: .5rem;
   overflow: hidden; font-size: .85rem; line-height: 1.4; }
 .faces img { display: block; width: 100%; height: auto; aspect-ratio: 1; background: #000; }
@@ -66,6 +69,8 @@ thead th { color: var(--soft); font-weight: normal; }
 .scale i { position: absolute; top: -.15rem; width: .3rem; height: .8rem; margin-left: -.15rem;
   border-radius: .1rem; background: var(--predicted); }
 .scale i.true { background: var(--rated); }
+@media (max-width: 30rem) { th, td { padding: .22rem 0 .22rem .5rem; }
+  .figures div:first-child { grid-column: 1 / -1; } }
 .notes { border-top: 1px solid var(--line); margin-top: 2.5rem; padding-top: 1rem; font-size: .9rem; }
 """
 
@@ -81,7 +86,7 @@ def percent(value):
 def bounds(rows):
     """The whole numbers around every score and prediction."""
     values = [r[key] for r in rows for key in ("score", "predicted_score") if r[key] == r[key]]
-    return int(min(values)), int(max(values)) + 1
+    return math.floor(min(values)), math.floor(max(values)) + 1
 
 
 def tile(name, value, note):
@@ -93,11 +98,11 @@ def tiles(rows):
     right = {t: sum(r[t] == r["predicted_" + t] for r in rows) for t in ("gender", "race")}
     return "".join(
         [
-            tile("Faces", len(rows), "not used in training"),
-            tile("Mean error of the score", show("MAE", figures["MAE"]), "absolute, in points"),
+            tile("Faces", len(rows), "with labels"),
+            tile("Score error, mean", show("MAE", figures["MAE"]), "absolute, in points"),
             tile("Correlation", show("Pearson", figures["Pearson"]), "Pearson, with the ratings"),
-            tile("Gender as labelled", percent(figures["gender"]), f"{right['gender']} of {len(rows)}"),
-            tile("Ethnicity as labelled", percent(figures["race"]), f"{right['race']} of {len(rows)}"),
+            tile("Gender as labelled", percent(figures["gender"]), f"{right['gender']} faces"),
+            tile("Ethnicity as labelled", percent(figures["race"]), f"{right['race']} faces"),
         ]
     )
 
@@ -116,9 +121,10 @@ def scatter(rows):
 
     parts = []
     for tick in range(low, high + 1):
-        parts.append(f'<path class="grid" d="M{x(tick):.1f} {top}V{top + side}M{left} {y(tick):.1f}h{side}"/>')
-        parts.append(f'<text x="{x(tick):.1f}" y="{top + side + 15}" text-anchor="middle">{tick}</text>')
-        parts.append(f'<text x="{left - 6}" y="{y(tick) + 4:.1f}" text-anchor="end">{tick}</text>')
+        tx, ty, base = round(x(tick), 1), round(y(tick), 1), top + side
+        parts.append(f'<path class="grid" d="M{tx} {top}V{base}M{left} {ty}h{side}"/>')
+        parts.append(f'<text x="{tx}" y="{base + 15}" text-anchor="middle">{tick}</text>')
+        parts.append(f'<text x="{left - 6}" y="{ty + 4}" text-anchor="end">{tick}</text>')
     parts.append(f'<path class="same" d="M{x(low):.1f} {y(low):.1f}L{x(high):.1f} {y(high):.1f}"/>')
     first = min(r["gender"] for r in rows)
     for row in rows:
@@ -126,18 +132,21 @@ def scatter(rows):
             continue
         cx, cy = x(row["score"]), y(row["predicted_score"])
         what = f"{row['path']}: rated {row['score']:.2f}, predicted {row['predicted_score']:.2f}"
-        shape = (
-            f'<rect class="dot" x="{cx - 4:.1f}" y="{cy - 4:.1f}" width="8" height="8">'
-            if row["gender"] == first
-            else f'<circle class="dot other" cx="{cx:.1f}" cy="{cy:.1f}" r="4.5">'
-        )
-        parts.append(shape + f"<title>{escape(what)}</title>" + ("</rect>" if "<rect" in shape else "</circle>"))
+        shape, place = "circle", f'class="dot other" cx="{cx:.1f}" cy="{cy:.1f}" r="4.5"'
+        if row["gender"] == first:
+            shape = "rect"
+            place = f'class="dot" x="{cx - 4:.1f}" y="{cy - 4:.1f}" width="8" height="8"'
+        parts.append(f"<{shape} {place}><title>{escape(what)}</title></{shape}>")
     height = size - left + bottom
     middle = left + side / 2
     parts.append(f'<text x="{middle}" y="{height - 5}" text-anchor="middle">mean rating</text>')
-    parts.append(f'<text transform="translate(13 {top + side / 2}) rotate(-90)" text-anchor="middle">predicted</text>')
+    place = f'transform="translate(13 {top + side / 2}) rotate(-90)"'
+    parts.append(f'<text {place} text-anchor="middle">predicted</text>')
     others = ", ".join(sorted({r["gender"] for r in rows} - {first}))
-    caption = f"One mark a face: squares {escape(first)}, circles {escape(others)}. On the dashed line a prediction equals the rating."
+    caption = (
+        f"One mark a face: squares {escape(first)}, circles {escape(others)}. "
+        "On the dashed line a prediction equals the rating."
+    )
     text = f"Scatter plot of predicted against rated scores of {len(rows)} faces"
     return (
         f'<figure><svg viewBox="0 0 {size} {height}" role="img" aria-label="{text}">'
@@ -147,15 +156,22 @@ def scatter(rows):
 
 def group_table(rows):
     names = ("faces", "MAE", "mean error", "gender", "race")
-    head = "".join(f"<th>{n}</th>" for n in ("faces", "MAE", "mean error", "gender right", "ethnicity right"))
+    head = "".join(f"<th>{n}</th>" for n in ("faces", "MAE", "bias", "gender", "ethnicity"))
     body = []
     for name, part in groups(rows):
         if "," in name:
             continue
         figures = measure(part)
-        cells = "".join(f"<td>{show(n, figures[n])}</td>" for n in names)
+        cells = "".join(
+            f"<td>{percent(figures[n]) if n in ('gender', 'race') else show(n, figures[n])}</td>"
+            for n in names
+        )
         body.append(f'<tr><th scope="row">{escape(name)}</th>{cells}</tr>')
-    return f'<div class="wide"><table><thead><tr><th>group</th>{head}</tr></thead><tbody>{"".join(body)}</tbody></table></div>'
+    return (
+        f'<div class="wide"><table><thead><tr><th>group</th>{head}</tr></thead>'
+        f'<tbody>{"".join(body)}</tbody></table><p class="note">MAE: mean absolute error of the score. '
+        "Bias: mean of predicted minus rated. Gender, ethnicity: share as labelled.</p></div>"
+    )
 
 
 def answer(row, task):
@@ -187,11 +203,12 @@ def card(row, low, high):
     if row["score"] == row["score"]:
         rated, true = f"{row['score']:.1f}", mark(row["score"], "true")
     return (
-        f'<li><img src="data:image/{kind};base64,{image}" width="224" height="224" alt="{escape(alt)}">'
+        f'<li><img src="data:image/{kind};base64,{image}" alt="{escape(alt)}">'
         f'<div class="text">{answer(row, "gender")}{answer(row, "race")}'
         f'<div class="scale" aria-hidden="true">{true}{mark(row["predicted_score"], "said")}</div>'
-        f'<div class="answer"><span class="predicted">predicted {row["predicted_score"]:.1f}</span>'
-        f'<span class="rated">rated {rated}</span></div></div></li>'
+        '<div class="answer predicted"><span>predicted</span>'
+        f'<span>{row["predicted_score"]:.1f}</span></div>'
+        f'<div class="answer rated"><span>rated</span><span>{rated}</span></div></div></li>'
     )
 
 
@@ -203,7 +220,8 @@ def page(rows, about):
 <html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+<meta http-equiv="Content-Security-Policy"
+  content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
 <title>libhmtnet: {len(rows)} faces</title><style>{STYLE}</style></head><body><main>
 <h1>What the network says of {len(rows)} faces</h1>
 <p>Gender, ethnicity and attractiveness, predicted by one multi-task network (HMTNet) and set beside the
