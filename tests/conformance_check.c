@@ -215,6 +215,29 @@ static void infer(pair *p, lower_options options, bool fold)
     release(p);
 }
 
+/* A forward run that meets an infinite pixel must name a batch norm whose statistics are no longer
+ * finite, and one that does not meet any must name none. */
+static void poison(pair *p)
+{
+    const hmt_plan *plan = &p->a.low->plan;
+    float pixel = p->a.input[0];
+    bool norms = false;
+
+    for (size_t i = 0; i < plan->step_count; ++i)
+        norms = norms || plan->steps[i].kind == HMT_STEP_BATCH_NORM_TRAIN;
+    conformance_result(p->c, "bad_step", "finite run", p->a.bad_step == -1 ? 0.0 : 1.0, 0.0);
+    p->a.input[0] = INFINITY;
+    conformance_status(p->c, "poisoned run", rig_run(&p->a, HMT_PHASE_FORWARD, NULL));
+    p->a.input[0] = pixel;
+    if (norms)
+        conformance_result(p->c, "bad_step", "infinite input",
+                           p->a.bad_step >= 0 && (size_t)p->a.bad_step < plan->step_count &&
+                                   plan->steps[p->a.bad_step].kind == HMT_STEP_BATCH_NORM_TRAIN
+                               ? 0.0
+                               : 1.0,
+                           0.0);
+}
+
 static void train(pair *p, const lower_options *options, bool network)
 {
     const hmt_sgd gradient = {0.0f, 0.0f, 0.0f, 0}, real = {0.01f, 0.9f, 0.05f, 0};
@@ -229,6 +252,7 @@ static void train(pair *p, const lower_options *options, bool network)
     if (step(p, &real, "training"))
         compare_parameters(p, "parameters after a step:",
                            network ? CONFORMANCE_NETWORK_PARAMETERS : CONFORMANCE_VALUES);
+    poison(p);
     release(p);
 }
 

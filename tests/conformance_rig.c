@@ -210,11 +210,16 @@ hmt_status rig_run(rig_plan *p, hmt_phase phase, const hmt_sgd *sgd)
                    .tasks = p->tasks,
                    .groups = sgd,
                    .seed = 20191,
+                   .bad_step = -1,
                    .milliseconds = p->milliseconds};
+    hmt_status status;
 
     for (size_t t = 0; t < p->low->plan.task_count && phase == HMT_PHASE_FORWARD; ++t)
         p->tasks[t].loss_sum = 0.0;
-    return p->r->backend->exec_run(p->exec, &run);
+    status = p->r->backend->exec_run(p->exec, &run);
+    if (phase == HMT_PHASE_FORWARD)
+        p->bad_step = run.bad_step;
+    return status;
 }
 
 hmt_status rig_step(rig_plan *p, const hmt_sgd *sgd)

@@ -76,7 +76,7 @@ static void plan(golden *f, int kind, const float *values, const float *targets,
                         .arena_bytes = 2 * MOST * sizeof(float)};
     const hmt_source source = {.struct_size = sizeof source};
     hmt_run_task task = {.targets = targets, .scale = 1.0f / (float)count};
-    hmt_run run = {.struct_size = sizeof run, .input = values, .tasks = &task};
+    hmt_run run = {.struct_size = sizeof run, .input = values, .tasks = &task, .bad_step = -1};
     void *device = NULL, *weights = NULL, *exec = NULL;
     float gradient[MOST];
     hmt_host host;
