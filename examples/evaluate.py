@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """evaluate.py - how good predictions are: hmtnet-score's CSV against a labelled table.
 
-Prints Markdown: all faces, then each gender x race group. Faces are matched by path. The functions
-are also used by report.py. Python's standard library only.
+Prints Markdown, or puts it into a file such as a model card: all faces, then each gender, race and
+pair. Faces are matched by path. report.py uses the functions too. Python's standard library only.
 """
 import argparse
 import csv
@@ -113,6 +113,21 @@ def markdown(rows):
     return "\n".join(lines)
 
 
+BEGIN, END = "<!-- figures -->", "<!-- end of figures -->"
+
+
+def put_between_marks(path, text):
+    """Replaces what stands between the lines BEGIN and END of a file."""
+    with open(path, encoding="utf-8") as stream:
+        before, begin, rest = stream.read().partition(BEGIN + "\n")
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"{path} has no lines {BEGIN} and {END}")
+    with open(path + ".part", "w", encoding="utf-8") as stream:
+        stream.write(before + begin + text + "\n" + end + after)
+    os.replace(path + ".part", path)
+
+
 def main():
     parser = argparse.ArgumentParser(
         description="Compares hmtnet-score's CSV with labels and prints Markdown tables.",
@@ -121,16 +136,20 @@ def main():
     )
     parser.add_argument("predictions", help="what hmtnet-score wrote (CSV)")
     parser.add_argument("labels", help="a table with the columns path, gender, race, score")
+    parser.add_argument("--into", metavar="FILE", help=f"put it between {BEGIN} and {END}")
     options = parser.parse_args()
     try:
         rows, bad = join(read_labels(options.labels), read_predictions(options.predictions))
+        if rows and options.into:
+            put_between_marks(options.into, markdown(rows))
     except (OSError, KeyError, ValueError) as problem:
         sys.exit(f"evaluate.py: {type(problem).__name__}: {problem}")
     for row in bad:
         print(f"evaluate.py: no prediction for {row['path']}", file=sys.stderr)
     if not rows:
         sys.exit("evaluate.py: no face has both a label and a prediction")
-    print(markdown(rows))
+    if not options.into:
+        print(markdown(rows))
     if bad:
         sys.exit(1)
 

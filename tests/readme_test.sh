@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# tier: quick
+# The texts say what is true: the README shows examples/embed.c as it is, links in Markdown files lead to files, and each man
+# page has exactly the options that its program's --help lists.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+build=${HMTNET_BUILD_DIR:?names the build tree}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+failed=0
+complain() {
+    echo "$*"
+    failed=1
+}
+
+awk '/^```c$/ { block++; inside = 1; next } /^```$/ { inside = 0 } inside && block == 2' "$here/README.md" >"$work/shown"
+diff "$here/examples/embed.c" "$work/shown" || complain "README.md (>) does not show examples/embed.c (<) as it is"
+
+links=0
+while IFS= read -r page; do
+    while IFS= read -r link; do
+        links=$((links + 1))
+        [ -e "$(dirname "$page")/$link" ] || complain "${page#"$here"/} links to $link, which is not there"
+    done < <(grep -oE '\]\([^)#]+' "$page" | sed 's/^](//' | grep -vE '^[a-z]+:' || true)
+done < <(find "$here" -name '*.md' -not -path "$here/build*" -not -path "$here/out/*")
+[ "$links" -gt 10 ] || complain "only $links links were found: the pattern is wrong"
+
+options() { grep -oE -- '--[a-z][a-z-]+' | sort -u; }
+for program in score train bench; do
+    "$build/examples/hmtnet-$program" --help | sed '/^Exit status/,$d' | grep -E '^ +(-., )?--' | sed -E 's/^( +(-., )?--[a-z-]+).*/\1/' |
+        options >"$work/help"
+    sed 's/\\-/-/g' "$here/docs/man/hmtnet-$program.1" | grep -A 1 -E '^\.TP' | options >"$work/page"
+    [ -s "$work/help" ] || complain "hmtnet-$program --help lists no options"
+    diff "$work/help" "$work/page" || complain "hmtnet-$program.1 (>) has other options than --help (<)"
+done
+[ "$failed" = 0 ] && echo "README, $links links and 3 man pages are as they should be"
+exit "$failed"
