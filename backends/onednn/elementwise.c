@@ -11,7 +11,7 @@ static void relu_loop(const exec *e, const op *o)
     float *y = exec_data(e, o, 1);
     const int64_t n = exec_elements(e, o, 0);
 
-#pragma omp parallel for simd schedule(static)
+#pragma omp parallel for simd schedule(static) if (parallel : n >= PARALLEL_FROM)
     for (int64_t i = 0; i < n; ++i)
         y[i] = x[i] < 0.0f ? 0.0f : x[i]; /* NaN stays NaN */
 }
@@ -31,7 +31,7 @@ static void relu_backward_loop(const exec *e, const op *o)
     float *dx = exec_data(e, o, 2);
     const int64_t n = exec_elements(e, o, 0);
 
-#pragma omp parallel for simd schedule(static)
+#pragma omp parallel for simd schedule(static) if (parallel : n >= PARALLEL_FROM)
     for (int64_t i = 0; i < n; ++i)
         dx[i] = y[i] > 0.0f ? dy[i] : 0.0f;
 }
@@ -57,7 +57,7 @@ static void dropout_loop(const exec *e, const op *o)
     float *y = exec_data(e, o, 1);
     const int64_t n = exec_elements(e, o, 0);
 
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (n >= PARALLEL_FROM)
     for (int64_t i = 0; i < n; ++i)
         y[i] = x[i] * dropout_factor(seed, salt, i, drop);
 }
@@ -78,7 +78,7 @@ static void add(float *y, const float *x0, float a, const float *x1, float b, in
 {
     const float floor = relu ? 0.0f : -INFINITY;
 
-#pragma omp parallel for simd schedule(static)
+#pragma omp parallel for simd schedule(static) if (parallel : n >= PARALLEL_FROM)
     for (int64_t i = 0; i < n; ++i) {
         float sum = a * x0[i] + b * x1[i];
 
@@ -92,7 +92,7 @@ static void add_three(float *y, const float *const x[3], const float scale[3], i
     const float *x0 = x[0], *x1 = x[1], *x2 = x[2];
     const float a = scale[0], b = scale[1], c = scale[2];
 
-#pragma omp parallel for simd schedule(static)
+#pragma omp parallel for simd schedule(static) if (parallel : n >= PARALLEL_FROM)
     for (int64_t i = 0; i < n; ++i) {
         float sum = a * x0[i] + b * x1[i] + c * x2[i];
 
@@ -104,7 +104,7 @@ static void scale_loop(float *y, const float *x, float a, int64_t n, int relu)
 {
     const float floor = relu ? 0.0f : -INFINITY;
 
-#pragma omp parallel for simd schedule(static)
+#pragma omp parallel for simd schedule(static) if (parallel : n >= PARALLEL_FROM)
     for (int64_t i = 0; i < n; ++i) {
         float value = a * x[i];
 

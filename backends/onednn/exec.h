@@ -14,6 +14,9 @@
 
 enum { OP_OPERANDS = 10, TENSOR_COPIES = 3 };
 
+/* Elements from which a loop of ours pays for more than one thread. */
+enum { PARALLEL_FROM = 1 << 15 };
+
 typedef struct buffer {
     dnnl_memory_desc_t md;
     dnnl_memory_t memory;

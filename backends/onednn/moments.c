@@ -64,7 +64,7 @@ static void moments(const exec *e, const op *o, int64_t blocks, int64_t lanes)
     const float *x = exec_data(e, o, 0);
     float *mean = exec_data(e, o, 1), *variance = exec_data(e, o, 2);
 
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (exec_elements(e, o, 0) >= PARALLEL_FROM)
     for (int64_t first = 0; first < shape[1]; first += lanes < LANES ? lanes : LANES) {
         const int64_t left = shape[1] - first, most = lanes < LANES ? lanes : LANES;
         const float *at = x + first / lanes * l.span * lanes + first % lanes;
