@@ -1,4 +1,4 @@
-/* tier: full
+/* tier: quick
  * A machine whose memory runs out: every allocation of create, load, session, infer, train,
  * evaluate and save is made to fail in turn through the allocator hook. Each time: a status and a
  * sentence, everything freed, the file on disk as it was, and the objects that lived before still

@@ -1,0 +1,232 @@
+/* tier: quick
+ * Models in files: what is saved is what is loaded, a file alone is enough, other people's files
+ * are understood, and files that lie are refused with what is wrong and where.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "fill.h"
+#include "format/safetensors.h"
+
+static char path[256];
+
+static hmt_model *make(double width)
+{
+    hmt_model_config config;
+    hmt_model *model = NULL;
+
+    hmt_model_config_init(&config);
+    config.width = width;
+    config.wiring = HMT_WIRING_PAPER;
+    config.aggregator = HMT_AGGREGATOR_CONCATENATE;
+    config.race_classes = 3;
+    strcpy(config.race_labels[2], "\xc3\xa4\"\\ other");
+    config.score_min = 1.0f;
+    config.score_max = 10.0f;
+    config.score_mean = 5.25f;
+    config.resize = 240;
+    CHECK_STATUS(hmt_model_create(NULL, &config, 11, &model), HMT_OK);
+    return model;
+}
+
+/* The largest difference between two models' parameters, relative to the parameter's largest value.
+ */
+static double difference(const hmt_model *a, const hmt_model *b)
+{
+    double worst = 0.0;
+
+    CHECK(hmt_model_param_count(a) == hmt_model_param_count(b));
+    for (size_t i = 0; i < hmt_model_param_count(a); ++i) {
+        hmt_param_info info = HMT_PARAM_INFO_INIT;
+        float *x, *y;
+        double largest = 1e-30, off = 0.0;
+
+        CHECK_STATUS(hmt_model_param_info(a, i, &info), HMT_OK);
+        x = malloc((size_t)info.count * sizeof *x);
+        y = malloc((size_t)info.count * sizeof *y);
+        CHECK_STATUS(hmt_model_param_read(a, i, x, (size_t)info.count), HMT_OK);
+        CHECK_STATUS(hmt_model_param_read(b, i, y, (size_t)info.count), HMT_OK);
+        for (int64_t k = 0; k < info.count; ++k) {
+            largest = fmax(largest, fabs(x[k]));
+            off = fmax(off, fabs((double)x[k] - y[k]));
+        }
+        worst = fmax(worst, off / largest);
+        free(x);
+        free(y);
+    }
+    return worst;
+}
+
+static void round_trips(void)
+{
+    static const double allowed[] = {0.0, 1e-3, 8e-3};
+    hmt_model *model = make(0.03);
+
+    for (int dtype = HMT_DTYPE_F32; dtype <= HMT_DTYPE_BF16; ++dtype)
+        for (int copy = 0; copy < 2; ++copy) {
+            hmt_load_options o = HMT_LOAD_OPTIONS_INIT;
+            hmt_model_config a = {.struct_size = sizeof a}, b = {.struct_size = sizeof b};
+            hmt_model *loaded = NULL;
+            double off;
+
+            o.copy = copy;
+            CHECK_STATUS(hmt_model_save(model, path, (hmt_dtype)dtype), HMT_OK);
+            CHECK_STATUS(hmt_model_load(NULL, path, &o, &loaded), HMT_OK);
+            off = difference(model, loaded);
+            CHECK(off <= allowed[dtype] && (dtype == HMT_DTYPE_F32 || off > 0.0));
+            CHECK_STATUS(hmt_model_get_config(model, &a), HMT_OK);
+            CHECK_STATUS(hmt_model_get_config(loaded, &b), HMT_OK);
+            CHECK(memcmp(&a, &b, sizeof a) == 0);
+            CHECK(strcmp(hmt_model_label(loaded, HMT_TASK_RACE, 2), "\xc3\xa4\"\\ other") == 0);
+            hmt_model_free(loaded);
+        }
+    CHECK_STATUS(hmt_model_save(model, "/nonexistent/folder/m.safetensors", HMT_DTYPE_F32),
+                 HMT_ERROR_NOT_FOUND);
+    CHECK_STATUS(hmt_model_save(model, path, (hmt_dtype)7), HMT_ERROR_ARGUMENT);
+    CHECK_STATUS(hmt_model_save(NULL, path, HMT_DTYPE_F32), HMT_ERROR_ARGUMENT);
+    hmt_model_free(model);
+}
+
+/* Writes to a mapped model stay in memory. */
+static void mapped_files_do_not_change(void)
+{
+    hmt_model *model = make(0.03), *first = NULL, *second = NULL;
+    float value = 99.0f;
+    size_t index = 0;
+
+    CHECK_STATUS(hmt_model_save(model, path, HMT_DTYPE_F32), HMT_OK);
+    CHECK_STATUS(hmt_model_load(NULL, path, NULL, &first), HMT_OK);
+    CHECK_STATUS(hmt_model_param_find(first, "fc8.bias", &index), HMT_OK);
+    CHECK_STATUS(hmt_model_param_write(first, index, &value, 1), HMT_OK);
+    CHECK_STATUS(hmt_model_load(NULL, path, NULL, &second), HMT_OK);
+    CHECK(difference(model, second) == 0.0);
+    /* Replacing the file by a new one leaves those that are mapped alone. */
+    CHECK_STATUS(hmt_model_save(first, path, HMT_DTYPE_F32), HMT_OK);
+    CHECK(difference(model, second) == 0.0);
+    hmt_model_free(second);
+    CHECK_STATUS(hmt_model_load(NULL, path, NULL, &second), HMT_OK);
+    CHECK(difference(first, second) == 0.0);
+    hmt_model_free(first);
+    hmt_model_free(second);
+    hmt_model_free(model);
+}
+
+/* Reads the file into memory. */
+static unsigned char *slurp(size_t *size)
+{
+    unsigned char *data;
+    FILE *file = fopen(path, "rb");
+
+    CHECK(file != NULL);
+    fseek(file, 0, SEEK_END);
+    *size = (size_t)ftell(file);
+    rewind(file);
+    data = malloc(*size);
+    CHECK(fread(data, 1, *size, file) == *size);
+    fclose(file);
+    return data;
+}
+
+/* Replaces one piece of a file's header by another of the same length; the message must have
+ * `said`. */
+static void lie(const char *piece, const char *other, hmt_status code, const char *said)
+{
+    hmt_model *model = make(0.03), *loaded = NULL;
+    unsigned char *data, *at = NULL;
+    size_t size, length = strlen(piece);
+
+    CHECK(strlen(other) == length);
+    CHECK_STATUS(hmt_model_save(model, path, HMT_DTYPE_F32), HMT_OK);
+    hmt_model_free(model);
+    data = slurp(&size);
+    for (size_t i = 0; i + length <= size && at == NULL; ++i)
+        if (memcmp(data + i, piece, length) == 0)
+            at = data + i;
+    CHECK(at != NULL);
+    if (at != NULL) {
+        memcpy(at, other, length);
+        CHECK_STATUS(hmt_model_load_memory(NULL, data, size, NULL, &loaded), code);
+        CHECK(loaded == NULL && strstr(hmt_last_error(), said) != NULL);
+        if (strstr(hmt_last_error(), said) == NULL)
+            printf("%s\n", hmt_last_error());
+    }
+    free(data);
+}
+
+static void lies(void)
+{
+    hmt_model *model = make(0.03), *loaded = NULL;
+    unsigned char *data;
+    size_t size;
+
+    lie("\"conv2.bias\"", "\"conv9.bias\"", HMT_ERROR_FORMAT, "conv9.bias");
+    lie("\"fc8.bias\":{\"dtype\":\"F32\"", "\"fc8.bias\":{\"dtype\":\"I32\"", HMT_ERROR_UNSUPPORTED,
+        "fc8.bias");
+    lie("\\\"width\\\":0.03", "\\\"width\\\":0.02", HMT_ERROR_FORMAT, "tensor");
+    lie("\\\"width\\\":0.03", "\\\"width\\\":9.03", HMT_ERROR_FORMAT, "width");
+    CHECK_STATUS(hmt_model_save(model, path, HMT_DTYPE_F32), HMT_OK);
+    data = slurp(&size);
+    for (size_t length = 0; length < size; length += 1 + length / 3)
+        CHECK_STATUS(hmt_model_load_memory(NULL, data, length, NULL, &loaded), HMT_ERROR_FORMAT);
+    CHECK_STATUS(hmt_model_load_memory(NULL, data, size, NULL, &loaded), HMT_OK);
+    CHECK(difference(model, loaded) == 0.0);
+    hmt_model_free(loaded);
+    CHECK_STATUS(hmt_model_load_memory(NULL, NULL, size, NULL, &loaded), HMT_ERROR_ARGUMENT);
+    CHECK_STATUS(hmt_model_load(NULL, "/nonexistent.safetensors", NULL, &loaded),
+                 HMT_ERROR_NOT_FOUND);
+    CHECK_STATUS(hmt_model_load(NULL, "/tmp", NULL, &loaded), HMT_ERROR_IO);
+    free(data);
+    hmt_model_free(model);
+}
+
+/* PyTorch's own safetensors file, which carries no config: its shapes tell, and its predictions are
+ * known. */
+static void foreign_file(void)
+{
+    const char *shared = test_shared(), *names[] = {"w16.safetensors", "w16_bf16.safetensors"};
+    const double allowed[] = {1e-5, 3e-2};
+
+    if (shared == NULL) {
+        printf("skipped: checkpoints made by PyTorch are not here\n");
+        return;
+    }
+    for (int i = 0; i < 2; ++i) {
+        char file[512];
+        hmt_model *model = NULL;
+        hmt_session *session = NULL;
+        hmt_prediction p[2];
+        const int64_t shape[4] = {2, 3, 224, 224};
+        float *images = malloc(2 * 3 * 224 * 224 * sizeof *images), race[4];
+
+        snprintf(file, sizeof file, "%s/checkpoints/%s", shared, names[i]);
+        fill_tensor("input.checkpoint", 4, shape, images);
+        CHECK_STATUS(hmt_model_load(NULL, file, NULL, &model), HMT_OK);
+        CHECK_STATUS(hmt_session_create(model, NULL, &session), HMT_OK);
+        for (int k = 0; k < 2; ++k) {
+            CHECK_STATUS(hmt_infer(session, images + k * 150528, 1, &p[k]), HMT_OK);
+            CHECK_STATUS(hmt_session_logits(session, HMT_TASK_RACE, race + 2 * k, 2), HMT_OK);
+        }
+        CHECK(fabs(p[0].score - -1.903874158859253) < 2.0 * allowed[i]);
+        CHECK(fabs(p[1].score - -1.3613791465759277) < 2.0 * allowed[i]);
+        CHECK(fabs(race[0] - 0.406899631023407) < allowed[i] &&
+              fabs(race[3] - 0.9836322665214539) < allowed[i]);
+        hmt_session_free(session);
+        hmt_model_free(model);
+        free(images);
+    }
+}
+
+int main(void)
+{
+    snprintf(path, sizeof path, "/tmp/hmtnet-model-file-%ld.safetensors", (long)getpid());
+    round_trips();
+    mapped_files_do_not_change();
+    lies();
+    foreign_file();
+    remove(path);
+    return test_finish();
+}
