@@ -1,4 +1,9 @@
-"""HMTNet in PyTorch, to compare with: released wiring, average aggregator. `python hmtnet_torch.py GOLDEN.json` checks it."""
+"""HMTNet in PyTorch, to compare with: released wiring, average aggregator, parameters by their released names.
+
+`python hmtnet_torch.py --check [FOLDER]` runs it against the golden files infer_released_w8.json and train_released_w8.json.
+"""
+import json
+import os
 import sys
 
 import torch
@@ -70,50 +75,51 @@ def training_step(net, optimiser, images, gender, race, score):
     return loss.item()
 
 
-def fixed_fill(name, shape):
-    """The golden files' weights: every tensor from its name alone."""
-    import numpy as np
-    seed = 0xcbf29ce484222325
-    for byte in name.encode():
-        seed = ((seed ^ byte) * 0x100000001b3) & 0xffffffffffffffff
-    n = int(np.prod(shape))
-    with np.errstate(over='ignore'):
-        z = np.uint64(seed) + np.arange(1, n + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        z ^= z >> np.uint64(31)
-    u = (z >> np.uint64(40)).astype(np.float64) / 2 ** 24
-    v, leaf = 2 * u - 1, name.rsplit('.', 1)[-1]
-    if leaf == 'running_mean':
-        x = 0.1 * v
-    elif leaf == 'running_var':
-        x = 1 + 0.5 * u
-    elif name.endswith(('gbn3.bias', 'rbn3.bias')):
-        x = 4 + v
-    elif leaf == 'bias':
-        x = 0.1 * v
-    elif leaf == 'weight':
-        x = 1 + 0.25 * v if len(shape) == 1 else v * np.sqrt(6 / np.prod(shape[1:]))
-    else:
-        x = 2 * v
-    return torch.from_numpy(x.astype(np.float32).reshape(shape))
-
-
-def check(path):
-    import json
-    golden = json.load(open(path))
-    net = HMTNet(golden['config'].get('width', 1.0)).eval()
+def filled(config):
+    from golden import fixed_fill
+    net = HMTNet(config['width'])
     with torch.no_grad():
         for name, value in net.state_dict().items():
-            if value.dtype.is_floating_point:
-                value.copy_(fixed_fill(name, tuple(value.shape)))
-        ours = net(fixed_fill(golden['input'], (golden['batch'], 3, 224, 224)))
-    for value, key in zip(ours, ('gender_logits', 'race_logits', 'attractiveness')):
-        wanted = torch.tensor(golden[key])
-        error = ((value - wanted).abs().max() / wanted.abs().max()).item()
-        print(f'{key}: relative error {error:.1e}')
-        assert error < 1e-4
+            if value.dtype.is_floating_point: # not the counters of batch norm
+                value.copy_(torch.from_numpy(fixed_fill(name, tuple(value.shape))))
+    return net
+
+
+def images_of(golden):
+    from golden import fixed_fill
+    return torch.from_numpy(fixed_fill(golden['input'], (golden['batch'], 3, 224, 224)))
+
+
+def check_inference(path):
+    from golden import report
+    golden = json.load(open(path))
+    with torch.no_grad():
+        found = filled(golden['config']).eval()(images_of(golden))
+    return all([report(key, value, golden[key], 1e-4)
+                for key, value in zip(('gender_logits', 'race_logits', 'attractiveness'), found)])
+
+
+def check_training(path):
+    """The losses of all steps, then the parameters and statistics at the golden file's sample positions."""
+    from golden import report
+    golden = json.load(open(path))
+    net = filled(golden['config']).train()
+    optimiser = torch.optim.SGD(net.parameters(), golden['lr'], golden['momentum'], weight_decay=golden['weight_decay'])
+    labels = [torch.tensor(golden[key]) for key in ('gender', 'race', 'score')]
+    losses = [training_step(net, optimiser, images_of(golden), *labels) for _ in golden['steps']]
+    good = report('loss of each step', losses, [step['loss'] for step in golden['steps']], 1e-4)
+    state, found, wanted = net.state_dict(), [], []
+    for name, digest in golden['state_after'].items():
+        flat = state[name].flatten()
+        for index, value in digest['at'].items():
+            found.append(flat[int(index)].item() / digest['max_abs'])
+            wanted.append(value / digest['max_abs'])
+    return report(f'{len(golden["state_after"])} tensors after the steps', found, wanted, 2e-3) and good
 
 
 if __name__ == '__main__':
-    check(sys.argv[1])
+    from golden import folder_from
+    folder = folder_from(sys.argv)
+    checks = [check_inference(os.path.join(folder, 'infer_released_w8.json')),
+              check_training(os.path.join(folder, 'train_released_w8.json'))]
+    sys.exit(0 if all(checks) else 1)
