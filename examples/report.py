@@ -83,6 +83,12 @@ def percent(value):
     return f"{100 * value:.0f} %"
 
 
+def distance(row):
+    """How far prediction and rating are apart, to sort by: faces without a rating come last."""
+    error = abs(row["predicted_score"] - row["score"])
+    return (math.isnan(error), error, row["path"])
+
+
 def bounds(rows):
     """The whole numbers around every score and prediction."""
     values = [r[key] for r in rows for key in ("score", "predicted_score") if r[key] == r[key]]
@@ -98,9 +104,9 @@ def tiles(rows):
     right = {t: sum(r[t] == r["predicted_" + t] for r in rows) for t in ("gender", "race")}
     return "".join(
         [
-            tile("Faces", len(rows), "with labels"),
+            tile("Faces", len(rows), "photos with labels"),
             tile("Score error, mean", show("MAE", figures["MAE"]), "absolute, in points"),
-            tile("Correlation", show("Pearson", figures["Pearson"]), "Pearson, with the ratings"),
+            tile("Correlation", show("Pearson", figures["Pearson"]), "with the ratings"),
             tile("Gender as labelled", percent(figures["gender"]), f"{right['gender']} faces"),
             tile("Ethnicity as labelled", percent(figures["race"]), f"{right['race']} faces"),
         ]
@@ -214,7 +220,7 @@ def card(row, low, high):
 
 def page(rows, about):
     low, high = bounds(rows)
-    ordered = sorted(rows, key=lambda r: -r["predicted_score"])
+    ordered = sorted(rows, key=distance)
     cards = "\n".join(card(r, low, high) for r in ordered)
     return f"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8">
@@ -229,7 +235,7 @@ labels of the MEBeauty data set. <span class="soft">{escape(about)}</span></p>
 <dl class="figures">{tiles(rows)}</dl>
 <h2>Scores and groups</h2>
 <div class="pair">{scatter(rows)}{group_table(rows)}</div>
-<h2>The faces, by predicted score</h2>
+<h2>The faces, from the closest score to the farthest</h2>
 <ul class="faces">
 {cards}
 </ul>
@@ -243,9 +249,9 @@ photographers on Unsplash and Pixabay. File by file: examples/faces/sources.csv.
 
 
 def terminal_table(rows):
-    """A line a face, by predicted score; a star marks an answer other than the label."""
+    """A line a face, the closest score first; a star marks an answer other than the label."""
     lines = [f"{'face':<26} {'gender':<8} {'ethnicity':<12} {'predicted':>9} {'rated':>6}"]
-    for row in sorted(rows, key=lambda r: -r["predicted_score"]):
+    for row in sorted(rows, key=distance):
         said = [
             row["predicted_" + t] + ("*" if row[t] and row[t] != row["predicted_" + t] else "")
             for t in ("gender", "race")
