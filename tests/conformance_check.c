@@ -215,6 +215,27 @@ static void infer(pair *p, lower_options options, bool fold)
     release(p);
 }
 
+/* The momentum of every trained parameter is zero before the first step. */
+static void check_fresh_momentum(pair *p)
+{
+    const hmt_plan *plan = &p->a.low->plan;
+
+    for (size_t i = 0; i < plan->weight_count; ++i) {
+        const hmt_plan_weight *w = &plan->weights[i];
+        hmt_status status;
+        float *values;
+
+        if (!w->trained || !graph_param_trainable(&p->a.r->g->params[w->param]))
+            continue;
+        values = rig_slot(&p->a, i, HMT_SLOT_MOMENTUM, &status);
+        conformance_status(p->c, "momentum", status);
+        if (values)
+            conformance_result(p->c, "momentum before a step:", w->name,
+                               largest(values, rig_count(w->shape)), 0.0);
+        free(values);
+    }
+}
+
 /* A forward run that meets an infinite pixel must name a batch norm whose statistics are no longer
  * finite, and one that does not meet any must name none. */
 static void poison(pair *p)
@@ -244,6 +265,7 @@ static void train(pair *p, const lower_options *options, bool network)
 
     if (!prepare(p, options, "training"))
         return;
+    check_fresh_momentum(p);
     if (step(p, &gradient, "training")) {
         compare_outputs(p, "training forward");
         compare_losses(p, "training");

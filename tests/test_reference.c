@@ -306,6 +306,27 @@ static void pools_are_their_definition(void)
         }
 }
 
+/* x holds 1, 2, 2, 2 in one window: the gradient goes to the first 2. */
+static void max_pool_gradient_goes_to_the_first_of_equals(void)
+{
+    const int64_t in[4] = {1, 1, 1, 1}, out[4] = {1, 1, 2, 2};
+    const hmt_window window = {{2, 2}, {2, 2}, {0, 0}, 1, 0};
+    static one o;
+
+    set_up(&o, HMT_STEP_MAX_POOL_BACKWARD, in, out, window);
+    o.tensors[0].shape[1] = 5; /* dy, then x: a second tensor within the first */
+    hmt_plan_tensor tensors[4] = {o.tensors[0], o.tensors[1], o.tensors[0], o.tensors[0]};
+    tensors[2] = (hmt_plan_tensor){.shape = {1, 1, 1, 1}};
+    tensors[3] = (hmt_plan_tensor){.shape = {1, 1, 2, 2}, .offset = sizeof(float)};
+    o.plan.tensors = tensors;
+    o.plan.tensor_count = 4;
+    o.step.in[0] = 2;
+    o.step.in[1] = 3;
+    memcpy(o.x, (const float[5]){5.0f, 1.0f, 2.0f, 2.0f, 2.0f}, 5 * sizeof(float));
+    CHECK_STATUS(run_one(&o), HMT_OK);
+    CHECK(o.y[0] == 0.0f && o.y[1] == 5.0f && o.y[2] == 0.0f && o.y[3] == 0.0f);
+}
+
 static void nan_passes_through_relu_and_max_pool(void)
 {
     const int64_t in[4] = {1, 1, 3, 3}, out[4] = {1, 1, 1, 1};
@@ -439,6 +460,7 @@ int main(void)
     convolution_is_its_definition();
     linear_is_a_convolution_over_everything();
     pools_are_their_definition();
+    max_pool_gradient_goes_to_the_first_of_equals();
     nan_passes_through_relu_and_max_pool();
     unknown_steps_are_refused();
     only_outputs_can_be_read();
