@@ -19,15 +19,15 @@ die() {
 [ $# -le 1 ] || die "usage: examples/demo.sh [MODEL]"
 model=${1:+$(realpath "$1")}
 cd "$root"
-
-say "Setting up and building"
-scripts/setup.sh
-command -v python3 >/dev/null || die "the report needs python3; install it and run again"
 if [ -z "$model" ]; then
     models=(examples/models/*.safetensors)
     model=${models[0]}
 fi
 [ -r "$model" ] || die "there is no model $model"
+
+say "Setting up and building"
+scripts/setup.sh
+command -v python3 >/dev/null || die "the report needs python3; install it and run again"
 mkdir -p out
 start=$SECONDS
 

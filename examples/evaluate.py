@@ -144,10 +144,10 @@ def main():
             put_between_marks(options.into, markdown(rows))
     except (OSError, KeyError, ValueError) as problem:
         sys.exit(f"evaluate.py: {type(problem).__name__}: {problem}")
+    if not rows:
+        sys.exit("evaluate.py: no face has both a label and a prediction; are the paths the same?")
     for row in bad:
         print(f"evaluate.py: no prediction for {row['path']}", file=sys.stderr)
-    if not rows:
-        sys.exit("evaluate.py: no face has both a label and a prediction")
     if not options.into:
         print(markdown(rows))
     if bad:
