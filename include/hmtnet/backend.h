@@ -52,13 +52,13 @@ typedef enum hmt_step_kind {
     HMT_STEP_BATCH_NORM_TRAIN =
         3,             /**< x -> y, mean (1,C,1,1), variance (1,C,1,1, biased) {[gamma], [beta]} */
     HMT_STEP_RELU = 4, /**< x -> y; x and y may be the same tensor */
-    HMT_STEP_MAX_POOL = 5, /**< x -> y; window; padding never wins */
-    HMT_STEP_AVERAGE_POOL =
-        6, /**< x -> y; window; the mean over kh*kw, over cells inside x if exclude_padding */
-    HMT_STEP_SUM = 7,      /**< x0..xn-1 -> y: y = sum of scale[i] * xi; relu; y may be x0 */
-    HMT_STEP_CONCAT = 8,   /**< x0..xn-1 -> y along C */
-    HMT_STEP_SLICE = 9,    /**< x -> y: the channels from `channel` on, as many as y has */
-    HMT_STEP_RESHAPE = 10, /**< x -> y: the same elements in N,C,H,W order */
+    HMT_STEP_MAX_POOL = 5,     /**< x -> y; window; padding never wins */
+    HMT_STEP_AVERAGE_POOL = 6, /**< x -> y; window; the mean over the cells inside the input with
+                                  its padding on all four sides, or inside x if exclude_padding */
+    HMT_STEP_SUM = 7,          /**< x0..xn-1 -> y: y = sum of scale[i] * xi; relu; y may be x0 */
+    HMT_STEP_CONCAT = 8,       /**< x0..xn-1 -> y along C */
+    HMT_STEP_SLICE = 9,        /**< x -> y: the channels from `channel` on, as many as y has */
+    HMT_STEP_RESHAPE = 10,     /**< x -> y: the same elements in N,C,H,W order */
     HMT_STEP_DROPOUT =
         11, /**< x -> y: objective/dropout.h with hmt_run.seed and `salt`; y may be x */
 
@@ -236,7 +236,7 @@ typedef struct hmt_run_task {
     const int32_t *labels; /**< (N), negative: none; classification */
     const float *targets;  /**< (N), NaN: none; regression */
     float scale; /**< what the loss gradient is multiplied by: alpha / number of labelled rows */
-    double loss_sum; /**< receives the sum of the loss over labelled rows */
+    double loss_sum; /**< 0 before the run; receives the sum of the loss over labelled rows */
 } hmt_run_task;
 
 /** One run of one phase. */
