@@ -1,0 +1,635 @@
+/* tier: quick
+ * Images: every kind decodes to what Pillow makes of it, resizing and cropping agree to the level,
+ * and what is damaged, foreign or too large is refused with a sentence. The fixtures in data/images
+ * are small; ../shared has large ones.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cjson/cJSON.h>
+
+#include "check.h"
+#include "core/file.h"
+#include "core/memory.h"
+
+enum { SIDE = 224, CROP = 3 * SIDE * SIDE };
+
+static char path[1024];
+
+static const char *fixture(const char *name)
+{
+    snprintf(path, sizeof path, "%s/tests/data/images/%s", HMT_SOURCE_DIR, name);
+    return path;
+}
+
+static void mean_of(const hmt_pixels *p, double mean[3])
+{
+    size_t count = (size_t)p->width * (size_t)p->height;
+
+    mean[0] = mean[1] = mean[2] = 0.0;
+    for (size_t i = 0; i < 3 * count; ++i)
+        mean[i % 3] += p->data[i] / (double)count;
+}
+
+static int near(const double *a, const double *b, double tolerance)
+{
+    return fabs(a[0] - b[0]) <= tolerance && fabs(a[1] - b[1]) <= tolerance &&
+           fabs(a[2] - b[2]) <= tolerance;
+}
+
+/* What Pillow 13 makes of each fixture: its size and mean upright, and after a bilinear resize to a
+ * shorter side of 24 the size, the mean, and the pixel in the third row and third from the right.
+ */
+static const struct expected {
+    const char *name;
+    int32_t width, height;
+    double mean[3];
+    int32_t small_width, small_height;
+    double small_mean[3];
+    int pixel[3];
+} fixtures[] = {
+    {"baseline.jpg",
+     56,
+     40,
+     {135.496, 124.486, 123.232},
+     33,
+     24,
+     {135.605, 124.505, 123.210},
+     {238, 24, 121}},
+    {"baseline_444.jpg",
+     56,
+     40,
+     {135.491, 124.466, 123.272},
+     33,
+     24,
+     {135.610, 124.496, 123.201},
+     {237, 24, 122}},
+    {"cmyk.jpg",
+     56,
+     40,
+     {135.504, 124.493, 123.271},
+     33,
+     24,
+     {135.606, 124.455, 123.194},
+     {237, 24, 121}},
+    {"exif_2.jpg",
+     56,
+     40,
+     {135.496, 124.486, 123.232},
+     33,
+     24,
+     {135.605, 124.505, 123.210},
+     {13, 26, 46}},
+    {"exif_3.jpg",
+     56,
+     40,
+     {135.496, 124.486, 123.232},
+     33,
+     24,
+     {135.605, 124.505, 123.210},
+     {17, 231, 200}},
+    {"exif_4.jpg",
+     56,
+     40,
+     {135.496, 124.486, 123.232},
+     33,
+     24,
+     {135.605, 124.505, 123.210},
+     {232, 232, 25}},
+    {"exif_5.jpg",
+     40,
+     56,
+     {135.496, 124.486, 123.232},
+     24,
+     33,
+     {135.590, 124.497, 123.234},
+     {16, 231, 200}},
+    {"exif_6.jpg",
+     40,
+     56,
+     {135.496, 124.486, 123.232},
+     24,
+     33,
+     {135.590, 124.497, 123.234},
+     {13, 26, 46}},
+    {"exif_7.jpg",
+     40,
+     56,
+     {135.496, 124.486, 123.232},
+     24,
+     33,
+     {135.590, 124.497, 123.234},
+     {238, 24, 121}},
+    {"exif_8.jpg",
+     40,
+     56,
+     {135.496, 124.486, 123.232},
+     24,
+     33,
+     {135.590, 124.497, 123.234},
+     {233, 232, 25}},
+    {"gray.jpg",
+     56,
+     40,
+     {127.631, 127.631, 127.631},
+     33,
+     24,
+     {127.663, 127.663, 127.663},
+     {99, 99, 99}},
+    {"gray1.png",
+     56,
+     40,
+     {127.842, 127.842, 127.842},
+     33,
+     24,
+     {128.076, 128.076, 128.076},
+     {96, 96, 96}},
+    {"gray16.png",
+     56,
+     40,
+     {139.829, 139.829, 139.829},
+     33,
+     24,
+     {139.653, 139.653, 139.653},
+     {237, 237, 237}},
+    {"gray8.png",
+     56,
+     40,
+     {127.658, 127.658, 127.658},
+     33,
+     24,
+     {127.679, 127.679, 127.679},
+     {99, 99, 99}},
+    {"interlaced.png",
+     56,
+     40,
+     {135.543, 124.493, 123.257},
+     33,
+     24,
+     {135.652, 124.496, 123.183},
+     {237, 24, 121}},
+    {"palette.png",
+     56,
+     40,
+     {135.564, 119.183, 130.221},
+     33,
+     24,
+     {135.696, 119.153, 130.184},
+     {206, 55, 98}},
+    {"progressive.jpg",
+     56,
+     40,
+     {135.420, 124.577, 123.170},
+     33,
+     24,
+     {135.509, 124.573, 123.134},
+     {237, 25, 122}},
+    {"rgb8.png",
+     56,
+     40,
+     {135.543, 124.493, 123.257},
+     33,
+     24,
+     {135.652, 124.496, 123.183},
+     {237, 24, 121}},
+    {"rgba8.png",
+     56,
+     40,
+     {215.511, 190.532, 191.266},
+     33,
+     24,
+     {215.482, 190.566, 191.275},
+     {238, 41, 131}},
+};
+
+static void own_fixtures(void)
+{
+    for (size_t i = 0; i < sizeof fixtures / sizeof fixtures[0]; ++i) {
+        const struct expected *e = &fixtures[i];
+        hmt_pixels p, small;
+        double mean[3];
+        const uint8_t *at;
+
+        CHECK_STATUS(hmt_decode_file(NULL, fixture(e->name), NULL, &p), HMT_OK);
+        CHECK(p.width == e->width && p.height == e->height && p.format == HMT_PIXEL_RGB);
+        mean_of(&p, mean);
+        CHECK(near(mean, e->mean, 0.05)); /* other versions of libjpeg may differ in a few levels */
+        CHECK_STATUS(hmt_resize(NULL, &p, 24, &small), HMT_OK);
+        CHECK(small.width == e->small_width && small.height == e->small_height);
+        mean_of(&small, mean);
+        CHECK(near(mean, e->small_mean, 0.05));
+        at = small.data + 2 * small.stride + 3 * (small.width - 3);
+        for (int c = 0; c < 3; ++c)
+            CHECK(abs(at[c] - e->pixel[c]) <= 1);
+        hmt_pixels_free(NULL, &p);
+        hmt_pixels_free(NULL, &small);
+        CHECK(small.data == NULL);
+    }
+}
+
+/* ---- ../shared/images ---- */
+
+/* Levels of one crop of a tensor, from its normalised values. */
+static double level(const float *tensor, size_t index)
+{
+    static const float mean[3] = {0.485f, 0.456f, 0.406f}, deviation[3] = {0.229f, 0.224f, 0.225f};
+    size_t c = index / (SIDE * SIDE) % 3;
+
+    return 255.0 * ((double)tensor[index] * deviation[c] + mean[c]);
+}
+
+static void check_crop(const char *folder, const char *name, const float *tensor)
+{
+    hmt_pixels expected;
+    double worst = 0.0;
+
+    snprintf(path, sizeof path, "%s/expected/%s.png", folder, name);
+    CHECK_STATUS(hmt_decode_file(NULL, path, NULL, &expected), HMT_OK);
+    CHECK(expected.width == SIDE && expected.height == SIDE);
+    for (size_t i = 0; i < CROP; ++i) {
+        size_t c = i / (SIDE * SIDE), at = i % (SIDE * SIDE);
+
+        worst = fmax(worst, fabs(level(tensor, i) - expected.data[3 * at + c]));
+    }
+    if (worst > 1.01)
+        printf("%s: a level is off by %.2f\n", name, worst);
+    CHECK(worst <= 1.01);
+    hmt_pixels_free(NULL, &expected);
+}
+
+static double item(const cJSON *list, int index)
+{
+    return cJSON_GetArrayItem(list, index)->valuedouble;
+}
+
+static void check_against(const char *folder, const cJSON *e, float *tensor)
+{
+    hmt_preprocess_options o = HMT_PREPROCESS_OPTIONS_INIT;
+    const cJSON *size = cJSON_GetObjectItem(e, "decoded"),
+                *means = cJSON_GetObjectItem(e, "decoded_mean");
+    hmt_pixels p;
+    double mean[3], wanted[3] = {item(means, 0), item(means, 1), item(means, 2)};
+    const cJSON *at;
+
+    snprintf(path, sizeof path, "%s/%s", folder, e->string);
+    CHECK_STATUS(hmt_decode_file(NULL, path, NULL, &p), HMT_OK);
+    CHECK(p.width == (int32_t)item(size, 0) && p.height == (int32_t)item(size, 1));
+    mean_of(&p, mean);
+    CHECK(near(mean, wanted, 0.02));
+    CHECK_STATUS(hmt_preprocess(NULL, &p, &o, tensor, CROP), HMT_OK);
+    check_crop(folder, e->string, tensor);
+    cJSON_ArrayForEach(at, cJSON_GetObjectItem(e, "normalized_at"))
+    {
+        size_t index = (size_t)strtoul(at->string, NULL, 10);
+        double off = fabs(tensor[index] - at->valuedouble);
+
+        CHECK(off < 1.01 / 255.0 / 0.224); /* one level */
+    }
+    o.crop = HMT_CROP_FIVE;
+    CHECK_STATUS(hmt_preprocess(NULL, &p, &o, tensor, 5 * CROP), HMT_OK);
+    for (int crop = 0; crop < 5; ++crop) {
+        double sum = 0.0;
+
+        for (size_t i = 0; i < CROP; ++i)
+            sum += level(tensor + crop * CROP, i);
+        CHECK(fabs(sum / CROP - item(cJSON_GetObjectItem(e, "five_crop_mean"), crop)) < 0.05);
+    }
+    hmt_pixels_free(NULL, &p);
+}
+
+static const struct {
+    const char *name;
+    hmt_status status;
+    const char *said;
+} bad[] = {{"bad_crc.png", HMT_ERROR_FORMAT, "CRC"},
+           {"bomb_60000x60000.png", HMT_ERROR_LIMIT, "60000 x 60000"},
+           {"bomb_65500x65500.jpg", HMT_ERROR_LIMIT, "65500 x 65500"},
+           {"empty.jpg", HMT_ERROR_FORMAT, "empty"},
+           {"text.jpg", HMT_ERROR_UNSUPPORTED, "not a JPEG or PNG"},
+           {"truncated_half.jpg", HMT_ERROR_FORMAT, "remature"},
+           {"truncated_half.png", HMT_ERROR_FORMAT, "truncated"},
+           {"truncated_header.jpg", HMT_ERROR_FORMAT, "JPEG"},
+           {"unsupported.bmp", HMT_ERROR_UNSUPPORTED, "BMP"},
+           {"unsupported.gif", HMT_ERROR_UNSUPPORTED, "GIF"},
+           {"unsupported.webp", HMT_ERROR_UNSUPPORTED, "WebP"},
+           {"zero_width.png", HMT_ERROR_FORMAT, "PNG"}};
+
+/* An allocator that counts what is alive, notes the most, and can refuse. */
+typedef struct meter {
+    size_t calls, fail_at, live, most;
+} meter;
+
+static void *measured_allocate(void *user, size_t size, size_t alignment)
+{
+    meter *m = user;
+    size_t *block;
+    void *pointer = NULL;
+
+    if (++m->calls == m->fail_at || posix_memalign(&pointer, alignment, size + alignment) != 0)
+        return NULL;
+    block = pointer;
+    *block = size;
+    m->live += size;
+    m->most = m->live > m->most ? m->live : m->most;
+    return (char *)pointer + alignment;
+}
+
+static void measured_release(void *user, void *pointer)
+{
+    size_t *block = (size_t *)(void *)((char *)pointer - MEMORY_ALIGNMENT);
+
+    ((meter *)user)->live -= *block;
+    free(block);
+}
+
+static hmt_context *metered(meter *m)
+{
+    hmt_context_options o = HMT_CONTEXT_OPTIONS_INIT;
+    hmt_context *context = NULL;
+
+    o.allocator = (hmt_allocator){measured_allocate, measured_release, m};
+    o.backend = "reference";
+    CHECK_STATUS(hmt_context_create(&o, &context), HMT_OK);
+    return context;
+}
+
+static void oracle(void)
+{
+    const char *shared = test_shared();
+    char folder[512];
+    unsigned char *text = NULL;
+    size_t size;
+    cJSON *all;
+    const cJSON *e;
+    float *tensor = malloc(5 * CROP * sizeof *tensor);
+    hmt_pixels p;
+    meter m = {0};
+    hmt_context *context;
+
+    if (shared == NULL) {
+        printf("skipped: the large images of ../shared are not here\n");
+        free(tensor);
+        return;
+    }
+    snprintf(folder, sizeof folder, "%s/images", shared);
+    snprintf(path, sizeof path, "%s/expected/expected.json", folder);
+    CHECK_STATUS(file_read(&memory_default, path, 1 << 20, &text, &size), HMT_OK);
+    all = cJSON_ParseWithLength((const char *)text, size);
+    CHECK(cJSON_GetArraySize(all) > 20);
+    cJSON_ArrayForEach(e, all) check_against(folder, e, tensor);
+    cJSON_Delete(all);
+    memory_free(&memory_default, text);
+    free(tensor);
+
+    snprintf(path, sizeof path, "%s/png_named.jpg", folder); /* content decides */
+    CHECK_STATUS(hmt_decode_file(NULL, path, NULL, &p), HMT_OK);
+    hmt_pixels_free(NULL, &p);
+    context = metered(&m);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; ++i) {
+        snprintf(path, sizeof path, "%s/bad/%s", folder, bad[i].name);
+        m.most = m.live;
+        CHECK_STATUS(hmt_decode_file(context, path, NULL, &p), bad[i].status);
+        CHECK(strstr(hmt_last_error(), bad[i].said) != NULL &&
+              strstr(hmt_last_error(), bad[i].name) != NULL);
+        if (strstr(hmt_last_error(), bad[i].said) == NULL)
+            printf("%s: %s\n", bad[i].name, hmt_last_error());
+        CHECK(m.most < 4u << 20);
+    }
+    hmt_context_free(context);
+    CHECK(m.live == 0);
+}
+
+/* ---- limits, misuse, pixels ---- */
+
+static void limits(void)
+{
+    hmt_decode_options o = HMT_DECODE_OPTIONS_INIT;
+    hmt_pixels p;
+
+    CHECK_STATUS(hmt_decode_file(NULL, fixture("bomb.png"), NULL, &p), HMT_ERROR_LIMIT);
+    CHECK(strstr(hmt_last_error(), "60000 x 60000") != NULL &&
+          strstr(hmt_last_error(), "bomb.png") != NULL);
+    o.max_pixels = 56 * 40 - 1;
+    CHECK_STATUS(hmt_decode_file(NULL, fixture("rgb8.png"), &o, &p), HMT_ERROR_LIMIT);
+    CHECK_STATUS(hmt_decode_file(NULL, fixture("baseline.jpg"), &o, &p), HMT_ERROR_LIMIT);
+    o.max_pixels = 56 * 40;
+    CHECK_STATUS(hmt_decode_file(NULL, fixture("baseline.jpg"), &o, &p), HMT_OK);
+    hmt_pixels_free(NULL, &p);
+    o.max_bytes = 100;
+    CHECK_STATUS(hmt_decode_file(NULL, fixture("rgb8.png"), &o, &p), HMT_ERROR_LIMIT);
+    CHECK_STATUS(hmt_decode_memory(NULL, path, 101, &o, &p), HMT_ERROR_LIMIT);
+    o.max_bytes = 0;
+    o.min_side = 20; /* a half of 56 x 40 */
+    CHECK_STATUS(hmt_decode_file(NULL, fixture("baseline.jpg"), &o, &p), HMT_OK);
+    CHECK(p.width == 28 && p.height == 20);
+    hmt_pixels_free(NULL, &p);
+    o.min_side = 21;
+    CHECK_STATUS(hmt_decode_file(NULL, fixture("baseline.jpg"), &o, &p), HMT_OK);
+    CHECK(p.width == 56);
+    hmt_pixels_free(NULL, &p);
+    o.ignore_orientation = 1;
+    CHECK_STATUS(hmt_decode_file(NULL, fixture("exif_6.jpg"), &o, &p), HMT_OK);
+    CHECK(p.width == 56 && p.height == 40);
+    hmt_pixels_free(NULL, &p);
+    o.min_side = -1;
+    CHECK_STATUS(hmt_decode_file(NULL, fixture("rgb8.png"), &o, &p), HMT_ERROR_ARGUMENT);
+    o.struct_size = 1;
+    CHECK_STATUS(hmt_decode_file(NULL, fixture("rgb8.png"), &o, &p), HMT_ERROR_ARGUMENT);
+    CHECK_STATUS(hmt_decode_file(NULL, NULL, NULL, &p), HMT_ERROR_ARGUMENT);
+    CHECK_STATUS(hmt_decode_file(NULL, fixture("no such.png"), NULL, &p), HMT_ERROR_NOT_FOUND);
+    CHECK_STATUS(hmt_decode_file(NULL, fixture(""), NULL, &p), HMT_ERROR_IO);
+    CHECK_STATUS(hmt_decode_memory(NULL, NULL, 1, NULL, &p), HMT_ERROR_ARGUMENT);
+    CHECK_STATUS(hmt_decode_memory(NULL, "", 0, NULL, &p), HMT_ERROR_FORMAT);
+    hmt_pixels_free(NULL, NULL);
+}
+
+/* The same picture in every format and stride gives the same tensor. */
+static void formats_and_strides(void)
+{
+    enum { W = 20, H = 30, ROW = 4 * W + 16 };
+    static uint8_t rgb[3 * W * H], other[ROW * H];
+    static float wanted[CROP], got[CROP];
+    hmt_preprocess_options o = HMT_PREPROCESS_OPTIONS_INIT;
+    hmt_pixels p = {rgb, W, H, 0, HMT_PIXEL_RGB};
+
+    for (int i = 0; i < 3 * W * H; ++i)
+        rgb[i] = (uint8_t)(i / 3 * 37 % 251); /* grey, for HMT_PIXEL_GRAY's sake */
+    CHECK_STATUS(hmt_preprocess(NULL, &p, &o, wanted, CROP), HMT_OK);
+    for (int format = HMT_PIXEL_RGB; format <= HMT_PIXEL_GRAY; ++format)
+        for (int upside_down = 0; upside_down < 2; ++upside_down) {
+            static const int bytes[] = {3, 3, 4, 4, 1};
+
+            for (int i = 0; i < W * H; ++i) {
+                int y = upside_down ? H - 1 - i / W : i / W;
+                uint8_t *to = other + y * ROW + i % W * bytes[format];
+
+                memset(to, rgb[3 * i], (size_t)bytes[format]);
+                if (bytes[format] == 4)
+                    to[3] = 255;
+            }
+            p = (hmt_pixels){upside_down ? other + (H - 1) * ROW : other, W, H,
+                             upside_down ? -ROW : ROW, (hmt_pixel_format)format};
+            memset(got, 0, sizeof got);
+            CHECK_STATUS(hmt_preprocess(NULL, &p, &o, got, CROP), HMT_OK);
+            CHECK(memcmp(got, wanted, sizeof got) == 0);
+        }
+    rgb[0] = 10, rgb[1] = 20, rgb[2] = 30; /* red and blue change places */
+    p = (hmt_pixels){rgb, 1, 1, 0, HMT_PIXEL_BGR};
+    CHECK_STATUS(hmt_preprocess(NULL, &p, &o, got, CROP), HMT_OK);
+    CHECK(fabs(level(got, 0) - 30.0) < 0.01 && fabs(level(got, 2 * SIDE * SIDE) - 10.0) < 0.01);
+}
+
+static void misuse(void)
+{
+    static uint8_t rgb[3 * 300];
+    static float tensor[CROP];
+    hmt_preprocess_options o = HMT_PREPROCESS_OPTIONS_INIT;
+    hmt_pixels p = {rgb, 10, 10, 0, HMT_PIXEL_RGB}, q = p, small;
+
+    CHECK_STATUS(hmt_preprocess(NULL, NULL, &o, tensor, CROP), HMT_ERROR_ARGUMENT);
+    CHECK_STATUS(hmt_preprocess(NULL, &p, &o, NULL, CROP), HMT_ERROR_ARGUMENT);
+    CHECK_STATUS(hmt_preprocess(NULL, &p, &o, tensor, CROP - 1), HMT_ERROR_ARGUMENT);
+    q.width = 0;
+    CHECK_STATUS(hmt_preprocess(NULL, &q, &o, tensor, CROP), HMT_ERROR_ARGUMENT);
+    q.width = q.height = INT32_MAX;
+    CHECK_STATUS(hmt_preprocess(NULL, &q, &o, tensor, CROP), HMT_ERROR_ARGUMENT);
+    q = p, q.stride = 29;
+    CHECK_STATUS(hmt_preprocess(NULL, &q, &o, tensor, CROP), HMT_ERROR_ARGUMENT);
+    q = p, q.format = (hmt_pixel_format)9;
+    CHECK_STATUS(hmt_preprocess(NULL, &q, &o, tensor, CROP), HMT_ERROR_ARGUMENT);
+    q = p, q.data = NULL;
+    CHECK_STATUS(hmt_preprocess(NULL, &q, &o, tensor, CROP), HMT_ERROR_ARGUMENT);
+    o.resize = 100;
+    CHECK_STATUS(hmt_preprocess(NULL, &p, &o, tensor, CROP), HMT_ERROR_ARGUMENT);
+    o.resize = 256, o.deviation[2] = 0.0f;
+    CHECK_STATUS(hmt_preprocess(NULL, &p, &o, tensor, CROP), HMT_ERROR_ARGUMENT);
+    o.deviation[2] = 1.0f, o.crop = (hmt_crop)4;
+    CHECK_STATUS(hmt_preprocess(NULL, &p, &o, tensor, CROP), HMT_ERROR_ARGUMENT);
+    CHECK_STATUS(hmt_resize(NULL, &p, 0, &small), HMT_ERROR_ARGUMENT);
+    CHECK_STATUS(hmt_resize(NULL, &p, 24, NULL), HMT_ERROR_ARGUMENT);
+    q = (hmt_pixels){rgb, 300, 1, 0, HMT_PIXEL_RGB}; /* would become 1,200,000 x 4,000 */
+    CHECK_STATUS(hmt_resize(NULL, &q, 4000, &small), HMT_ERROR_LIMIT);
+}
+
+/* A seed decides place and mirror alone; over many seeds every place is met, half of them mirrored.
+ */
+static void random_crops(void)
+{
+    enum { CROP_SIDE = 4, RESIZE = 6, FLOATS = 3 * CROP_SIDE * CROP_SIDE };
+    uint8_t rgb[3 * RESIZE * RESIZE];
+    hmt_pixels p = {rgb, RESIZE, RESIZE, 0, HMT_PIXEL_RGB};
+    hmt_preprocess_options o = HMT_PREPROCESS_OPTIONS_INIT;
+    int seen[9] = {0}, mirrored = 0;
+
+    for (int i = 0; i < RESIZE * RESIZE; ++i)
+        memset(rgb + 3 * i, i, 3);
+    o.resize = RESIZE;
+    o.crop_size = CROP_SIDE;
+    o.crop = HMT_CROP_RANDOM;
+    o.flip = 2;
+    for (o.seed = 0; o.seed < 900; ++o.seed) {
+        float a[FLOATS], b[FLOATS];
+        int first, second, corner;
+
+        CHECK_STATUS(hmt_preprocess(NULL, &p, &o, a, FLOATS), HMT_OK);
+        CHECK_STATUS(hmt_preprocess(NULL, &p, &o, b, FLOATS), HMT_OK);
+        CHECK(memcmp(a, b, sizeof a) == 0);
+        first = (int)lround(255.0 * (a[0] * 0.229 + 0.485));
+        second = (int)lround(255.0 * (a[1] * 0.229 + 0.485));
+        mirrored += second < first;
+        corner = second < first ? first - (CROP_SIDE - 1) : first;
+        if (corner % RESIZE < 3 && corner / RESIZE < 3)
+            ++seen[corner / RESIZE * 3 + corner % RESIZE];
+    }
+    for (int i = 0; i < 9; ++i)
+        CHECK(seen[i] > 60 && seen[i] < 140);
+    CHECK(mirrored > 390 && mirrored < 510);
+}
+
+/* ---- hostile bytes, failing memory ---- */
+
+static void damage(const char *name)
+{
+    unsigned char *data = NULL;
+    size_t size, refused = 0;
+    meter m = {0};
+    hmt_context *context = metered(&m);
+    size_t base = m.live;
+    hmt_pixels p;
+
+    CHECK_STATUS(file_read(&memory_default, fixture(name), 1 << 20, &data, &size), HMT_OK);
+    for (size_t length = 0; length < size;
+         ++length) { /* a copy of the exact length, so that reading on is noticed */
+        unsigned char *cut = malloc(length > 0 ? length : 1);
+
+        memcpy(cut, data, length);
+        if (hmt_decode_memory(context, cut, length, NULL, &p) == HMT_OK)
+            hmt_pixels_free(context, &p);
+        else
+            ++refused;
+        free(cut);
+    }
+    CHECK(refused + 16 > size); /* some trailing bytes may be missed by nobody */
+    for (uint32_t round = 0; round < 1500; ++round) {
+        unsigned char *changed = malloc(size);
+        uint32_t random = round * 2654435761u + 12345u;
+
+        memcpy(changed, data, size);
+        for (uint32_t k = 0; k < 1 + round % 4; ++k, random = random * 1664525u + 1013904223u)
+            changed[(random >> 8) % size] = (unsigned char)(random >> 3);
+        if (hmt_decode_memory(context, changed, size, NULL, &p) == HMT_OK)
+            hmt_pixels_free(context, &p);
+        else
+            CHECK(hmt_last_error()[0] != '\0');
+        free(changed);
+    }
+    CHECK(m.live == base);
+    memory_free(&memory_default, data);
+    hmt_context_free(context);
+}
+
+static void failing_memory(const char *name)
+{
+    meter m = {0};
+    hmt_context *context = metered(&m);
+    size_t base = m.live;
+    static float tensor[5 * CROP];
+    hmt_preprocess_options o = HMT_PREPROCESS_OPTIONS_INIT;
+    hmt_status status = HMT_ERROR_MEMORY;
+
+    o.crop = HMT_CROP_FIVE;
+    for (size_t at = 1; status == HMT_ERROR_MEMORY; ++at) {
+        hmt_pixels p = {NULL, 0, 0, 0, HMT_PIXEL_RGB};
+
+        m.calls = 0;
+        m.fail_at = at;
+        status = hmt_decode_file(context, fixture(name), NULL, &p);
+        if (status == HMT_OK) {
+            status = hmt_preprocess(context, &p, &o, tensor, 5 * CROP);
+            hmt_pixels_free(context, &p);
+        }
+        CHECK(status == HMT_OK || status == HMT_ERROR_MEMORY);
+        CHECK(m.live == base);
+    }
+    CHECK_STATUS(status, HMT_OK);
+    m.fail_at = 0;
+    hmt_context_free(context);
+}
+
+int main(void)
+{
+    own_fixtures();
+    oracle();
+    limits();
+    formats_and_strides();
+    misuse();
+    random_crops();
+    damage("progressive.jpg");
+    damage("baseline.jpg");
+    damage("rgba8.png");
+    damage("interlaced.png");
+    failing_memory("exif_6.jpg");
+    failing_memory("palette.png");
+    return test_finish();
+}
