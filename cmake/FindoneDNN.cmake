@@ -14,7 +14,7 @@ if(ONEDNN_INCLUDE_DIR)
     endforeach()
     string(REGEX REPLACE "\\.$" "" oneDNN_VERSION "${oneDNN_VERSION}")
     if(oneDNN_VERSION AND oneDNN_VERSION VERSION_LESS oneDNN_FIND_VERSION)
-        set(reason "oneDNN ${oneDNN_VERSION} in ${ONEDNN_INCLUDE_DIR} has the old API: version ${oneDNN_FIND_VERSION} or later is needed. scripts/setup.sh fetches one; or name its prefix with -DCMAKE_PREFIX_PATH=")
+        set(reason "oneDNN ${oneDNN_VERSION} in ${ONEDNN_INCLUDE_DIR} has the old API: version ${oneDNN_FIND_VERSION} or later is needed. scripts/setup.sh fetches one, or name the prefix of one with -DCMAKE_PREFIX_PATH=")
         set(ONEDNN_INCLUDE_DIR ONEDNN_INCLUDE_DIR-NOTFOUND CACHE PATH "" FORCE) # look again next time
         set(ONEDNN_LIBRARY ONEDNN_LIBRARY-NOTFOUND CACHE FILEPATH "" FORCE)
     endif()
