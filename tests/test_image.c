@@ -1,19 +1,16 @@
 /* tier: quick
  * Images: every kind decodes to what Pillow makes of it, resizing and cropping agree to the level,
  * and what is damaged, foreign or too large is refused with a sentence. The fixtures in data/images
- * are small; ../shared has large ones.
+ * are small; test_image_oracle.c has large ones.
  */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cjson/cJSON.h>
-
 #include "check.h"
 #include "core/file.h"
 #include "core/memory.h"
-
-enum { SIDE = 224, CROP = 3 * SIDE * SIDE };
+#include "images.h"
 
 static char path[1024];
 
@@ -21,21 +18,6 @@ static const char *fixture(const char *name)
 {
     snprintf(path, sizeof path, "%s/tests/data/images/%s", HMT_SOURCE_DIR, name);
     return path;
-}
-
-static void mean_of(const hmt_pixels *p, double mean[3])
-{
-    size_t count = (size_t)p->width * (size_t)p->height;
-
-    mean[0] = mean[1] = mean[2] = 0.0;
-    for (size_t i = 0; i < 3 * count; ++i)
-        mean[i % 3] += p->data[i] / (double)count;
-}
-
-static int near(const double *a, const double *b, double tolerance)
-{
-    return fabs(a[0] - b[0]) <= tolerance && fabs(a[1] - b[1]) <= tolerance &&
-           fabs(a[2] - b[2]) <= tolerance;
 }
 
 /* What Pillow 13 makes of each fixture: its size and mean upright, and after a bilinear resize to a
@@ -226,178 +208,6 @@ static void own_fixtures(void)
         hmt_pixels_free(NULL, &small);
         CHECK(small.data == NULL);
     }
-}
-
-/* ---- ../shared/images ---- */
-
-/* Levels of one crop of a tensor, from its normalised values. */
-static double level(const float *tensor, size_t index)
-{
-    static const float mean[3] = {0.485f, 0.456f, 0.406f}, deviation[3] = {0.229f, 0.224f, 0.225f};
-    size_t c = index / (SIDE * SIDE) % 3;
-
-    return 255.0 * ((double)tensor[index] * deviation[c] + mean[c]);
-}
-
-static void check_crop(const char *folder, const char *name, const float *tensor)
-{
-    hmt_pixels expected;
-    double worst = 0.0;
-
-    snprintf(path, sizeof path, "%s/expected/%s.png", folder, name);
-    CHECK_STATUS(hmt_decode_file(NULL, path, NULL, &expected), HMT_OK);
-    CHECK(expected.width == SIDE && expected.height == SIDE);
-    for (size_t i = 0; i < CROP; ++i) {
-        size_t c = i / (SIDE * SIDE), at = i % (SIDE * SIDE);
-
-        worst = fmax(worst, fabs(level(tensor, i) - expected.data[3 * at + c]));
-    }
-    if (worst > 1.01)
-        printf("%s: a level is off by %.2f\n", name, worst);
-    CHECK(worst <= 1.01);
-    hmt_pixels_free(NULL, &expected);
-}
-
-static double item(const cJSON *list, int index)
-{
-    return cJSON_GetArrayItem(list, index)->valuedouble;
-}
-
-static void check_against(const char *folder, const cJSON *e, float *tensor)
-{
-    hmt_preprocess_options o = HMT_PREPROCESS_OPTIONS_INIT;
-    const cJSON *size = cJSON_GetObjectItem(e, "decoded"),
-                *means = cJSON_GetObjectItem(e, "decoded_mean");
-    hmt_pixels p;
-    double mean[3], wanted[3] = {item(means, 0), item(means, 1), item(means, 2)};
-    const cJSON *at;
-
-    snprintf(path, sizeof path, "%s/%s", folder, e->string);
-    CHECK_STATUS(hmt_decode_file(NULL, path, NULL, &p), HMT_OK);
-    CHECK(p.width == (int32_t)item(size, 0) && p.height == (int32_t)item(size, 1));
-    mean_of(&p, mean);
-    CHECK(near(mean, wanted, 0.02));
-    CHECK_STATUS(hmt_preprocess(NULL, &p, &o, tensor, CROP), HMT_OK);
-    check_crop(folder, e->string, tensor);
-    cJSON_ArrayForEach(at, cJSON_GetObjectItem(e, "normalized_at"))
-    {
-        size_t index = (size_t)strtoul(at->string, NULL, 10);
-        double off = fabs(tensor[index] - at->valuedouble);
-
-        CHECK(off < 1.01 / 255.0 / 0.224); /* one level */
-    }
-    o.crop = HMT_CROP_FIVE;
-    CHECK_STATUS(hmt_preprocess(NULL, &p, &o, tensor, 5 * CROP), HMT_OK);
-    for (int crop = 0; crop < 5; ++crop) {
-        double sum = 0.0;
-
-        for (size_t i = 0; i < CROP; ++i)
-            sum += level(tensor + crop * CROP, i);
-        CHECK(fabs(sum / CROP - item(cJSON_GetObjectItem(e, "five_crop_mean"), crop)) < 0.05);
-    }
-    hmt_pixels_free(NULL, &p);
-}
-
-static const struct {
-    const char *name;
-    hmt_status status;
-    const char *said;
-} bad[] = {{"bad_crc.png", HMT_ERROR_FORMAT, "CRC"},
-           {"bomb_60000x60000.png", HMT_ERROR_LIMIT, "60000 x 60000"},
-           {"bomb_65500x65500.jpg", HMT_ERROR_LIMIT, "65500 x 65500"},
-           {"empty.jpg", HMT_ERROR_FORMAT, "empty"},
-           {"text.jpg", HMT_ERROR_UNSUPPORTED, "not a JPEG or PNG"},
-           {"truncated_half.jpg", HMT_ERROR_FORMAT, "remature"},
-           {"truncated_half.png", HMT_ERROR_FORMAT, "truncated"},
-           {"truncated_header.jpg", HMT_ERROR_FORMAT, "JPEG"},
-           {"unsupported.bmp", HMT_ERROR_UNSUPPORTED, "BMP"},
-           {"unsupported.gif", HMT_ERROR_UNSUPPORTED, "GIF"},
-           {"unsupported.webp", HMT_ERROR_UNSUPPORTED, "WebP"},
-           {"zero_width.png", HMT_ERROR_FORMAT, "PNG"}};
-
-/* An allocator that counts what is alive, notes the most, and can refuse. */
-typedef struct meter {
-    size_t calls, fail_at, live, most;
-} meter;
-
-static void *measured_allocate(void *user, size_t size, size_t alignment)
-{
-    meter *m = user;
-    size_t *block;
-    void *pointer = NULL;
-
-    if (++m->calls == m->fail_at || posix_memalign(&pointer, alignment, size + alignment) != 0)
-        return NULL;
-    block = pointer;
-    *block = size;
-    m->live += size;
-    m->most = m->live > m->most ? m->live : m->most;
-    return (char *)pointer + alignment;
-}
-
-static void measured_release(void *user, void *pointer)
-{
-    size_t *block = (size_t *)(void *)((char *)pointer - MEMORY_ALIGNMENT);
-
-    ((meter *)user)->live -= *block;
-    free(block);
-}
-
-static hmt_context *metered(meter *m)
-{
-    hmt_context_options o = HMT_CONTEXT_OPTIONS_INIT;
-    hmt_context *context = NULL;
-
-    o.allocator = (hmt_allocator){measured_allocate, measured_release, m};
-    o.backend = "reference";
-    CHECK_STATUS(hmt_context_create(&o, &context), HMT_OK);
-    return context;
-}
-
-static void oracle(void)
-{
-    const char *shared = test_shared();
-    char folder[512];
-    unsigned char *text = NULL;
-    size_t size;
-    cJSON *all;
-    const cJSON *e;
-    float *tensor = malloc(5 * CROP * sizeof *tensor);
-    hmt_pixels p;
-    meter m = {0};
-    hmt_context *context;
-
-    if (shared == NULL) {
-        printf("skipped: the large images of ../shared are not here\n");
-        free(tensor);
-        return;
-    }
-    snprintf(folder, sizeof folder, "%s/images", shared);
-    snprintf(path, sizeof path, "%s/expected/expected.json", folder);
-    CHECK_STATUS(file_read(&memory_default, path, 1 << 20, &text, &size), HMT_OK);
-    all = cJSON_ParseWithLength((const char *)text, size);
-    CHECK(cJSON_GetArraySize(all) > 20);
-    cJSON_ArrayForEach(e, all) check_against(folder, e, tensor);
-    cJSON_Delete(all);
-    memory_free(&memory_default, text);
-    free(tensor);
-
-    snprintf(path, sizeof path, "%s/png_named.jpg", folder); /* content decides */
-    CHECK_STATUS(hmt_decode_file(NULL, path, NULL, &p), HMT_OK);
-    hmt_pixels_free(NULL, &p);
-    context = metered(&m);
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; ++i) {
-        snprintf(path, sizeof path, "%s/bad/%s", folder, bad[i].name);
-        m.most = m.live;
-        CHECK_STATUS(hmt_decode_file(context, path, NULL, &p), bad[i].status);
-        CHECK(strstr(hmt_last_error(), bad[i].said) != NULL &&
-              strstr(hmt_last_error(), bad[i].name) != NULL);
-        if (strstr(hmt_last_error(), bad[i].said) == NULL)
-            printf("%s: %s\n", bad[i].name, hmt_last_error());
-        CHECK(m.most < 4u << 20);
-    }
-    hmt_context_free(context);
-    CHECK(m.live == 0);
 }
 
 /* ---- limits, misuse, pixels ---- */
@@ -620,7 +430,6 @@ static void failing_memory(const char *name)
 int main(void)
 {
     own_fixtures();
-    oracle();
     limits();
     formats_and_strides();
     misuse();
