@@ -14,7 +14,7 @@ static void sgd_loop(const exec *e, const op *o)
     float *restrict value = exec_data(e, o, 1), *restrict momentum = exec_data(e, o, 2);
     const int64_t n = exec_elements(e, o, 1);
 
-#pragma omp parallel for simd schedule(static) if (parallel : n >= PARALLEL_FROM)
+#pragma omp parallel for schedule(static) if (n >= PARALLEL_FROM)
     for (int64_t i = 0; i < n; ++i)
         sgd_update(&value[i], &momentum[i], gradient[i], sgd);
 }
