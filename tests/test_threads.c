@@ -1,7 +1,8 @@
 /* tier: quick
  * Many sessions on many threads share one model, made and freed at the same time, each with the
  * answers that one thread alone gets; models and trainers of their own beside them. Meant to be run
- * under ThreadSanitizer too.
+ * under ThreadSanitizer too, which does not understand OpenMP's threads: HMTNET_TEST_THREADS=1
+ * leaves them out.
  */
 #include <math.h>
 #include <pthread.h>
@@ -14,12 +15,24 @@
 enum { THREADS = 4, ROUNDS = 3, IMAGE = 3 * 224 * 224 };
 
 typedef struct job {
+    const char *backend;
     hmt_model *model;
     const float *image;
     hmt_prediction expected;
     int wrong; /* counted here and looked at after the join: CHECK is for one thread */
     int with_trainer;
 } job;
+
+/* A context that computes with two threads, or as many as the environment says. */
+static hmt_status open_context(const char *backend, hmt_context **context)
+{
+    const char *threads = getenv("HMTNET_TEST_THREADS");
+    hmt_context_options o = HMT_CONTEXT_OPTIONS_INIT;
+
+    o.backend = backend;
+    o.threads = threads != NULL ? atoi(threads) : 2;
+    return hmt_context_create(&o, context);
+}
 
 static int same(const hmt_prediction *a, const hmt_prediction *b)
 {
@@ -51,6 +64,7 @@ static void *infer(void *user)
 static void *train(void *user)
 {
     job *j = user;
+    hmt_context *context = NULL;
     hmt_model *model = NULL;
     hmt_model_config config;
     hmt_trainer_options o = HMT_TRAINER_OPTIONS_INIT;
@@ -62,7 +76,8 @@ static void *train(void *user)
     hmt_model_config_init(&config);
     config.width = 0.03;
     o.batch = 2;
-    if (images == NULL || hmt_model_create(NULL, &config, 1, &model) != HMT_OK ||
+    if (images == NULL || open_context(j->backend, &context) != HMT_OK ||
+        hmt_model_create(context, &config, 1, &model) != HMT_OK ||
         hmt_trainer_create(model, &o, &trainer) != HMT_OK) {
         ++j->wrong;
         goto done;
@@ -79,13 +94,13 @@ static void *train(void *user)
 done:
     hmt_trainer_free(trainer);
     hmt_model_free(model);
+    hmt_context_free(context);
     free(images);
     return NULL;
 }
 
 static void share_one_model(const char *backend)
 {
-    hmt_context_options co = HMT_CONTEXT_OPTIONS_INIT;
     hmt_context *context = NULL;
     hmt_model_config config;
     hmt_model *model = NULL;
@@ -97,9 +112,7 @@ static void share_one_model(const char *backend)
 
     for (size_t i = 0; image != NULL && i < IMAGE; ++i)
         image[i] = (float)(i * 2654435761u % 1000) / 500.0f - 1.0f;
-    co.backend = backend;
-    co.threads = 2;
-    CHECK_STATUS(hmt_context_create(&co, &context), HMT_OK);
+    CHECK_STATUS(open_context(backend, &context), HMT_OK);
     hmt_model_config_init(&config);
     config.width = 0.0625;
     CHECK_STATUS(hmt_model_create(context, &config, 3, &model), HMT_OK);
@@ -107,8 +120,11 @@ static void share_one_model(const char *backend)
     CHECK_STATUS(hmt_infer(session, image, 1, &expected), HMT_OK);
     hmt_session_free(session);
     for (int i = 0; i < THREADS; ++i) {
-        jobs[i] =
-            (job){.model = model, .image = image, .expected = expected, .with_trainer = i == 0};
+        jobs[i] = (job){.backend = backend,
+                        .model = model,
+                        .image = image,
+                        .expected = expected,
+                        .with_trainer = i == 0};
         CHECK(pthread_create(&thread[i], NULL, jobs[i].with_trainer ? train : infer, &jobs[i]) ==
               0);
     }
