@@ -254,6 +254,28 @@ static void limits(void)
     hmt_pixels_free(NULL, NULL);
 }
 
+/* What is neither JPEG nor PNG is refused by name, at whatever length it stops. */
+static void foreign_kinds(void)
+{
+    static const struct {
+        const char *bytes, *said;
+    } files[] = {{"GIF89a~~~~~~", "GIF"},
+                 {"BM~~~~~~~~~~", "BMP"},
+                 {"RIFF~~~~WEBP", "WebP"},
+                 {"~~~~ftypheic", "HEIC"},
+                 {"~~~~ftypavif", "AVIF"},
+                 {"just a text.", "not a JPEG or PNG image: it begins with byte 0x6a"}};
+    hmt_pixels p;
+
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; ++i) {
+        CHECK_STATUS(hmt_decode_memory(NULL, files[i].bytes, 12, NULL, &p), HMT_ERROR_UNSUPPORTED);
+        CHECK(strstr(hmt_last_error(), files[i].said) != NULL);
+        for (size_t size = 1; size < 12; ++size)
+            CHECK_STATUS(hmt_decode_memory(NULL, files[i].bytes, size, NULL, &p),
+                         HMT_ERROR_UNSUPPORTED);
+    }
+}
+
 /* The same picture in every format and stride gives the same tensor. */
 static void formats_and_strides(void)
 {
@@ -431,6 +453,7 @@ int main(void)
 {
     own_fixtures();
     limits();
+    foreign_kinds();
     formats_and_strides();
     misuse();
     random_crops();
