@@ -111,7 +111,7 @@ install_onednn() {
 
 build_library() {
     local options=(-DCMAKE_BUILD_TYPE=Release "-DHMTNET_BUILD_TESTS=$tests")
-    [ ! -d "$prefix" ] || options+=("-DCMAKE_PREFIX_PATH=$prefix")
+    system_onednn || options+=("-DCMAKE_PREFIX_PATH=$prefix")
     # A build that has the tests keeps them.
     if [ "$tests" = OFF ] && grep -qs 'HMTNET_BUILD_TESTS:BOOL=ON' "$build/CMakeCache.txt"; then
         options=("${options[@]/HMTNET_BUILD_TESTS=OFF/HMTNET_BUILD_TESTS=ON}")
