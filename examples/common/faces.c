@@ -6,6 +6,7 @@
  */
 #include "faces.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -87,6 +88,7 @@ static void drop_bad(faces *set, const bool *bad)
         if (!bad[row])
             move_row(set, row, good++);
     for (size_t row = good; row < table->count; row++) {
+        table->scored -= !isnan(table->rows[row].score);
         free(table->rows[row].path);
         free(table->rows[row].names[0]);
         free(table->rows[row].names[1]);
@@ -98,7 +100,7 @@ static void drop_bad(faces *set, const bool *bad)
 static void report(const faces *set, size_t row, const char *message)
 {
     const manifest_row *at = &set->table->rows[row];
-    cli_error("%s:%zu: %s: %s", set->table->name, at->line, at->path, message);
+    cli_error("%s:%zu: %s", set->table->name, at->line, message); /* which names the photo */
 }
 
 bool faces_read(faces *set, const hmt_context *context, manifest *table,

@@ -100,7 +100,7 @@ void files_free(files_list *list)
 char *files_join(const char *folder, const char *name)
 {
     size_t length = folder ? strlen(folder) : 0;
-    if (length == 0 || name[0] == '/')
+    if (length == 0 || name[0] == '/' || strcmp(folder, ".") == 0)
         return cli_copy(name);
     const char *slash = folder[length - 1] == '/' ? "" : "/";
     size_t room = length + strlen(name) + 2;

@@ -23,7 +23,8 @@ void files_add(files_list *list, const char *path);
 bool files_add_stream(files_list *list, FILE *stream, bool zero_terminated);
 void files_free(files_list *list);
 
-/* `folder`/`name`, or a copy of `name` where that begins with a slash or there is no folder. */
+/* `folder`/`name`, or a copy of `name` where that begins with a slash or there is no folder or only
+ * ".". */
 char *files_join(const char *folder, const char *name);
 /* The part of a path before its last slash; "." if there is none. */
 char *files_folder(const char *path);

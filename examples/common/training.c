@@ -46,7 +46,7 @@ static bool fill(training *run, const manifest *table, const batches_view *view,
         const manifest_row *row = &table->rows[order ? order[view->first + i] : view->first + i];
         if (!view->items[i].good) {
             progress_clear(&run->bar);
-            cli_error("%s:%zu: %s: %s", table->name, row->line, row->path, view->items[i].message);
+            cli_error("%s:%zu: %s", table->name, row->line, view->items[i].message);
             return false;
         }
         run->labels[0][i] = row->label[0];
