@@ -164,6 +164,7 @@ gives 0 hmtnet-score --model int.safetensors photos/a.png
 
 # Scoring: rows in the order of the inputs, folders sorted, error rows.
 score="hmtnet-score --model one.safetensors --threads 1"
+# shellcheck disable=SC2034 # the function is() expands it
 header=path,gender,gender_probability,race,race_probability,score,error
 gives 0 $score photos/b.png photos/a.png
 is '$(head -1 out) == $header && $(wc -l <out) == 3'

@@ -55,6 +55,14 @@ static const struct expected {
      24,
      {135.606, 124.455, 123.194},
      {237, 24, 121}},
+    {"cmyk_black.jpg",
+     56,
+     40,
+     {78.741, 76.761, 89.164},
+     33,
+     24,
+     {78.788, 76.760, 89.067},
+     {41, 71, 5}},
     {"exif_2.jpg",
      56,
      40,
@@ -183,6 +191,7 @@ static const struct expected {
      24,
      {215.482, 190.566, 191.275},
      {238, 41, 131}},
+    {"ycck.jpg", 56, 40, {78.992, 76.656, 88.548}, 33, 24, {79.013, 76.672, 88.476}, {41, 71, 5}},
 };
 
 static void own_fixtures(void)
@@ -252,6 +261,54 @@ static void limits(void)
     CHECK_STATUS(hmt_decode_memory(NULL, NULL, 1, NULL, &p), HMT_ERROR_ARGUMENT);
     CHECK_STATUS(hmt_decode_memory(NULL, "", 0, NULL, &p), HMT_ERROR_FORMAT);
     hmt_pixels_free(NULL, NULL);
+}
+
+/* A comment that unpacks to 6 MB in a PNG of one pixel: never unpacked. */
+static void text_bomb(void)
+{
+    meter m = {0};
+    hmt_context *context = metered(&m);
+    hmt_pixels p = {NULL, 0, 0, 0, HMT_PIXEL_RGB};
+
+    m.most = m.live;
+    CHECK_STATUS(hmt_decode_file(context, fixture("text_bomb.png"), NULL, &p), HMT_OK);
+    CHECK(p.width == 1 && p.data[0] == 1 && p.data[1] == 2 && p.data[2] == 3);
+    CHECK(m.most < 1u << 20);
+    hmt_pixels_free(context, &p);
+    hmt_context_free(context);
+}
+
+/* A progressive JPEG of 8 x 8 grey pixels that sends its DC coefficient `scans` times. */
+static hmt_status decode_scans(size_t scans)
+{
+    static const uint8_t quantisers[5] = {0xff, 0xdb, 0, 67, 0},
+                         frame[13] = {0xff, 0xc2, 0, 11, 8, 0, 8, 0, 8, 1, 1, 0x11, 0},
+                         huffman[22] = {0xff, 0xc4, 0, 20, 0, 1}, /* one code, of one bit */
+        scan[11] = {0xff, 0xda, 0, 8, 1, 1, 0, 0, 0, 0, 0x7f};
+    static uint8_t data[8192];
+    uint8_t *to = data;
+    hmt_pixels p;
+    hmt_status status;
+
+    *to++ = 0xff, *to++ = 0xd8;
+    memcpy(to, quantisers, sizeof quantisers), to += sizeof quantisers;
+    memset(to, 1, 64), to += 64;
+    memcpy(to, frame, sizeof frame), to += sizeof frame;
+    memcpy(to, huffman, sizeof huffman), to += sizeof huffman;
+    for (size_t i = 0; i < scans; ++i, to += sizeof scan)
+        memcpy(to, scan, sizeof scan);
+    *to++ = 0xff, *to++ = 0xd9;
+    status = hmt_decode_memory(NULL, data, (size_t)(to - data), NULL, &p);
+    if (status == HMT_OK)
+        hmt_pixels_free(NULL, &p);
+    return status;
+}
+
+static void too_many_scans(void)
+{
+    CHECK_STATUS(decode_scans(499), HMT_OK);
+    CHECK_STATUS(decode_scans(600), HMT_ERROR_LIMIT);
+    CHECK(strstr(hmt_last_error(), "scans") != NULL);
 }
 
 /* What is neither JPEG nor PNG is refused by name, at whatever length it stops. */
@@ -328,6 +385,8 @@ static void misuse(void)
     CHECK_STATUS(hmt_preprocess(NULL, &q, &o, tensor, CROP), HMT_ERROR_ARGUMENT);
     q = p, q.stride = 29;
     CHECK_STATUS(hmt_preprocess(NULL, &q, &o, tensor, CROP), HMT_ERROR_ARGUMENT);
+    q = p, q.stride = INT64_MIN; /* times a row number it would overflow */
+    CHECK_STATUS(hmt_preprocess(NULL, &q, &o, tensor, CROP), HMT_ERROR_ARGUMENT);
     q = p, q.format = (hmt_pixel_format)9;
     CHECK_STATUS(hmt_preprocess(NULL, &q, &o, tensor, CROP), HMT_ERROR_ARGUMENT);
     q = p, q.data = NULL;
@@ -377,6 +436,27 @@ static void random_crops(void)
     for (int i = 0; i < 9; ++i)
         CHECK(seen[i] > 60 && seen[i] < 140);
     CHECK(mirrored > 390 && mirrored < 510);
+}
+
+/* Where the five crops begin, in their order; the centre's 3.5 columns are rounded to 4. */
+static void five_crops(void)
+{
+    enum { CROP_SIDE = 4, W = 11, H = 6, FLOATS = 3 * CROP_SIDE * CROP_SIDE };
+    static const int corner[] = {0, W - CROP_SIDE, 2 * W, 2 * W + W - CROP_SIDE, W + 4};
+    uint8_t gray[W * H];
+    float tensor[5 * FLOATS];
+    hmt_pixels p = {gray, W, H, 0, HMT_PIXEL_GRAY};
+    hmt_preprocess_options o = HMT_PREPROCESS_OPTIONS_INIT;
+
+    for (int i = 0; i < W * H; ++i)
+        gray[i] = (uint8_t)i;
+    o.resize = H;
+    o.crop_size = CROP_SIDE;
+    o.crop = HMT_CROP_FIVE;
+    CHECK_STATUS(hmt_preprocess(NULL, &p, &o, tensor, 5 * FLOATS - 1), HMT_ERROR_ARGUMENT);
+    CHECK_STATUS(hmt_preprocess(NULL, &p, &o, tensor, 5 * FLOATS), HMT_OK);
+    for (int i = 0; i < 5; ++i)
+        CHECK(lround(255.0 * (tensor[i * FLOATS] * 0.229 + 0.485)) == corner[i]);
 }
 
 /* ---- hostile bytes, failing memory ---- */
@@ -453,10 +533,13 @@ int main(void)
 {
     own_fixtures();
     limits();
+    text_bomb();
+    too_many_scans();
     foreign_kinds();
     formats_and_strides();
     misuse();
     random_crops();
+    five_crops();
     damage("progressive.jpg");
     damage("baseline.jpg");
     damage("rgba8.png");

@@ -29,9 +29,17 @@ dnnl_status_t device_plain_md(const_dnnl_memory_desc_t md, dnnl_memory_desc_t *p
 hmt_status device_reorder(const device *d, const char *where, const_dnnl_memory_desc_t from_md,
                           const void *from, const_dnnl_memory_desc_t to_md, void *to);
 
+/* The host's OpenMP settings, as they were before. */
+typedef struct device_threads {
+    int threads;
+    int dynamic;
+} device_threads;
+
 /* The calling thread computes with the device's number of threads until it hands back what enter()
- * gave, so that the host's own OpenMP setting survives every call. */
-int device_threads_enter(const device *d);
-void device_threads_leave(int before);
+ * noted in `before`, so that the host's own OpenMP settings survive every call. HMT_ERROR_STATE
+ * where OpenMP would give fewer: oneDNN's primitives would leave out their work, or wait for ever.
+ */
+hmt_status device_threads_enter(const device *d, device_threads *before);
+void device_threads_leave(const device_threads *before);
 
 #endif

@@ -172,7 +172,7 @@ hmt_status exec_create(void *opened, const hmt_plan *plan, void *home, void **ou
     exec *e;
     void *block;
     hmt_status status = device_allocate(d, bytes, "a prepared plan", &block);
-    int before;
+    device_threads before;
 
     if (status != HMT_OK)
         return status;
@@ -187,10 +187,12 @@ hmt_status exec_create(void *opened, const hmt_plan *plan, void *home, void **ou
         e->tensors[i].home = -1;
     for (size_t i = 0; i < plan->step_count; ++i)
         e->steps[i].workspace = -1;
-    before = device_threads_enter(d);
-    prepare(e);
-    device_threads_leave(before);
-    status = e->status;
+    status = device_threads_enter(d, &before);
+    if (status == HMT_OK) {
+        prepare(e);
+        device_threads_leave(&before);
+        status = e->status;
+    }
     if (status == HMT_OK)
         *out = e;
     else
@@ -265,8 +267,10 @@ hmt_status exec_run(void *prepared, hmt_run *run)
     const hmt_plan_step *steps = e->plan->steps;
     dnnl_status_t status = dnnl_success;
     const char *where = NULL;
-    int before = device_threads_enter(e->device);
+    device_threads before;
 
+    if (device_threads_enter(e->device, &before) != HMT_OK)
+        return HMT_ERROR_STATE;
     e->run = run;
     if (run->milliseconds != NULL)
         for (size_t i = 0; i < e->plan->step_count; ++i)
@@ -287,7 +291,7 @@ hmt_status exec_run(void *prepared, hmt_run *run)
     }
     if (status == dnnl_success)
         status = dnnl_stream_wait(e->stream);
-    device_threads_leave(before);
+    device_threads_leave(&before);
     e->run = NULL;
     return device_check(e->device, where, "dnnl_primitive_execute", status);
 }
@@ -297,7 +301,7 @@ hmt_status exec_read(void *prepared, int32_t tensor, float *values)
     exec *e = prepared;
     const tensor_state *t = &e->tensors[tensor];
     dnnl_status_t status;
-    int before;
+    device_threads before;
 
     if (t->home < 0 || !(e->plan->tensors[tensor].flags & HMT_TENSOR_OUTPUT))
         return e->device->host->fail(HMT_ERROR_ARGUMENT, "%s: not an output of this plan",
@@ -306,7 +310,8 @@ hmt_status exec_read(void *prepared, int32_t tensor, float *values)
         memcpy(values, e->buffers[t->home].data, e->buffers[t->home].bytes);
         return HMT_OK;
     }
-    before = device_threads_enter(e->device);
+    if (device_threads_enter(e->device, &before) != HMT_OK)
+        return HMT_ERROR_STATE;
     status = dnnl_memory_set_data_handle(t->dense, values);
     if (status == dnnl_success) {
         const dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, e->buffers[t->home].memory},
@@ -316,6 +321,6 @@ hmt_status exec_read(void *prepared, int32_t tensor, float *values)
     }
     if (status == dnnl_success)
         status = dnnl_stream_wait(e->stream);
-    device_threads_leave(before);
+    device_threads_leave(&before);
     return device_check(e->device, e->plan->tensors[tensor].name, "reorder", status);
 }

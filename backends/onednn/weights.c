@@ -215,10 +215,13 @@ static hmt_status transfer(const weights *w, const packed *p, float *slot, float
                            int outwards)
 {
     dnnl_memory_desc_t plain;
-    int before = device_threads_enter(w->device);
-    hmt_status status = device_check(w->device, p->key.name, "dnnl_memory_desc_create_with_tag",
-                                     device_plain_md(p->md, &plain));
+    device_threads before;
+    hmt_status status = device_threads_enter(w->device, &before);
 
+    if (status != HMT_OK)
+        return status;
+    status = device_check(w->device, p->key.name, "dnnl_memory_desc_create_with_tag",
+                          device_plain_md(p->md, &plain));
     if (status == HMT_OK) {
         if (dnnl_memory_desc_equal(p->md, plain)) /* the two may be one and the same storage */
             memmove(outwards ? values : slot, outwards ? slot : values, p->bytes);
@@ -228,7 +231,7 @@ static hmt_status transfer(const weights *w, const packed *p, float *slot, float
             status = device_reorder(w->device, p->key.name, plain, values, p->md, slot);
         dnnl_memory_desc_destroy(plain);
     }
-    device_threads_leave(before);
+    device_threads_leave(&before);
     return status;
 }
 

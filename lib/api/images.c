@@ -105,6 +105,9 @@ static hmt_status check_pixels(const hmt_pixels *pixels)
         return status_fail(HMT_ERROR_ARGUMENT,
                            "pixels: %d x %d is not from 1 x 1 up to %d pixels in all and %d a side",
                            pixels->width, pixels->height, LARGEST_PIXELS, LARGEST_SIDE);
+    if (pixels->stride > INT64_MAX / LARGEST_SIDE || pixels->stride < -INT64_MAX / LARGEST_SIDE)
+        return status_fail(HMT_ERROR_ARGUMENT, "pixels: no image has a stride of %lld bytes",
+                           (long long)pixels->stride);
     row = bytes_of[pixels->format] * pixels->width;
     if (pixels->stride != 0 && pixels->stride < row && pixels->stride > -row)
         return status_fail(HMT_ERROR_ARGUMENT,

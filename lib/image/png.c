@@ -122,6 +122,9 @@ static void decode(reader *r, const hmt_decode_options *o, decoded *out)
     png_set_user_limits(r->png, INT32_MAX, INT32_MAX); /* ours follow, with a better message */
     png_set_chunk_malloc_max(r->png, CHUNK_BYTES);
     png_set_chunk_cache_max(r->png, CHUNKS);
+    /* Texts and profiles are not unpacked: small ones can unpack to gigabytes. */
+    png_set_keep_unknown_chunks(r->png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
+    png_set_keep_unknown_chunks(r->png, PNG_HANDLE_CHUNK_AS_DEFAULT, (png_const_bytep) "eXIf", 1);
     png_read_info(r->png, r->info);
     width = png_get_image_width(r->png, r->info);
     height = png_get_image_height(r->png, r->info);
