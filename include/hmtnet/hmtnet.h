@@ -213,7 +213,10 @@ typedef struct hmt_context_options {
     const char
         *backend;    /**< "onednn" or "reference", or a name from backends below; NULL: the best */
     int32_t device;  /**< index of the backend's device; 0 is the first */
-    int32_t threads; /**< threads to compute with; 0: one for each core this process may use */
+    int32_t threads; /**< threads to compute with; 0: one for each core this process may use. For
+                        calls from inside a host's own OpenMP parallel region, or under an OpenMP
+                        thread limit, make the context with 1: with more, preparing and running give
+                        HMT_ERROR_STATE */
     hmt_allocator allocator;  /**< all zero: malloc's */
     hmt_log_fn log;           /**< NULL: nothing is logged */
     void *log_user;           /**< handed to log */
