@@ -14,8 +14,6 @@
 #include "format/safetensors.h"
 #include "models/models.h"
 
-static const char config_key[] = "hmtnet.config";
-
 /* Where a model comes from: a file's or buffer's index, and what keeps its bytes. */
 typedef struct source_file {
     const char *what; /* for messages: the path */
@@ -56,7 +54,7 @@ static hmt_status deduce_config(const source_file *file, hmt_model_config *confi
 static hmt_status find_config(const source_file *file, const hmt_load_options *o,
                               hmt_model_config *config)
 {
-    const safetensors_pair *pair = safetensors_metadata(&file->index, config_key);
+    const safetensors_pair *pair = safetensors_metadata(&file->index, CONFIG_JSON_KEY);
     hmt_status status;
 
     models_config_defaults(config);
@@ -266,7 +264,8 @@ static hmt_status write(const hmt_model *model, const char *path, const safetens
                         const char *config)
 {
     const hmt_context *context = model->context;
-    const safetensors_pair metadata[] = {{"format", "pt", 2}, {config_key, config, strlen(config)}};
+    const safetensors_pair metadata[] = {{"format", "pt", 2},
+                                         {CONFIG_JSON_KEY, config, strlen(config)}};
     const safetensors_job job = {.tensors = tensors,
                                  .tensor_count = (size_t)model->graph.param_count,
                                  .metadata = metadata,
@@ -286,9 +285,6 @@ static hmt_status write(const hmt_model *model, const char *path, const safetens
 
 hmt_status hmt_model_save(hmt_model *model, const char *path, hmt_dtype dtype)
 {
-    enum {
-        CONFIG_ROOM = 32768
-    }; /* two times 32 labels of 31 bytes, each escaped to six at most, and the numbers */
     const hmt_allocator *allocator;
     void *tensors = NULL, *config = NULL;
     hmt_status status;
@@ -304,9 +300,9 @@ hmt_status hmt_model_save(hmt_model *model, const char *path, hmt_dtype dtype)
         status = memory_zeroed(allocator, (size_t)model->graph.param_count,
                                sizeof(safetensors_tensor), "a file's header", &tensors);
     if (status == HMT_OK)
-        status = memory_zeroed(allocator, CONFIG_ROOM, 1, "a file's header", &config);
+        status = memory_zeroed(allocator, CONFIG_JSON_SIZE, 1, "a file's header", &config);
     if (status == HMT_OK)
-        status = config_to_json(&model->config, config, CONFIG_ROOM);
+        status = config_to_json(&model->config, config, CONFIG_JSON_SIZE);
     if (status == HMT_OK) {
         describe(model, dtype, tensors);
         status = write(model, path, tensors, config);
