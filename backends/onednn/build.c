@@ -1,6 +1,6 @@
 /*
  * Preparing a plan: the buffers and operations that the step families ask for, layouts compared and
- * reorders put in. Lifetimes are noted here as operands are added; prepare.c lays out the arena.
+ * reorders put in. Lifetimes are noted here as operands are added; exec.c lays out the arena.
  */
 #include <string.h>
 
@@ -176,7 +176,8 @@ int32_t exec_vector_output(exec *e, int32_t tensor, int64_t length)
     return exec_alias(e, exec_output(e, tensor, exec_like(e, tensor, dnnl_nchw)), md);
 }
 
-static packed *acquire(exec *e, int32_t weight, const_dnnl_memory_desc_t md)
+static packed *acquire(exec *e, int32_t weight, const_dnnl_memory_desc_t md,
+                       const weights_form *form)
 {
     void *array = e->packs;
     int32_t i = grow(e, &array, &e->pack_count, &e->pack_room, sizeof *e->packs);
@@ -184,7 +185,7 @@ static packed *acquire(exec *e, int32_t weight, const_dnnl_memory_desc_t md)
     e->packs = array;
     if (i < 0)
         return NULL;
-    exec_note(e, weights_acquire(e->weights, &e->plan->weights[weight], md, &e->packs[i]));
+    exec_note(e, weights_acquire(e->weights, &e->plan->weights[weight], md, form, &e->packs[i]));
     return e->packs[i];
 }
 
@@ -200,7 +201,7 @@ static int32_t outside(exec *e, const_dnnl_memory_desc_t md, float *data)
 
 int32_t exec_weight(exec *e, int32_t weight, const_dnnl_memory_desc_t md)
 {
-    packed *p = acquire(e, weight, md);
+    packed *p = acquire(e, weight, md, NULL);
     int32_t stored, copy;
 
     if (e->status != HMT_OK)
@@ -220,9 +221,23 @@ int32_t exec_weight_vector(exec *e, int32_t weight)
     return exec_weight(e, weight, exec_describe(e, 1, e->plan->weights[weight].shape, dnnl_a));
 }
 
+int32_t exec_weight_form(exec *e, int32_t weight, const_dnnl_memory_desc_t md,
+                         const weights_form *form)
+{
+    packed *p = acquire(e, weight, md, form);
+
+    return e->status == HMT_OK ? outside(e, p->md, p->data) : -1;
+}
+
+int exec_is_trained(const exec *e, int32_t weight)
+{
+    return e->plan->weights[weight].trained ||
+           weights_has_master(e->weights, &e->plan->weights[weight]);
+}
+
 int32_t exec_master(exec *e, int32_t weight, const_dnnl_memory_desc_t md, int32_t *momentum)
 {
-    packed *p = acquire(e, weight, md);
+    packed *p = acquire(e, weight, md, NULL);
 
     if (e->status == HMT_OK && momentum != NULL)
         exec_note(e, weights_momentum(e->weights, p));
@@ -268,10 +283,29 @@ void exec_primitive(exec *e, dnnl_primitive_desc_t pd)
 
 void exec_loop(exec *e, void (*loop)(const exec *e, const op *o))
 {
+    exec_loop_state(e, loop, NULL);
+}
+
+void exec_loop_state(exec *e, void (*loop)(const exec *e, const op *o), const void *state)
+{
     op *o = append(e);
 
-    if (o != NULL)
+    if (o != NULL) {
         o->loop = loop;
+        o->state = state;
+    }
+}
+
+void *exec_state(exec *e, uint64_t bytes)
+{
+    void *array = e->states;
+    int32_t i = grow(e, &array, &e->state_count, &e->state_room, sizeof *e->states);
+
+    e->states = array;
+    if (i < 0)
+        return NULL;
+    exec_note(e, device_allocate(e->device, bytes, "a prepared plan", &e->states[i]));
+    return e->states[i];
 }
 
 void exec_operand(exec *e, int32_t arg, int32_t buffer)

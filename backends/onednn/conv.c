@@ -2,7 +2,7 @@
  * Convolutions: layouts are oneDNN's choice for sources, weights and destinations; relu is fused at
  * inference. Weights of grouped convolutions have five dimensions, (G, O/G, I/G, kh, kw).
  */
-#include "exec.h"
+#include "winograd.h"
 
 typedef struct shape {
     dnnl_dims_t stride, dilation, before, behind; /* padding: top and left, bottom and right */
@@ -33,7 +33,7 @@ static shape describe(exec *e, const hmt_plan_step *s, int32_t x, int32_t y, int
     return d;
 }
 
-void conv_forward(exec *e, const hmt_plan_step *s)
+static void direct_forward(exec *e, const hmt_plan_step *s)
 {
     shape d = describe(e, s, s->in[0], s->out[0], s->weight[1] >= 0);
     dnnl_prop_kind_t kind = e->plan->training ? dnnl_forward_training : dnnl_forward_inference;
@@ -62,7 +62,7 @@ static const_dnnl_primitive_desc_t hint(const exec *e, const hmt_plan_step *s)
     return s->forward >= 0 ? e->steps[s->forward].pd : NULL;
 }
 
-void conv_backward_data(exec *e, const hmt_plan_step *s)
+static void direct_backward_data(exec *e, const hmt_plan_step *s)
 {
     shape d = describe(e, s, s->out[0], s->in[0], 0);
     dnnl_primitive_attr_t attr = exec_attributes(e, 0);
@@ -82,7 +82,7 @@ void conv_backward_data(exec *e, const hmt_plan_step *s)
     exec_operand(e, DNNL_ARG_DIFF_SRC, dx);
 }
 
-void conv_backward_weights(exec *e, const hmt_plan_step *s)
+static void direct_backward_weights(exec *e, const hmt_plan_step *s)
 {
     shape d = describe(e, s, s->in[1], s->in[0], s->out[1] >= 0);
     dnnl_primitive_attr_t attr = exec_attributes(e, 0);
@@ -103,4 +103,22 @@ void conv_backward_weights(exec *e, const hmt_plan_step *s)
     exec_operand(e, DNNL_ARG_SRC, x);
     exec_operand(e, DNNL_ARG_DIFF_WEIGHTS, dweight);
     exec_operand(e, DNNL_ARG_DIFF_BIAS, dbias);
+}
+
+void conv_forward(exec *e, const hmt_plan_step *s)
+{
+    if (!winograd_forward(e, s))
+        direct_forward(e, s);
+}
+
+void conv_backward_data(exec *e, const hmt_plan_step *s)
+{
+    if (!winograd_backward_data(e, s))
+        direct_backward_data(e, s);
+}
+
+void conv_backward_weights(exec *e, const hmt_plan_step *s)
+{
+    if (!winograd_backward_weights(e, s))
+        direct_backward_weights(e, s);
 }

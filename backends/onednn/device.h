@@ -8,9 +8,13 @@
 #include <dnnl.h>
 #include <hmtnet/backend.h>
 
+#include "kernels/kernels.h"
+
 typedef struct device {
     const hmt_host *host;
     dnnl_engine_t engine;
+    const kernels *kernels; /* ours, for this processor */
+    int32_t tile; /* HMT_CONV: outputs of a Winograd tile's side, 0: direct, -1: the best */
 } device;
 
 /* HMT_OK for dnnl_success; else fails with "WHERE: FUNCTION failed: why". `where` may be NULL. */

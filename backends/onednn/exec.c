@@ -223,7 +223,10 @@ void exec_destroy(void *prepared)
     for (int32_t i = 0; i < e->pack_count; ++i)
         if (e->packs[i] != NULL)
             weights_release(e->weights, e->packs[i]);
+    for (int32_t i = 0; i < e->state_count; ++i)
+        device_free(e->device, e->states[i]);
     dnnl_stream_destroy(e->stream);
+    device_free(e->device, e->states);
     device_free(e->device, e->packs);
     device_free(e->device, e->mds);
     device_free(e->device, e->buffers);

@@ -36,6 +36,7 @@ struct op {
     int32_t step; /* that it belongs to, index into the plan */
     dnnl_primitive_t primitive;
     void (*loop)(const exec *e, const op *o); /* if there is no primitive */
+    const void *state;                        /* of the loop, from exec_state() */
     int32_t count;
     int32_t arg[OP_OPERANDS]; /* DNNL_ARG_...; unused by loops */
     int32_t buffer[OP_OPERANDS];
@@ -71,6 +72,8 @@ struct exec {
     int32_t md_count, md_room;
     packed **packs; /* held weights */
     int32_t pack_count, pack_room;
+    void **states; /* of loops */
+    int32_t state_count, state_room;
     tensor_state *tensors;
     step_state *steps;
     int32_t input; /* buffer that stands for the caller's images, -1 if they are copied */
@@ -112,12 +115,20 @@ int32_t exec_vector_output(exec *e, int32_t tensor, int64_t length);
  * for updates; *momentum, if not NULL, receives the buffer of its momentum. */
 int32_t exec_weight(exec *e, int32_t weight, const_dnnl_memory_desc_t md);
 int32_t exec_weight_vector(exec *e, int32_t weight);
+/* An untrained weight in a form that oneDNN does not know; `md` tells its size. */
+int32_t exec_weight_form(exec *e, int32_t weight, const_dnnl_memory_desc_t md,
+                         const weights_form *form);
+/* Whether a trainer changes the weight: a copy in another layout must be made in each run. */
+int exec_is_trained(const exec *e, int32_t weight);
 int32_t exec_master(exec *e, int32_t weight, const_dnnl_memory_desc_t md, int32_t *momentum);
 
 /* Operations, appended to the step being prepared. exec_primitive takes over `pd` and keeps it for
  * the backward step. Operands that are -1 are left out by exec_operand. */
 void exec_primitive(exec *e, dnnl_primitive_desc_t pd);
 void exec_loop(exec *e, void (*loop)(const exec *e, const op *o));
+void exec_loop_state(exec *e, void (*loop)(const exec *e, const op *o), const void *state);
+/* Memory that lives as long as the exec; NULL after a failure. */
+void *exec_state(exec *e, uint64_t bytes);
 void exec_operand(exec *e, int32_t arg, int32_t buffer);
 /* Copies `from` to `to` with oneDNN. */
 void exec_reorder(exec *e, int32_t from, int32_t to);

@@ -5,6 +5,7 @@
 
 #include <omp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -48,6 +49,20 @@ static hmt_status device_info(int32_t index, hmt_device_info *info)
     return HMT_OK;
 }
 
+/* The convolutions asked for: direct, winograd2, winograd4; else the best. */
+static int32_t convolution_tile(const char *name)
+{
+    static const struct {
+        const char *name;
+        int32_t tile;
+    } tiles[] = {{"direct", 0}, {"winograd2", 2}, {"winograd4", 4}};
+
+    for (size_t i = 0; name != NULL && i < sizeof tiles / sizeof tiles[0]; ++i)
+        if (strcmp(name, tiles[i].name) == 0)
+            return tiles[i].tile;
+    return -1;
+}
+
 static hmt_status device_open(int32_t index, const hmt_host *host, void **opened)
 {
     const device unopened = {.host = host};
@@ -65,14 +80,16 @@ static hmt_status device_open(int32_t index, const hmt_host *host, void **opened
         return status;
     d = block;
     *d = unopened;
+    d->kernels = kernels_select();
+    d->tile = convolution_tile(getenv("HMT_CONV"));
     status =
         device_check(d, NULL, "dnnl_engine_create", dnnl_engine_create(&d->engine, dnnl_cpu, 0));
     if (status != HMT_OK) {
         device_free(d, d);
         return status;
     }
-    snprintf(message, sizeof message, "oneDNN %d.%d.%d, %d threads", version->major, version->minor,
-             version->patch, (int)host->threads);
+    snprintf(message, sizeof message, "oneDNN %d.%d.%d, %s kernels, %d threads", version->major,
+             version->minor, version->patch, d->kernels->name, (int)host->threads);
     host->log(host, HMT_LOG_INFO, message);
     *opened = d;
     return HMT_OK;

@@ -83,43 +83,54 @@ static packed *find_master(const weights *w, const hmt_plan_weight *weight)
 }
 
 static packed *find_copy(const weights *w, const hmt_plan_weight *weight,
-                         const_dnnl_memory_desc_t md)
+                         const_dnnl_memory_desc_t md, int32_t form)
 {
     packed *p = find_master(w, weight);
 
     if (p != NULL)
         return p;
     for (p = w->list; p != NULL && !weight->trained; p = p->next)
-        if (!p->key.trained && same_value(&p->key, weight) && dnnl_memory_desc_equal(p->md, md))
+        if (!p->key.trained && same_value(&p->key, weight) && p->form == form &&
+            dnnl_memory_desc_equal(p->md, md))
             return p;
     return NULL;
 }
 
+static size_t dense_bytes(const hmt_plan_weight *weight)
+{
+    return (size_t)(weight->shape[0] * weight->shape[1] * weight->shape[2] * weight->shape[3]) *
+           sizeof(float);
+}
+
 /* Fills a copy of ours from dense values in the source: read straight into it if it is plain, else
  * through the model's storage or a passing dense copy. */
-static hmt_status fill(const weights *w, packed *p, const_dnnl_memory_desc_t plain, const float *at)
+static hmt_status fill(const weights *w, packed *p, const_dnnl_memory_desc_t plain, const float *at,
+                       const weights_form *form)
 {
     void *dense = NULL;
-    hmt_status status;
+    hmt_status status = HMT_OK;
 
-    if (dnnl_memory_desc_equal(p->md, plain))
+    if (form == NULL && dnnl_memory_desc_equal(p->md, plain))
         return w->source->read(w->source->user, &p->key, p->data);
     if (at == NULL) {
-        status = device_allocate(w->device, dnnl_memory_desc_get_size(plain), p->key.name, &dense);
+        status = device_allocate(w->device, dense_bytes(&p->key), p->key.name, &dense);
         if (status == HMT_OK)
             status = w->source->read(w->source->user, &p->key, dense);
         if (status != HMT_OK)
             goto done;
         at = dense;
     }
-    status = device_reorder(w->device, p->key.name, plain, at, p->md, p->data);
+    if (form != NULL)
+        form->pack(form->user, at, p->data);
+    else
+        status = device_reorder(w->device, p->key.name, plain, at, p->md, p->data);
 done:
     device_free(w->device, dense);
     return status;
 }
 
 static hmt_status make(weights *w, const hmt_plan_weight *weight, const_dnnl_memory_desc_t md,
-                       packed **out)
+                       const weights_form *form, packed **out)
 {
     dnnl_memory_desc_t plain = NULL;
     float *at = w->source->view(w->source->user, weight);
@@ -130,7 +141,9 @@ static hmt_status make(weights *w, const hmt_plan_weight *weight, const_dnnl_mem
     if (status != HMT_OK)
         return status;
     p = block;
-    *p = (packed){.key = *weight, .bytes = dnnl_memory_desc_get_size(md)};
+    *p = (packed){.key = *weight,
+                  .bytes = dnnl_memory_desc_get_size(md),
+                  .form = form != NULL ? form->id : 0};
     status = device_check(w->device, weight->name, "dnnl_memory_desc_clone",
                           dnnl_memory_desc_clone(&p->md, md));
     if (status == HMT_OK)
@@ -138,7 +151,7 @@ static hmt_status make(weights *w, const hmt_plan_weight *weight, const_dnnl_mem
                               device_plain_md(md, &plain));
     if (status != HMT_OK)
         goto done;
-    if (at != NULL && dnnl_memory_desc_equal(md, plain)) {
+    if (at != NULL && form == NULL && dnnl_memory_desc_equal(md, plain)) {
         p->data = at;
     } else {
         status = device_allocate(w->device, p->bytes, weight->name, &block);
@@ -146,7 +159,7 @@ static hmt_status make(weights *w, const hmt_plan_weight *weight, const_dnnl_mem
             goto done;
         p->data = block;
         p->owned = 1;
-        status = fill(w, p, plain, at);
+        status = fill(w, p, plain, at, form);
     }
 done:
     dnnl_memory_desc_destroy(plain);
@@ -158,15 +171,15 @@ done:
 }
 
 hmt_status weights_acquire(weights *w, const hmt_plan_weight *weight, const_dnnl_memory_desc_t md,
-                           packed **out)
+                           const weights_form *form, packed **out)
 {
     hmt_status status = HMT_OK;
     packed *p;
 
     pthread_mutex_lock(&w->lock);
-    p = find_copy(w, weight, md);
+    p = find_copy(w, weight, md, form != NULL ? form->id : 0);
     if (p == NULL) {
-        status = make(w, weight, md, &p);
+        status = make(w, weight, md, form, &p);
         if (status == HMT_OK) {
             p->next = w->list;
             w->list = p;
@@ -178,6 +191,16 @@ hmt_status weights_acquire(weights *w, const hmt_plan_weight *weight, const_dnnl
     }
     pthread_mutex_unlock(&w->lock);
     return status;
+}
+
+int weights_has_master(weights *w, const hmt_plan_weight *weight)
+{
+    int has;
+
+    pthread_mutex_lock(&w->lock);
+    has = find_master(w, weight) != NULL;
+    pthread_mutex_unlock(&w->lock);
+    return has;
 }
 
 /* Copies that nobody uses any more go; masters stay, for weights_get(). */
@@ -233,12 +256,6 @@ static hmt_status transfer(const weights *w, const packed *p, float *slot, float
     }
     device_threads_leave(&before);
     return status;
-}
-
-static size_t dense_bytes(const hmt_plan_weight *weight)
-{
-    return (size_t)(weight->shape[0] * weight->shape[1] * weight->shape[2] * weight->shape[3]) *
-           sizeof(float);
 }
 
 hmt_status weights_get(void *home, const hmt_plan_weight *weight, hmt_slot slot, float *values)

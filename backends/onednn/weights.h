@@ -17,10 +17,18 @@ typedef struct packed {
     float *data;
     float *momentum; /* masters that SGD updates; data's layout */
     uint64_t bytes;  /* of data */
+    int32_t form;    /* a weights_form's id; 0: as md says */
     int32_t owned;   /* data is ours, not the model's */
     int32_t users;   /* execs that hold it */
     struct packed *next;
 } packed;
+
+/* A layout that oneDNN does not know. Weights of equal shape and id have equal forms. */
+typedef struct weights_form {
+    int32_t id; /* not 0 */
+    void (*pack)(const void *user, const float *dense, float *packed);
+    const void *user;
+} weights_form;
 
 hmt_status weights_create(void *opened, const hmt_source *source, void **out);
 void weights_destroy(void *home);
@@ -32,10 +40,12 @@ uint64_t weights_bytes(weights *w);
 /*
  * The weight in layout `md`, which has the weight's elements in row-major order in any number of
  * dimensions. Of a weight that has a master the master is given, in whatever layout it has: compare
- * (*out)->md. Released with weights_release.
+ * (*out)->md. Released with weights_release. With `form` (else NULL) it is what form->pack makes,
+ * and `md` tells its size only; not for a weight that has a master.
  */
 hmt_status weights_acquire(weights *w, const hmt_plan_weight *weight, const_dnnl_memory_desc_t md,
-                           packed **out);
+                           const weights_form *form, packed **out);
+int weights_has_master(weights *w, const hmt_plan_weight *weight);
 void weights_release(weights *w, packed *p);
 
 /* Gives a master its momentum, zeros at first. */

@@ -1,0 +1,85 @@
+/*
+ * Our own kernels, compiled once for each level of processor: plain C, AVX2 with FMA, AVX-512. One
+ * source, the *_body.h files, is written with vectors of `lanes` floats; level_*.c compile it. The
+ * tables hold single-thread functions over tiles and panels; their callers share out the work.
+ *
+ * Feature maps are nChw{lanes}c: (N, C/lanes, H, W, lanes), the last block filled up with zeros.
+ */
+#ifndef HMT_ONEDNN_KERNELS_H
+#define HMT_ONEDNN_KERNELS_H
+
+#include <stdint.h>
+
+enum {
+    WINOGRAD_TAPS = 3,   /* of the kernels F(m x m, 3x3) */
+    WINOGRAD_POINTS = 6, /* the most in one dimension: m + 2 */
+    WINOGRAD_SQUARE = WINOGRAD_POINTS * WINOGRAD_POINTS
+};
+
+/*
+ * A feature map as Winograd's tiles see it. A canvas stitches a group of images together; its
+ * position (r, c), for each of phases x phases interleaved grids, lies row[phase][r] +
+ * column[phase][c] floats behind the group's first image, or outside every image (negative).
+ */
+typedef struct winograd_map {
+    int32_t phases;        /* grids in each dimension: the stride; else 1 */
+    int64_t blocks;        /* of lanes channels, in one grid */
+    int64_t block_step;    /* floats from a block to the next: H*W*lanes */
+    int64_t group_step;    /* floats from a group of images to the next */
+    int32_t rows, columns; /* of the canvas */
+    const int64_t *row;    /* (phases, rows) */
+    const int64_t *column; /* (phases, columns) */
+} winograd_map;
+
+/* Kernels (O,I,kh,kw) with any strides, as Winograd reads and writes them. In phase (a,b) of
+ * `stride`, tap (i,j) is the kernel's (i*stride + a, j*stride + b), 0 beyond its end. */
+typedef struct winograd_kernel {
+    int64_t outputs, inputs;
+    int64_t output_step, input_step, tap_step[2]; /* in floats */
+    int32_t size[2], stride;
+    int64_t blocks; /* of lanes inputs */
+} winograd_kernel;
+
+typedef struct kernels {
+    const char *name;
+    int32_t lanes;
+    int32_t panel; /* columns that gemm() makes: 2 * lanes */
+
+    /* c(m,panel) = a(m,k) b(k,panel), or += if `add`: a(i,p) at a[i*a_row + p*a_step], rows of b
+     * b_step and rows of c c_row floats apart. */
+    void (*gemm)(int64_t m, int64_t k, const float *a, int64_t a_row, int64_t a_step,
+                 const float *b, int64_t b_step, float *c, int64_t c_row, int add);
+
+    /* Winograd F(m x m, 3x3), n = m + 2 points; x, y: a group's first image; `row`, `column`: the
+     * tile's first position on the canvas. Spectra lie point by point, `step` floats apart; a
+     * tile's values are its channels, phase by phase. */
+    /* spectrum (n*n) = B^T x B */
+    void (*winograd_input)(int32_t m, const winograd_map *map, const float *x, int32_t row,
+                           int32_t column, float *spectrum, int64_t step);
+    /* y = relu?(A^T spectrum A + bias); bias NULL or (channels, filled up with zeros) */
+    void (*winograd_output)(int32_t m, const winograd_map *map, const float *spectrum, int64_t step,
+                            const float *bias, int relu, float *y, int32_t row, int32_t column);
+    /* spectrum = A y A^T: the transpose of winograd_output */
+    void (*winograd_spread)(int32_t m, const winograd_map *map, const float *y, int32_t row,
+                            int32_t column, float *spectrum, int64_t step);
+    /* One panel of kernels' spectra, (n*n, `step` apart) x rows x panel. transposed 0: rows are
+     * inputs (phase, channel), columns outputs; 1: rows are outputs, columns inputs, taps turned
+     * around. */
+    void (*winograd_kernels)(int32_t m, const winograd_kernel *kernel, const float *weights,
+                             int transposed, int64_t first_column, int64_t rows, float *spectra,
+                             int64_t step);
+    /* weights' gradient = G^T spectra G of input row `row` (phase, channel) and all outputs */
+    void (*winograd_gradient)(int32_t m, const winograd_kernel *kernel, const float *spectra,
+                              int64_t step, int64_t row, float *gradient);
+} kernels;
+
+extern const kernels kernels_plain;
+#if defined(__x86_64__)
+extern const kernels kernels_avx2;
+extern const kernels kernels_avx512;
+#endif
+
+/* The best that this processor runs, at most what HMT_CPU_LEVEL (plain, avx2, avx512) allows. */
+const kernels *kernels_select(void);
+
+#endif

@@ -1,0 +1,6 @@
+/* The kernels for x86-64 with AVX2, FMA and F16C: 16 registers of 8 floats. */
+#define TABLE kernels_avx2
+#define LEVEL "avx2"
+#define LANES 8
+#define ROWS 6
+#include "level_body.h"

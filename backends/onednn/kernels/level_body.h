@@ -1,0 +1,19 @@
+/*
+ * One level's table; TABLE, LEVEL, LANES and ROWS come from the level_*.c file that includes this.
+ */
+#include "kernels.h"
+
+#include "gemm_body.h"
+#include "winograd_body.h"
+
+const kernels TABLE = {
+    .name = LEVEL,
+    .lanes = LANES,
+    .panel = 2 * LANES,
+    .gemm = gemm,
+    .winograd_input = winograd_input,
+    .winograd_output = winograd_output,
+    .winograd_spread = winograd_spread,
+    .winograd_kernels = winograd_kernels,
+    .winograd_gradient = winograd_gradient,
+};

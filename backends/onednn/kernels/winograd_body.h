@@ -1,0 +1,321 @@
+/*
+ * Winograd's minimal filtering F(m x m, 3x3), m = 4 or 2, after Lavin and Gray, "Fast algorithms
+ * for convolutional neural networks" (CVPR 2016), section 4. F(4,3) takes its polynomials at 0,
+ * +-a,
+ * +-b and infinity with a = sqrt(1/2), b = sqrt(2) in place of 1 and 2: all constants are then
+ * between 1/3 and 5/2, and the error in float32 is a third. In one dimension
+ *   point 0:        N = 1,              point p of +-a, +-b:  N = 2 p^2 (p^2 - q^2), q the other,
+ *   G row p = (1, p, p^2) / N, A^T column p = (1, p, p^2, p^3), infinity: (0,0,1) and (0,0,0,1).
+ */
+#include "vectors.h"
+
+#define POINT_A 0.70710678118654752f
+#define POINT_B 1.41421356237309505f
+
+/* The transforms of one line: n = m + 2 values of `s` strides apart in place of a matrix. */
+
+/* B^T: n values to n. */
+KERNEL void line_input(const int m, vec *to, const vec *x, const int s)
+{
+    if (m == 2) {
+        to[0] = x[0] - x[2 * s];
+        to[s] = x[s] + x[2 * s];
+        to[2 * s] = x[2 * s] - x[s];
+        to[3 * s] = x[s] - x[3 * s];
+        return;
+    }
+    vec x0 = x[0], x1 = x[s], x2 = x[2 * s], x3 = x[3 * s], x4 = x[4 * s], x5 = x[5 * s];
+    vec even_a = x4 - 2.0f * x2, odd_a = x3 - 2.0f * x1;
+    vec even_b = x4 - 0.5f * x2, odd_b = x3 - 0.5f * x1;
+
+    to[0] = x0 + (x4 - 2.5f * x2);
+    to[s] = even_a + POINT_A * odd_a;
+    to[2 * s] = even_a - POINT_A * odd_a;
+    to[3 * s] = even_b + POINT_B * odd_b;
+    to[4 * s] = even_b - POINT_B * odd_b;
+    to[5 * s] = x1 + (x5 - 2.5f * x3);
+}
+
+/* A^T: n values to m. */
+KERNEL void line_output(const int m, vec *to, const vec *x, const int s)
+{
+    vec sum = x[s] + x[2 * s], difference = x[s] - x[2 * s];
+
+    if (m == 2) {
+        to[0] = x[0] + sum;
+        to[s] = difference - x[3 * s];
+        return;
+    }
+    vec sum_b = x[3 * s] + x[4 * s], difference_b = x[3 * s] - x[4 * s];
+
+    to[0] = x[0] + sum + sum_b;
+    to[s] = POINT_A * difference + POINT_B * difference_b;
+    to[2 * s] = 0.5f * sum + 2.0f * sum_b;
+    to[3 * s] = (0.5f * POINT_A) * difference + (2.0f * POINT_B) * difference_b + x[5 * s];
+}
+
+/* A: m values to n. */
+KERNEL void line_spread(const int m, vec *to, const vec *y, const int s)
+{
+    if (m == 2) {
+        to[0] = y[0];
+        to[s] = y[0] + y[s];
+        to[2 * s] = y[0] - y[s];
+        to[3 * s] = -y[s];
+        return;
+    }
+    vec y0 = y[0], y1 = y[s], y2 = y[2 * s], y3 = y[3 * s];
+    vec even_a = y0 + 0.5f * y2, odd_a = POINT_A * y1 + (0.5f * POINT_A) * y3;
+    vec even_b = y0 + 2.0f * y2, odd_b = POINT_B * y1 + (2.0f * POINT_B) * y3;
+
+    to[0] = y0;
+    to[s] = even_a + odd_a;
+    to[2 * s] = even_a - odd_a;
+    to[3 * s] = even_b + odd_b;
+    to[4 * s] = even_b - odd_b;
+    to[5 * s] = y3;
+}
+
+/* N of points +-a and +-b. */
+#define NORM_A (-1.0f / 1.5f)
+#define NORM_B (1.0f / 6.0f)
+
+/* G: 3 taps to n. */
+KERNEL void line_kernel(const int m, vec *to, const vec *g, const int s)
+{
+    vec g0 = g[0], g1 = g[s], g2 = g[2 * s];
+
+    to[0] = g0;
+    if (m == 2) {
+        to[s] = 0.5f * (g0 + g2) + 0.5f * g1;
+        to[2 * s] = 0.5f * (g0 + g2) - 0.5f * g1;
+        to[3 * s] = g2;
+        return;
+    }
+    vec even_a = NORM_A * (g0 + 0.5f * g2), odd_a = (NORM_A * POINT_A) * g1;
+    vec even_b = NORM_B * (g0 + 2.0f * g2), odd_b = (NORM_B * POINT_B) * g1;
+
+    to[s] = even_a + odd_a;
+    to[2 * s] = even_a - odd_a;
+    to[3 * s] = even_b + odd_b;
+    to[4 * s] = even_b - odd_b;
+    to[5 * s] = g2;
+}
+
+/* G^T: n values to 3 taps. */
+KERNEL void line_gradient(const int m, vec *to, const vec *x, const int s)
+{
+    vec sum = x[s] + x[2 * s], difference = x[s] - x[2 * s];
+
+    if (m == 2) {
+        to[0] = x[0] + 0.5f * sum;
+        to[s] = 0.5f * difference;
+        to[2 * s] = 0.5f * sum + x[3 * s];
+        return;
+    }
+    vec sum_b = x[3 * s] + x[4 * s], difference_b = x[3 * s] - x[4 * s];
+
+    to[0] = x[0] + NORM_A * sum + NORM_B * sum_b;
+    to[s] = (NORM_A * POINT_A) * difference + (NORM_B * POINT_B) * difference_b;
+    to[2 * s] = (0.5f * NORM_A) * sum + (2.0f * NORM_B) * sum_b + x[5 * s];
+}
+
+/* A transform of a square, lines one way and then the other: (rows, columns) of `from` values in
+ * each dimension become `to` values in each. */
+#define SQUARE(name, line)                                                                         \
+    KERNEL void name(const int m, const int from, const int to, vec *out, const vec *in)           \
+    {                                                                                              \
+        vec half[WINOGRAD_SQUARE];                                                                 \
+                                                                                                   \
+        for (int i = 0; i < from; ++i)                                                             \
+            line(m, half + i, in + i, from);                                                       \
+        for (int i = 0; i < to; ++i) {                                                             \
+            vec row[WINOGRAD_POINTS];                                                              \
+                                                                                                   \
+            for (int j = 0; j < from; ++j)                                                         \
+                row[j] = half[i * from + j];                                                       \
+            line(m, out + i * to, row, 1);                                                         \
+        }                                                                                          \
+    }
+
+SQUARE(square_input, line_input)
+SQUARE(square_output, line_output)
+SQUARE(square_spread, line_spread)
+SQUARE(square_kernel, line_kernel)
+SQUARE(square_gradient, line_gradient)
+
+/* Where the side x side positions of a tile lie; negative: outside. */
+KERNEL void places(const int side, const winograd_map *map, int32_t phase, int32_t row,
+                   int32_t column, int64_t *place)
+{
+    const int64_t *rows = map->row + (int64_t)(phase / map->phases) * map->rows + row;
+    const int64_t *columns = map->column + (int64_t)(phase % map->phases) * map->columns + column;
+
+    for (int i = 0; i < side; ++i)
+        for (int j = 0; j < side; ++j)
+            place[i * side + j] = rows[i] < 0 || columns[j] < 0 ? -1 : rows[i] + columns[j];
+}
+
+/* Reads a tile of side x side positions, all channels, and stores its n x n spectrum. */
+KERNEL void analyse(const int m, const int side, int spread, const winograd_map *map,
+                    const float *x, int32_t row, int32_t column, float *spectrum, int64_t step)
+{
+    static const float zeros[LANES];
+    const int n = m + 2;
+    int64_t place[WINOGRAD_SQUARE];
+
+    for (int32_t phase = 0; phase < map->phases * map->phases; ++phase) {
+        places(side, map, phase, row, column, place);
+        for (int64_t block = 0; block < map->blocks; ++block) {
+            const float *from = x + block * map->block_step;
+            vec in[WINOGRAD_SQUARE], out[WINOGRAD_SQUARE];
+
+            for (int i = 0; i < side * side; ++i)
+                in[i] = load(place[i] < 0 ? zeros : from + place[i]);
+            if (spread)
+                square_spread(m, side, n, out, in);
+            else
+                square_input(m, side, n, out, in);
+            for (int i = 0; i < n * n; ++i)
+                store(spectrum + i * step, out[i]);
+            spectrum += LANES;
+        }
+    }
+}
+
+static void winograd_input(int32_t m, const winograd_map *map, const float *x, int32_t row,
+                           int32_t column, float *spectrum, int64_t step)
+{
+    if (m == 4)
+        analyse(4, 6, 0, map, x, row, column, spectrum, step);
+    else
+        analyse(2, 4, 0, map, x, row, column, spectrum, step);
+}
+
+static void winograd_spread(int32_t m, const winograd_map *map, const float *y, int32_t row,
+                            int32_t column, float *spectrum, int64_t step)
+{
+    if (m == 4)
+        analyse(4, 4, 1, map, y, row, column, spectrum, step);
+    else
+        analyse(2, 2, 1, map, y, row, column, spectrum, step);
+}
+
+KERNEL void synthesise(const int m, const winograd_map *map, const float *spectrum, int64_t step,
+                       const float *bias, int relu, float *y, int32_t row, int32_t column)
+{
+    const int n = m + 2;
+    int64_t place[WINOGRAD_SQUARE];
+
+    for (int32_t phase = 0; phase < map->phases * map->phases; ++phase) {
+        places(m, map, phase, row, column, place);
+        for (int64_t block = 0; block < map->blocks; ++block) {
+            float *to = y + block * map->block_step;
+            vec in[WINOGRAD_SQUARE], out[WINOGRAD_SQUARE];
+            vec shift = bias != NULL ? load(bias + block * LANES) : (vec){0};
+
+            for (int i = 0; i < n * n; ++i)
+                in[i] = load(spectrum + i * step);
+            square_output(m, n, m, out, in);
+            for (int i = 0; i < m * m; ++i)
+                if (place[i] >= 0) {
+                    vec v = out[i] + shift;
+
+                    store(to + place[i], relu ? rectify(v) : v);
+                }
+            spectrum += LANES;
+        }
+    }
+}
+
+static void winograd_output(int32_t m, const winograd_map *map, const float *spectrum, int64_t step,
+                            const float *bias, int relu, float *y, int32_t row, int32_t column)
+{
+    if (m == 4)
+        synthesise(4, map, spectrum, step, bias, relu, y, row, column);
+    else
+        synthesise(2, map, spectrum, step, bias, relu, y, row, column);
+}
+
+/* Where the nine taps of an (output, input of a phase) lie; negative: beyond the kernel. */
+KERNEL int taps(const winograd_kernel *k, int64_t output, int64_t input, int64_t *tap)
+{
+    const int64_t channels = k->blocks * LANES, phase = input / channels, c = input % channels;
+
+    if (output >= k->outputs || phase >= (int64_t)k->stride * k->stride || c >= k->inputs)
+        return 0;
+    for (int i = 0; i < WINOGRAD_TAPS; ++i)
+        for (int j = 0; j < WINOGRAD_TAPS; ++j) {
+            int64_t y = i * k->stride + phase / k->stride, x = j * k->stride + phase % k->stride;
+
+            tap[i * WINOGRAD_TAPS + j] = y >= k->size[0] || x >= k->size[1]
+                                             ? -1
+                                             : output * k->output_step + c * k->input_step +
+                                                   y * k->tap_step[0] + x * k->tap_step[1];
+        }
+    return 1;
+}
+
+static void winograd_kernels(int32_t m, const winograd_kernel *kernel, const float *weights,
+                             int transposed, int64_t first_column, int64_t rows, float *spectra,
+                             int64_t step)
+{
+    enum { NINE = WINOGRAD_TAPS * WINOGRAD_TAPS };
+    const int n = m + 2;
+
+    for (int64_t row = 0; row < rows; ++row)
+        for (int half = 0; half < 2; ++half) {
+            union {
+                vec v[NINE];
+                float f[NINE][LANES];
+            } g = {.v = {{0}}};
+            vec out[WINOGRAD_SQUARE];
+            int64_t tap[NINE];
+
+            for (int lane = 0; lane < LANES; ++lane) {
+                int64_t column = first_column + half * LANES + lane;
+
+                if (!taps(kernel, transposed ? row : column, transposed ? column : row, tap))
+                    continue;
+                for (int i = 0; i < NINE; ++i)
+                    if (tap[i] >= 0)
+                        g.f[transposed ? NINE - 1 - i : i][lane] = weights[tap[i]];
+            }
+            if (m == 4)
+                square_kernel(4, WINOGRAD_TAPS, 6, out, g.v);
+            else
+                square_kernel(2, WINOGRAD_TAPS, 4, out, g.v);
+            for (int i = 0; i < n * n; ++i)
+                store(spectra + i * step + row * 2 * LANES + half * LANES, out[i]);
+        }
+}
+
+static void winograd_gradient(int32_t m, const winograd_kernel *kernel, const float *spectra,
+                              int64_t step, int64_t row, float *gradient)
+{
+    enum { NINE = WINOGRAD_TAPS * WINOGRAD_TAPS };
+    const int n = m + 2;
+    int64_t tap[NINE];
+
+    for (int64_t output = 0; output < kernel->outputs; output += LANES) {
+        union {
+            vec v[NINE];
+            float f[NINE][LANES];
+        } g;
+        vec in[WINOGRAD_SQUARE];
+
+        for (int i = 0; i < n * n; ++i)
+            in[i] = load(spectra + i * step + output);
+        if (m == 4)
+            square_gradient(4, 6, WINOGRAD_TAPS, g.v, in);
+        else
+            square_gradient(2, 4, WINOGRAD_TAPS, g.v, in);
+        for (int lane = 0; lane < LANES; ++lane) {
+            if (!taps(kernel, output + lane, row, tap))
+                continue;
+            for (int i = 0; i < NINE; ++i)
+                if (tap[i] >= 0)
+                    gradient[tap[i]] = g.f[i][lane];
+        }
+    }
+}

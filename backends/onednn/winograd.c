@@ -1,0 +1,512 @@
+/*
+ * Convolutions of groups 1 whose kernel is at most 3 taps wide for each stride, by F(m x m, 3x3).
+ *
+ * A stride of s is s*s interleaved grids, each with its share of the taps, that a kernel of 3x3
+ * reads as if they were channels. Images are stitched into canvases that share their padding, so
+ * that fewer tiles hang over an edge. Tiles are computed a chunk at a time: spectra of the input
+ * (point, tile, channel), one matrix product for each point, and back; a chunk's spectra stay in
+ * the cache. Spectra of kernels are (point, panel of outputs, input, output in the panel).
+ */
+#include "winograd.h"
+
+#include <string.h>
+
+/* Tiles of a chunk: few enough for the cache, enough to read each kernel spectrum seldom. */
+enum { CHUNK_FORWARD = 102, CHUNK_GRADIENT = 384, PAD = 16 };
+
+/* One dimension of one side: position r of an image's grid `phase` is its coordinate
+ * stride*r + phase + offset. */
+typedef struct axis {
+    int64_t extent, stride, offset;
+} axis;
+
+typedef struct winograd {
+    int32_t m, points; /* points: n*n */
+    int32_t transposed, relu;
+    winograd_kernel kernel;
+    winograd_map in, out;
+    int64_t count[2],
+        pitch[2];        /* positions an image has on the output's side; from image to image */
+    int64_t stitched[2]; /* images of a canvas, down and across */
+    int64_t tiles_down, tiles_across, tiles, chunk;
+    int64_t rows, panels;    /* of a kernel spectrum: input channels; panels of outputs */
+    int64_t in_row, out_row; /* floats of a tile in a spectrum, with padding between */
+    int64_t in_step, out_step, kernel_step; /* floats of a point */
+} winograd;
+
+static const kernels *level(const exec *e)
+{
+    return e->device->kernels;
+}
+
+static int64_t divide_up(int64_t a, int64_t b)
+{
+    return (a + b - 1) / b;
+}
+
+static int inside(const axis *a, int64_t phase, int64_t position)
+{
+    int64_t at = a->stride * position + phase + a->offset;
+
+    return at >= 0 && at < a->extent;
+}
+
+/* Whether no grid has a cell at the position. */
+static int empty(const axis *a, int64_t position)
+{
+    for (int64_t phase = 0; phase < a->stride; ++phase)
+        if (inside(a, phase, position))
+            return 0;
+    return 1;
+}
+
+/* How far apart images may stand: what is padding behind one and before the next is shared. */
+static int64_t pitch(const axis *in, int64_t count)
+{
+    const int64_t read = count + WINOGRAD_TAPS - 1;
+    int64_t shared = 0;
+
+    while (shared < WINOGRAD_TAPS - 1 && empty(in, shared) && empty(in, read - 1 - shared))
+        ++shared;
+    return read - shared;
+}
+
+/* The canvas with the fewest tiles. */
+static void stitch(winograd *w, int64_t batch)
+{
+    int64_t best = INT64_MAX;
+
+    for (int64_t down = 1; down <= batch; ++down)
+        for (int64_t across = 1; batch % down == 0 && across <= batch / down; ++across) {
+            int64_t rows = divide_up(w->pitch[0] * (down - 1) + w->count[0], w->m);
+            int64_t columns = divide_up(w->pitch[1] * (across - 1) + w->count[1], w->m);
+            int64_t groups = batch / (down * across);
+
+            if (batch / down % across != 0 || groups * rows * columns >= best)
+                continue;
+            best = groups * rows * columns;
+            w->stitched[0] = down;
+            w->stitched[1] = across;
+            w->tiles_down = rows;
+            w->tiles_across = columns;
+        }
+    w->tiles = best;
+}
+
+static void fill_axis(const winograd *w, int dimension, const axis *a, int64_t positions,
+                      int64_t image_step, int64_t cell_step, int32_t length, int64_t *table)
+{
+    for (int64_t phase = 0; phase < a->stride; ++phase)
+        for (int64_t r = 0; r < length; ++r) {
+            int64_t image = r / w->pitch[dimension], local = r % w->pitch[dimension];
+
+            table[phase * length + r] =
+                image < w->stitched[dimension] && local < positions && inside(a, phase, local)
+                    ? image * image_step + (a->stride * local + phase + a->offset) * cell_step
+                    : -1;
+        }
+}
+
+/* Fills one side's map; `tables` has room for its rows and columns. */
+static int64_t *fill_map(const winograd *w, int32_t lanes, winograd_map *map, const int64_t *shape,
+                         const axis *a, int64_t more, int64_t *tables)
+{
+    const int64_t cells = shape[2] * shape[3] * lanes;
+    int64_t image;
+
+    map->phases = (int32_t)a[0].stride;
+    map->blocks = divide_up(shape[1], lanes);
+    map->block_step = cells;
+    image = map->blocks * cells;
+    map->group_step = w->stitched[0] * w->stitched[1] * image;
+    map->rows = (int32_t)(w->tiles_down * w->m + more);
+    map->columns = (int32_t)(w->tiles_across * w->m + more);
+    fill_axis(w, 0, &a[0], w->count[0] + more, w->stitched[1] * image, shape[3] * lanes, map->rows,
+              tables);
+    map->row = tables;
+    tables += a[0].stride * map->rows;
+    fill_axis(w, 1, &a[1], w->count[1] + more, image, lanes, map->columns, tables);
+    map->column = tables;
+    return tables + a[1].stride * map->columns;
+}
+
+/* The tiles of a convolution between tensors x and y; transposed: from y to x, for gradients of x.
+ * NULL after a failure. */
+static winograd *plan(exec *e, const hmt_plan_step *s, int32_t m, int32_t x, int32_t y,
+                      int transposed, int64_t chunk)
+{
+    const int64_t *xs = e->plan->tensors[x].shape, *ys = e->plan->tensors[y].shape;
+    const int64_t lanes = level(e)->lanes, panel = level(e)->panel, stride = s->window.stride[0];
+    const winograd_kernel kernel = {.outputs = ys[1],
+                                    .inputs = xs[1],
+                                    .size = {s->window.kernel[0], s->window.kernel[1]},
+                                    .stride = (int32_t)stride,
+                                    .blocks = divide_up(xs[1], lanes)};
+    winograd w = {.m = m,
+                  .points = (m + 2) * (m + 2),
+                  .transposed = transposed,
+                  .relu = s->relu,
+                  .kernel = kernel};
+    axis in[2], out[2];
+    int64_t first, longest = 0, columns, *tables;
+    winograd *kept;
+
+    for (int i = 0; i < 2; ++i) {
+        axis at_x = {xs[2 + i], stride, -s->window.pad[i]}, at_y = {ys[2 + i], 1, 0};
+
+        first = s->window.pad[i] / stride;
+        if (transposed) {
+            at_x.offset += first * stride;
+            at_y.offset = first - (WINOGRAD_TAPS - 1);
+        }
+        in[i] = transposed ? at_y : at_x;
+        out[i] = transposed ? at_x : at_y;
+        w.count[i] =
+            transposed ? (xs[2 + i] - 1 + s->window.pad[i]) / stride - first + 1 : ys[2 + i];
+        w.pitch[i] = pitch(&in[i], w.count[i]);
+    }
+    stitch(&w, xs[0]);
+    longest = (w.tiles_down + w.tiles_across) * m + 2 * (WINOGRAD_TAPS - 1);
+    kept = exec_state(e, sizeof w + (uint64_t)(longest * (stride + 1)) * sizeof(int64_t));
+    if (kept == NULL)
+        return NULL;
+    tables = (int64_t *)(void *)(kept + 1);
+    tables =
+        fill_map(&w, (int32_t)lanes, &w.in, transposed ? ys : xs, in, WINOGRAD_TAPS - 1, tables);
+    fill_map(&w, (int32_t)lanes, &w.out, transposed ? xs : ys, out, 0, tables);
+    w.rows = w.in.phases * w.in.phases * w.in.blocks * lanes;
+    columns = w.out.phases * w.out.phases * w.out.blocks * lanes;
+    w.panels = divide_up(columns, panel);
+    w.chunk = divide_up(w.tiles, divide_up(w.tiles, chunk));
+    w.in_row = w.rows + PAD;
+    w.out_row = w.panels * panel + PAD;
+    w.in_step = w.chunk * w.in_row + PAD;
+    w.out_step = w.chunk * w.out_row + PAD;
+    w.kernel_step = w.panels * w.rows * panel;
+    *kept = w;
+    return kept;
+}
+
+/* ------------------------------------------------------------------------------ running ---------
+ */
+
+typedef struct place {
+    int64_t group;
+    int32_t row, column;
+} place;
+
+static place locate(const winograd *w, int64_t tile)
+{
+    const int64_t canvas = w->tiles_down * w->tiles_across, at = tile % canvas;
+
+    return (place){tile / canvas, (int32_t)(at / w->tiles_across * w->m),
+                   (int32_t)(at % w->tiles_across * w->m)};
+}
+
+/* One tile's input spectrum. */
+static void analyse(const exec *e, const winograd *w, const float *x, int64_t tile, float *spectrum)
+{
+    const place at = locate(w, tile);
+
+    level(e)->winograd_input(w->m, &w->in, x + at.group * w->in.group_step, at.row, at.column,
+                             spectrum, w->in_step);
+}
+
+/* Panels of the matrix products that are one task: of so many tasks that threads finish together.
+ */
+static int64_t panels_at_once(const exec *e, const winograd *w)
+{
+    const int64_t tasks = 8 * e->device->host->threads;
+    int64_t parts = divide_up(tasks, w->points);
+
+    return divide_up(w->panels, parts < w->panels ? parts : w->panels);
+}
+
+/* Operands: x, kernel spectra, y, input spectra, output spectra, filled-up bias, [bias]. */
+static void convolve_loop(const exec *e, const op *o)
+{
+    const winograd *w = o->state;
+    const kernels *k = level(e);
+    const float *x = exec_data(e, o, 0), *u = exec_data(e, o, 1);
+    float *y = exec_data(e, o, 2), *v = exec_data(e, o, 3), *p = exec_data(e, o, 4);
+    float *shift = o->count > 6 ? exec_data(e, o, 5) : NULL;
+    const int64_t at_once = panels_at_once(e, w), parts = divide_up(w->panels, at_once);
+
+    if (shift != NULL) {
+        memset(shift, 0, (size_t)exec_elements(e, o, 5) * sizeof *shift);
+        memcpy(shift, exec_data(e, o, 6), (size_t)w->kernel.outputs * sizeof *shift);
+    }
+#pragma omp parallel
+    for (int64_t from = 0; from < w->tiles; from += w->chunk) {
+        const int64_t count = w->tiles - from < w->chunk ? w->tiles - from : w->chunk;
+
+#pragma omp for schedule(dynamic, 2)
+        for (int64_t i = 0; i < count; ++i)
+            analyse(e, w, x, from + i, v + i * w->in_row);
+#pragma omp for schedule(dynamic, 1)
+        for (int64_t task = 0; task < w->points * parts; ++task) {
+            const int64_t point = task / parts, first = task % parts * at_once;
+
+            for (int64_t j = first; j < first + at_once && j < w->panels; ++j)
+                k->gemm(count, w->rows, v + point * w->in_step, w->in_row, 1,
+                        u + point * w->kernel_step + j * w->rows * k->panel, k->panel,
+                        p + point * w->out_step + j * k->panel, w->out_row, 0);
+        }
+#pragma omp for schedule(dynamic, 2)
+        for (int64_t i = 0; i < count; ++i) {
+            const place at = locate(w, from + i);
+
+            k->winograd_output(w->m, &w->out, p + i * w->out_row, w->out_step, shift, w->relu,
+                               y + at.group * w->out.group_step, at.row, at.column);
+        }
+    }
+}
+
+static void transform_kernels(const exec *e, const winograd *w, const float *weights, float *u)
+{
+    const kernels *k = level(e);
+
+#pragma omp parallel for schedule(dynamic, 1)
+    for (int64_t j = 0; j < w->panels; ++j)
+        k->winograd_kernels(w->m, &w->kernel, weights, w->transposed, j * k->panel, w->rows,
+                            u + j * w->rows * k->panel, w->kernel_step);
+}
+
+/* Operands: weights (kh,kw,I,O), their spectra. */
+static void kernels_loop(const exec *e, const op *o)
+{
+    transform_kernels(e, o->state, exec_data(e, o, 0), exec_data(e, o, 1));
+}
+
+/* Operands: dy, x, gradient (kh,kw,I,O), input spectra, output spectra, gradient's spectra. */
+static void gradient_loop(const exec *e, const op *o)
+{
+    const winograd *w = o->state;
+    const kernels *k = level(e);
+    const float *dy = exec_data(e, o, 0), *x = exec_data(e, o, 1);
+    float *gradient = exec_data(e, o, 2), *v = exec_data(e, o, 3), *p = exec_data(e, o, 4);
+    float *sum = exec_data(e, o, 5);
+    const int64_t columns = w->panels * k->panel;
+
+#pragma omp parallel
+    {
+        for (int64_t from = 0; from < w->tiles; from += w->chunk) {
+            const int64_t count = w->tiles - from < w->chunk ? w->tiles - from : w->chunk;
+
+#pragma omp for schedule(dynamic, 2)
+            for (int64_t i = 0; i < count; ++i) {
+                const place at = locate(w, from + i);
+
+                analyse(e, w, x, from + i, v + i * w->in_row);
+                k->winograd_spread(w->m, &w->out, dy + at.group * w->out.group_step, at.row,
+                                   at.column, p + i * w->out_row, w->out_step);
+            }
+#pragma omp for schedule(dynamic, 1)
+            for (int64_t task = 0; task < w->points * w->panels; ++task) {
+                const int64_t point = task / w->panels, j = task % w->panels * k->panel;
+
+                k->gemm(w->rows, count, v + point * w->in_step, 1, w->in_row,
+                        p + point * w->out_step + j, w->out_row, sum + point * w->kernel_step + j,
+                        columns, from > 0);
+            }
+        }
+#pragma omp for schedule(dynamic, 4)
+        for (int64_t row = 0; row < w->rows; ++row)
+            k->winograd_gradient(w->m, &w->kernel, sum + row * columns, w->kernel_step, row,
+                                 gradient);
+    }
+}
+
+/* Operands: dy in blocks of channels, its sums. */
+static void bias_gradient_loop(const exec *e, const op *o)
+{
+    const hmt_plan_step *s = &e->plan->steps[o->step];
+    const int64_t *shape = e->plan->tensors[s->in[0]].shape, cells = shape[2] * shape[3];
+    const int64_t lanes = level(e)->lanes, blocks = divide_up(shape[1], lanes);
+    const float *dy = exec_data(e, o, 0);
+    float *sums = exec_data(e, o, 1);
+
+#pragma omp parallel for schedule(static)
+    for (int64_t block = 0; block < blocks; ++block) {
+        float sum[16] = {0};
+
+        for (int64_t n = 0; n < shape[0]; ++n) {
+            const float *from = dy + (n * blocks + block) * cells * lanes;
+            float part[16] = {0};
+
+            for (int64_t i = 0; i < cells; ++i)
+                for (int64_t lane = 0; lane < lanes; ++lane)
+                    part[lane] += from[i * lanes + lane];
+            for (int64_t lane = 0; lane < lanes; ++lane)
+                sum[lane] += part[lane];
+        }
+        for (int64_t lane = 0; lane < lanes && block * lanes + lane < shape[1]; ++lane)
+            sums[block * lanes + lane] = sum[lane];
+    }
+}
+
+/* ------------------------------------------------------------------------------ preparing -------
+ */
+
+static int fits(const hmt_plan_step *s)
+{
+    const hmt_window *window = &s->window;
+
+    return window->groups <= 1 && window->stride[0] == window->stride[1] &&
+           window->stride[0] <= 2 &&
+           divide_up(window->kernel[0], window->stride[0]) <= WINOGRAD_TAPS &&
+           divide_up(window->kernel[1], window->stride[1]) <= WINOGRAD_TAPS;
+}
+
+/* Outputs of a tile's side, 0 for the direct kernel: what the device was told, else what measured
+ * faster (docs/performance.md). */
+static int32_t choose(const exec *e, const hmt_plan_step *s, int32_t x, int32_t y)
+{
+    const int64_t *xs = e->plan->tensors[x].shape, *ys = e->plan->tensors[y].shape;
+    const int64_t taps = (int64_t)s->window.kernel[0] * s->window.kernel[1];
+
+    if (!fits(s))
+        return 0;
+    if (e->device->tile >= 0)
+        return e->device->tile;
+    return taps >= 9 && xs[1] >= 32 && ys[1] >= 32 && ys[2] * ys[3] >= 36 ? 4 : 0;
+}
+
+static const_dnnl_memory_desc_t blocked(exec *e, int32_t tensor)
+{
+    return exec_like(e, tensor, level(e)->lanes == 16 ? dnnl_nChw16c : dnnl_nChw8c);
+}
+
+static int32_t scratch(exec *e, int64_t floats)
+{
+    return exec_buffer(e, exec_describe(e, 1, &floats, dnnl_a));
+}
+
+/* Strides of weights stored (O,I,kh,kw), and (kh,kw,I,O). */
+static void dense_strides(winograd_kernel *k)
+{
+    k->tap_step[1] = 1;
+    k->tap_step[0] = k->size[1];
+    k->input_step = (int64_t)k->size[0] * k->size[1];
+    k->output_step = k->inputs * k->input_step;
+}
+
+static void outputs_last_strides(winograd_kernel *k)
+{
+    k->output_step = 1;
+    k->input_step = k->outputs;
+    k->tap_step[1] = k->inputs * k->outputs;
+    k->tap_step[0] = k->size[1] * k->tap_step[1];
+}
+
+typedef struct packing {
+    const exec *e;
+    const winograd *w;
+} packing;
+
+static void pack(const void *user, const float *dense, float *to)
+{
+    const packing *p = user;
+
+    transform_kernels(p->e, p->w, dense, to);
+}
+
+/* The kernels' spectra: kept with the weights, or made anew in each run from weights that a trainer
+ * changes. */
+static int32_t spectra(exec *e, winograd *w, int32_t weight)
+{
+    const int64_t floats = w->points * w->kernel_step;
+    int32_t from, to;
+
+    if (!exec_is_trained(e, weight)) {
+        const packing p = {e, w};
+
+        dense_strides(&w->kernel);
+        return exec_weight_form(e, weight, exec_describe(e, 1, &floats, dnnl_a),
+                                &(weights_form){w->m + 1000 * w->transposed, pack, &p});
+    }
+    outputs_last_strides(&w->kernel);
+    from = exec_weight(e, weight, exec_describe(e, 4, e->plan->weights[weight].shape, dnnl_hwio));
+    to = scratch(e, floats);
+    exec_loop_state(e, kernels_loop, w);
+    exec_operand(e, 0, from);
+    exec_operand(e, 0, to);
+    return to;
+}
+
+/* Appends the convolution from tensor `from` to tensor `to`. */
+static void convolve(exec *e, winograd *w, int32_t from, int32_t to, int32_t weight, int32_t bias)
+{
+    int32_t x, u, y, shift = -1;
+
+    if (w == NULL)
+        return;
+    x = exec_input(e, from, blocked(e, from));
+    u = spectra(e, w, weight);
+    if (bias >= 0) {
+        bias = exec_weight_vector(e, bias);
+        shift = scratch(e, w->out.blocks * level(e)->lanes);
+    }
+    y = exec_output(e, to, blocked(e, to));
+    exec_loop_state(e, convolve_loop, w);
+    exec_operand(e, 0, x);
+    exec_operand(e, 0, u);
+    exec_operand(e, 0, y);
+    exec_operand(e, 0, scratch(e, w->points * w->in_step));
+    exec_operand(e, 0, scratch(e, w->points * w->out_step));
+    exec_operand(e, 0, shift);
+    exec_operand(e, 0, bias);
+}
+
+int winograd_forward(exec *e, const hmt_plan_step *s)
+{
+    const int32_t m = choose(e, s, s->in[0], s->out[0]);
+
+    if (m == 0)
+        return 0;
+    convolve(e, plan(e, s, m, s->in[0], s->out[0], 0, CHUNK_FORWARD), s->in[0], s->out[0],
+             s->weight[0], s->weight[1]);
+    return 1;
+}
+
+int winograd_backward_data(exec *e, const hmt_plan_step *s)
+{
+    const int32_t m = choose(e, s, s->out[0], s->in[0]);
+
+    if (m == 0)
+        return 0;
+    convolve(e, plan(e, s, m, s->out[0], s->in[0], 1, CHUNK_FORWARD), s->in[0], s->out[0],
+             s->weight[0], -1);
+    return 1;
+}
+
+int winograd_backward_weights(exec *e, const hmt_plan_step *s)
+{
+    const int32_t m = choose(e, s, s->in[1], s->in[0]);
+    int32_t dy, x, gradient, bias;
+    winograd *w;
+
+    if (m == 0)
+        return 0;
+    w = plan(e, s, m, s->in[1], s->in[0], 0, CHUNK_GRADIENT);
+    if (w == NULL)
+        return 1;
+    outputs_last_strides(&w->kernel);
+    dy = exec_input(e, s->in[0], blocked(e, s->in[0]));
+    x = exec_input(e, s->in[1], blocked(e, s->in[1]));
+    gradient = exec_output(e, s->out[0], exec_like(e, s->out[0], dnnl_hwio));
+    exec_loop_state(e, gradient_loop, w);
+    exec_operand(e, 0, dy);
+    exec_operand(e, 0, x);
+    exec_operand(e, 0, gradient);
+    exec_operand(e, 0, scratch(e, w->points * w->in_step));
+    exec_operand(e, 0, scratch(e, w->points * w->out_step));
+    exec_operand(e, 0, scratch(e, w->points * w->kernel_step));
+    if (s->out[1] >= 0) {
+        bias = exec_vector_output(e, s->out[1], w->kernel.outputs);
+        exec_loop(e, bias_gradient_loop);
+        exec_operand(e, 0, dy);
+        exec_operand(e, 0, bias);
+    }
+    return 1;
+}

@@ -1,0 +1,15 @@
+/*
+ * Convolutions by Winograd's minimal filtering, as an alternative to oneDNN's direct ones; see
+ * winograd.c. Each function returns 0, and appends nothing, where the device's choice for the step
+ * is another kernel.
+ */
+#ifndef HMT_ONEDNN_WINOGRAD_H
+#define HMT_ONEDNN_WINOGRAD_H
+
+#include "exec.h"
+
+int winograd_forward(exec *e, const hmt_plan_step *s);
+int winograd_backward_data(exec *e, const hmt_plan_step *s);
+int winograd_backward_weights(exec *e, const hmt_plan_step *s);
+
+#endif
