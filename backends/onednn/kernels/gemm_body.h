@@ -5,7 +5,7 @@
 #include "vectors.h"
 
 /* b's part that is used over and over: DEPTH x 2 vectors stay in the first-level cache. */
-enum { DEPTH = 256 };
+enum { DEPTH = 256, AHEAD = 32 * 2 * LANES };
 
 KERNEL void gemm_block(const int rows, int64_t k, const float *a, int64_t a_row, int64_t a_step,
                        const float *b, int64_t b_step, float *c, int64_t c_row, int add)
@@ -20,6 +20,7 @@ KERNEL void gemm_block(const int rows, int64_t k, const float *a, int64_t a_row,
     for (int64_t p = 0; p < k; ++p) {
         vec b0 = load(b), b1 = load(b + LANES);
 
+        __builtin_prefetch(b + AHEAD);
 #pragma GCC unroll 16
         for (int i = 0; i < rows; ++i) {
             vec ai = all(a[i * a_row]);

@@ -37,7 +37,7 @@ typedef struct winograd_kernel {
     int64_t outputs, inputs;
     int64_t output_step, input_step, tap_step[2]; /* in floats */
     int32_t size[2], stride;
-    int64_t blocks; /* of lanes inputs */
+    int64_t channels; /* inputs of a phase, with those that fill it up */
 } winograd_kernel;
 
 typedef struct kernels {

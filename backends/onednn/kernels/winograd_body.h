@@ -240,7 +240,7 @@ static void winograd_output(int32_t m, const winograd_map *map, const float *spe
 /* Where the nine taps of an (output, input of a phase) lie; negative: beyond the kernel. */
 KERNEL int taps(const winograd_kernel *k, int64_t output, int64_t input, int64_t *tap)
 {
-    const int64_t channels = k->blocks * LANES, phase = input / channels, c = input % channels;
+    const int64_t phase = input / k->channels, c = input % k->channels;
 
     if (output >= k->outputs || phase >= (int64_t)k->stride * k->stride || c >= k->inputs)
         return 0;
