@@ -229,6 +229,15 @@ int32_t exec_weight_form(exec *e, int32_t weight, const_dnnl_memory_desc_t md,
     return e->status == HMT_OK ? outside(e, p->md, p->data) : -1;
 }
 
+int32_t exec_halves(exec *e, int32_t weight)
+{
+    const int64_t one = 1; /* oneDNN sees nothing but an address */
+    const void *halves =
+        exec_is_trained(e, weight) ? NULL : weights_halves(e->weights, &e->plan->weights[weight]);
+
+    return halves != NULL ? outside(e, exec_describe(e, 1, &one, dnnl_a), (float *)halves) : -1;
+}
+
 int exec_is_trained(const exec *e, int32_t weight)
 {
     return e->plan->weights[weight].trained ||

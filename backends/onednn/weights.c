@@ -33,6 +33,22 @@ hmt_status weights_create(void *opened, const hmt_source *source, void **out)
     return HMT_OK;
 }
 
+hmt_dtype weights_dtype(const weights *w, const hmt_plan_weight *weight)
+{
+    hmt_dtype dtype = HMT_DTYPE_F32;
+
+    if (w->source->halves != NULL)
+        w->source->halves(w->source->user, weight, &dtype);
+    return dtype;
+}
+
+const void *weights_halves(const weights *w, const hmt_plan_weight *weight)
+{
+    hmt_dtype dtype;
+
+    return w->source->halves != NULL ? w->source->halves(w->source->user, weight, &dtype) : NULL;
+}
+
 static void drop(weights *w, packed *p)
 {
     dnnl_memory_desc_destroy(p->md);
@@ -112,7 +128,7 @@ static hmt_status fill(const weights *w, packed *p, const_dnnl_memory_desc_t pla
 
     if (form == NULL && dnnl_memory_desc_equal(p->md, plain))
         return w->source->read(w->source->user, &p->key, p->data);
-    if (at == NULL) {
+    if (at == NULL || form != NULL) { /* what has been read need not stay in memory */
         status = device_allocate(w->device, dense_bytes(&p->key), p->key.name, &dense);
         if (status == HMT_OK)
             status = w->source->read(w->source->user, &p->key, dense);
@@ -121,7 +137,7 @@ static hmt_status fill(const weights *w, packed *p, const_dnnl_memory_desc_t pla
         at = dense;
     }
     if (form != NULL)
-        form->pack(form->user, at, p->data);
+        status = form->pack(form->user, at, p->data);
     else
         status = device_reorder(w->device, p->key.name, plain, at, p->md, p->data);
 done:

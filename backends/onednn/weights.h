@@ -26,7 +26,7 @@ typedef struct packed {
 /* A layout that oneDNN does not know. Weights of equal shape and id have equal forms. */
 typedef struct weights_form {
     int32_t id; /* not 0 */
-    void (*pack)(const void *user, const float *dense, float *packed);
+    hmt_status (*pack)(const void *user, const float *dense, float *packed);
     const void *user;
 } weights_form;
 
@@ -46,6 +46,11 @@ uint64_t weights_bytes(weights *w);
 hmt_status weights_acquire(weights *w, const hmt_plan_weight *weight, const_dnnl_memory_desc_t md,
                            const weights_form *form, packed **out);
 int weights_has_master(weights *w, const hmt_plan_weight *weight);
+
+/* How the model stores the weight's parameter; and where, if it does so in 16 bits and the weight
+ * is that parameter unchanged, else NULL. */
+hmt_dtype weights_dtype(const weights *w, const hmt_plan_weight *weight);
+const void *weights_halves(const weights *w, const hmt_plan_weight *weight);
 void weights_release(weights *w, packed *p);
 
 /* Gives a master its momentum, zeros at first. */

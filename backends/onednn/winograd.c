@@ -12,16 +12,14 @@
  */
 #include "winograd.h"
 
+#include <omp.h>
 #include <string.h>
 
+#include "format/half.h"
+
 /* Tiles of a chunk: few enough for the cache, enough to read each kernel spectrum seldom. */
-#ifndef CHUNK_F
-#define CHUNK_F 102
-#endif
-#ifndef CHUNK_G
-#define CHUNK_G 384
-#endif
-enum { CHUNK_FORWARD = CHUNK_F, CHUNK_GRADIENT = CHUNK_G, PAD = 16 };
+
+enum { CHUNK_FORWARD = 150, CHUNK_GRADIENT = 384, FEW_TILES = 32, PAD = 16 };
 
 /* One dimension of one side: position r of an image's grid `phase` is its coordinate
  * stride*r + phase + offset. */
@@ -31,6 +29,7 @@ typedef struct axis {
 
 typedef struct winograd {
     int32_t m, points;              /* points: n*n */
+    hmt_dtype stored;               /* of the kernels' spectra */
     int32_t transposed, relu, fold; /* fold: x is made by fold_loop() */
     int64_t offset[2];              /* of x's first cell in the folded map's first grid */
     winograd_kernel kernel;
@@ -279,7 +278,9 @@ static void convolve_loop(const exec *e, const op *o)
 {
     const winograd *w = o->state;
     const kernels *k = level(e);
-    const float *x = exec_data(e, o, 0), *u = exec_data(e, o, 1);
+    const float *x = exec_data(e, o, 0);
+    const char *u = (const char *)exec_data(e, o, 1);
+    const int64_t width = w->stored == HMT_DTYPE_F32 ? sizeof(float) : sizeof(uint16_t);
     float *y = exec_data(e, o, 2), *v = exec_data(e, o, 3), *p = exec_data(e, o, 4);
     float *shift = o->count > 6 ? exec_data(e, o, 5) : NULL;
     const int64_t at_once = panels_at_once(e, w), parts = divide_up(w->panels, at_once);
@@ -300,8 +301,8 @@ static void convolve_loop(const exec *e, const op *o)
             const int64_t point = task / parts, first = task % parts * at_once;
 
             for (int64_t j = first; j < first + at_once && j < w->panels; ++j)
-                k->gemm(count, w->rows, v + point * w->in_step, w->in_row, 1,
-                        u + point * w->kernel_step + j * w->rows * k->panel, k->panel,
+                k->gemm(w->stored, count, w->rows, v + point * w->in_step, w->in_row, 1,
+                        u + (point * w->kernel_step + j * w->rows * k->panel) * width, k->panel,
                         p + point * w->out_step + j * k->panel, w->out_row, 0);
         }
 #pragma omp for schedule(dynamic, 2)
@@ -357,7 +358,7 @@ static void gradient_loop(const exec *e, const op *o)
             for (int64_t task = 0; task < w->points * w->panels; ++task) {
                 const int64_t point = task / w->panels, j = task % w->panels * k->panel;
 
-                k->gemm(w->rows, count, v + point * w->in_step, 1, w->in_row,
+                k->gemm(HMT_DTYPE_F32, w->rows, count, v + point * w->in_step, 1, w->in_row,
                         p + point * w->out_step + j, w->out_row, sum + point * w->kernel_step + j,
                         columns, from > 0);
             }
@@ -416,6 +417,7 @@ static int32_t choose(const exec *e, const hmt_plan_step *s, int32_t x, int32_t 
 {
     const int64_t *xs = e->plan->tensors[x].shape, *ys = e->plan->tensors[y].shape;
     const int64_t taps = (int64_t)s->window.kernel[0] * s->window.kernel[1];
+    int few;
 
     const int fold = x == e->plan->input;
     const int64_t channels = fold ? xs[1] * s->window.stride[0] * s->window.stride[0] : xs[1];
@@ -424,7 +426,11 @@ static int32_t choose(const exec *e, const hmt_plan_step *s, int32_t x, int32_t 
         return 0;
     if (e->device->tile >= 0)
         return e->device->tile;
-    return taps >= 9 && channels >= 32 && ys[1] >= 32 && ys[2] * ys[3] >= 36 ? 4 : 0;
+    if (taps < 9 || channels < 32 || ys[1] < 32 || ys[2] * ys[3] < 36)
+        return 0;
+    /* With few tiles the reading of the spectra counts: those of F(2x2) are less than half. */
+    few = ys[0] * divide_up(ys[2], 4) * divide_up(ys[3], 4) < FEW_TILES;
+    return few && !e->plan->training ? 2 : 4;
 }
 
 static const_dnnl_memory_desc_t blocked(exec *e, int32_t tensor)
@@ -459,11 +465,47 @@ typedef struct packing {
     const winograd *w;
 } packing;
 
-static void pack(const void *user, const float *dense, float *to)
+/* Spectra in 16 bits, by way of one panel's in float32. */
+static hmt_status pack_halves(const packing *p, const float *dense, uint16_t *to)
+{
+    const winograd *w = p->w;
+    const kernels *k = level(p->e);
+    const int64_t panel = w->rows * k->panel;
+    void *block;
+    const int64_t threads = p->e->device->host->threads;
+    hmt_status status =
+        device_allocate(p->e->device, (uint64_t)(threads * w->points * panel) * sizeof(float),
+                        "a packed weight", &block);
+
+    if (status != HMT_OK)
+        return status;
+#pragma omp parallel for schedule(dynamic, 1)
+    for (int64_t j = 0; j < w->panels; ++j) {
+        float *values = (float *)block + omp_get_thread_num() * w->points * panel;
+
+        k->winograd_kernels(w->m, &w->kernel, dense, w->transposed, j * k->panel, w->rows, values,
+                            panel);
+        for (int64_t point = 0; point < w->points; ++point) {
+            uint16_t *at = to + point * w->kernel_step + j * panel;
+
+            if (w->stored == HMT_DTYPE_F16)
+                half_array_to_f16(values + point * panel, at, (size_t)panel);
+            else
+                half_array_to_bf16(values + point * panel, at, (size_t)panel);
+        }
+    }
+    device_free(p->e->device, block);
+    return HMT_OK;
+}
+
+static hmt_status pack(const void *user, const float *dense, float *to)
 {
     const packing *p = user;
 
+    if (p->w->stored != HMT_DTYPE_F32)
+        return pack_halves(p, dense, (uint16_t *)(void *)to);
     transform_kernels(p->e, p->w, dense, to);
+    return HMT_OK;
 }
 
 /* The buffer that the convolution reads `tensor` from. */
@@ -490,10 +532,14 @@ static int32_t spectra(exec *e, winograd *w, int32_t weight)
 
     if (!exec_is_trained(e, weight)) {
         const packing p = {e, w};
+        int64_t size;
 
+        w->stored = weights_dtype(e->weights, &e->plan->weights[weight]);
+        size = w->stored == HMT_DTYPE_F32 ? floats : divide_up(floats, 2);
         dense_strides(&w->kernel);
-        return exec_weight_form(e, weight, exec_describe(e, 1, &floats, dnnl_a),
-                                &(weights_form){w->m + 1000 * w->transposed, pack, &p});
+        return exec_weight_form(
+            e, weight, exec_describe(e, 1, &size, dnnl_a),
+            &(weights_form){w->m + 100 * (int32_t)w->stored + 1000 * w->transposed, pack, &p});
     }
     outputs_last_strides(&w->kernel);
     from = exec_weight(e, weight, exec_describe(e, 4, e->plan->weights[weight].shape, dnnl_hwio));

@@ -13,6 +13,7 @@
 #include "core/memory.h"
 #include "core/random.h"
 #include "core/status.h"
+#include "format/half.h"
 #include "models/models.h"
 #include "objective/statistics.h"
 
@@ -26,11 +27,53 @@ static float *source_view(void *user, const hmt_plan_weight *weight)
                : NULL;
 }
 
+/* How the weight's parameter is stored, and where if in 16 bits (hmt_source.halves). */
+static const void *source_halves(void *user, const hmt_plan_weight *weight, hmt_dtype *dtype)
+{
+    const hmt_model *model = user;
+    const model_halves *halves = weight->param >= 0 ? &model->halves[weight->param] : NULL;
+
+    *dtype = halves != NULL && halves->data != NULL ? halves->dtype : HMT_DTYPE_F32;
+    return *dtype != HMT_DTYPE_F32 && weight->fold[2] < 0 && weight->scale == 1.0f ? halves->data
+                                                                                   : NULL;
+}
+
+/* `count` values of a parameter from element `from` on. */
+static void read_values(const hmt_model *model, int32_t param, int64_t from, int64_t count,
+                        float *values)
+{
+    const model_halves *halves = &model->halves[param];
+
+    if (halves->data == NULL)
+        memcpy(values, model->values[param] + from, (size_t)count * sizeof(float));
+    else if (halves->dtype == HMT_DTYPE_F16)
+        half_array_from_f16(halves->data + from, values, (size_t)count);
+    else
+        half_array_from_bf16(halves->data + from, values, (size_t)count);
+}
+
+/* What a backend has copied need not stay in memory, if the file still has it: the model has not
+ * been changed and has no trainer, which might change it in place. */
+static void forget(hmt_model *model, int32_t param)
+{
+    const model_halves *halves = &model->halves[param];
+    const size_t count = (size_t)model->graph.params[param].count;
+
+    pthread_mutex_lock(&model->lock);
+    if (model->trainer == NULL && atomic_load(&model->generation) == 1) {
+        if (halves->data != NULL)
+            file_map_forget(&model->map, halves->data, count * sizeof(uint16_t));
+        else if (!model->owned[param])
+            file_map_forget(&model->map, model->values[param], count * sizeof(float));
+    }
+    pthread_mutex_unlock(&model->lock);
+}
+
 /* Values with the weight's batch norm folded in and its scale applied (hmt_source.read). */
 static hmt_status source_read(void *user, const hmt_plan_weight *weight, float *values)
 {
-    const hmt_model *model = user;
-    const float *raw = weight->param >= 0 ? model->values[weight->param] : NULL;
+    hmt_model *model = user;
+    const float *raw = weight->param >= 0 && weight->is_bias ? model->values[weight->param] : NULL;
     const float *gamma = weight->fold[0] >= 0 ? model->values[weight->fold[0]] : NULL;
     const float *beta = weight->fold[1] >= 0 ? model->values[weight->fold[1]] : NULL;
     const float *mean = weight->fold[2] >= 0 ? model->values[weight->fold[2]] : NULL;
@@ -46,10 +89,14 @@ static hmt_status source_read(void *user, const hmt_plan_weight *weight, float *
         }
         if (weight->is_bias)
             values[o] = (float)((raw != NULL ? raw[o] * slope : 0.0) + offset);
-        else
+        else {
+            read_values(model, weight->param, o * row, row, values + o * row);
             for (int64_t i = o * row; i < (o + 1) * row; ++i)
-                values[i] = (float)(raw[i] * slope * weight->scale);
+                values[i] = (float)(values[i] * slope * weight->scale);
+        }
     }
+    if (!weight->is_bias)
+        forget(model, weight->param);
     return HMT_OK;
 }
 
@@ -73,18 +120,21 @@ hmt_status model_make(hmt_context *context, const hmt_model_config *config, hmt_
     pthread_mutex_init(&model->lock, NULL);
     model->context = held;
     model->config = *config;
-    model->source = (hmt_source){sizeof model->source, model, source_read, source_view};
+    model->source =
+        (hmt_source){sizeof model->source, model, source_read, source_view, source_halves};
     graph_init(&model->graph, &held->allocator);
     status = models_build(config, &model->graph);
     if (status == HMT_OK)
         status = memory_zeroed(&held->allocator, (size_t)model->graph.param_count,
-                               sizeof *model->values + sizeof *model->owned, "a model", &block);
+                               sizeof *model->values + sizeof *model->halves + sizeof *model->owned,
+                               "a model", &block);
     if (status != HMT_OK) {
         model_release(model);
         return status;
     }
     model->values = block;
-    model->owned = (bool *)(model->values + model->graph.param_count);
+    model->halves = (model_halves *)(void *)(model->values + model->graph.param_count);
+    model->owned = (bool *)(model->halves + model->graph.param_count);
     *out = model;
     return HMT_OK;
 }
@@ -100,6 +150,24 @@ hmt_status model_allocate(hmt_model *model, int32_t index)
         model->values[index] = block;
         model->owned[index] = true;
     }
+    return status;
+}
+
+hmt_status model_widen(hmt_model *model, bool forget)
+{
+    hmt_status status = HMT_OK;
+
+    pthread_mutex_lock(&model->lock);
+    for (int32_t i = 0; status == HMT_OK && i < model->graph.param_count; ++i) {
+        if (model->halves[i].data != NULL && model->values[i] == NULL) {
+            status = model_allocate(model, i);
+            if (status == HMT_OK)
+                read_values(model, i, 0, model->graph.params[i].count, model->values[i]);
+        }
+    }
+    for (int32_t i = 0; status == HMT_OK && forget && i < model->graph.param_count; ++i)
+        model->halves[i].data = NULL;
+    pthread_mutex_unlock(&model->lock);
     return status;
 }
 
@@ -301,7 +369,7 @@ hmt_status hmt_model_param_read(const hmt_model *model, size_t index, float *val
     if (status == HMT_OK)
         status = model_sync((hmt_model *)model);
     if (status == HMT_OK)
-        memcpy(values, model->values[index], count * sizeof(float));
+        read_values(model, (int32_t)index, 0, (int64_t)count, values);
     return status;
 }
 
@@ -311,6 +379,8 @@ hmt_status hmt_model_param_write(hmt_model *model, size_t index, const float *va
 
     status_clear();
     status = check_transfer(model, index, values, count);
+    if (status == HMT_OK)
+        status = model_widen(model, true);
     if (status != HMT_OK)
         return status;
     pthread_mutex_lock(&model->lock);

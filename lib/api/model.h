@@ -19,15 +19,23 @@ typedef struct model_weights {
     void *weights;
 } model_weights;
 
+/* A parameter's storage in 16 bits. */
+typedef struct model_halves {
+    const uint16_t *data;
+    hmt_dtype dtype;
+} model_halves;
+
 struct hmt_model {
     atomic_int references;
     hmt_context *context;
     hmt_model_config config;
     graph graph;
-    float **values;    /* by parameter: dense float32 in memory, ours or in map */
-    bool *owned;       /* by parameter: allocated rather than mapped */
-    file_map map;      /* the file the model came from, if it is mapped */
-    hmt_source source; /* how a backend reads values */
+    float **values;       /* by parameter: dense float32 in memory, ours or in map */
+    model_halves *halves; /* by parameter: in map, 16 bits each, if data is not NULL; values then
+                             NULL, or the same numbers */
+    bool *owned;          /* by parameter: allocated rather than mapped */
+    file_map map;         /* the file the model came from, if it is mapped */
+    hmt_source source;    /* how a backend reads values */
 
     pthread_mutex_t lock;
     atomic_uint_least64_t generation; /* goes up whenever a parameter changes */
@@ -41,6 +49,9 @@ struct hmt_model {
 hmt_status model_make(hmt_context *context, const hmt_model_config *config, hmt_model **model);
 /* Allocates the values of parameter `index`. */
 hmt_status model_allocate(hmt_model *model, int32_t index);
+
+/* Gives every parameter float32 values; with `forget` they alone count from now on. */
+hmt_status model_widen(hmt_model *model, bool forget);
 
 void model_acquire(hmt_model *model);
 void model_release(hmt_model *model);

@@ -86,12 +86,14 @@ static hmt_status check_shape(const source_file *file, const graph_param *param,
         (long long)param->shape[1], (long long)param->shape[2], (long long)param->shape[3]);
 }
 
-/* One parameter: used where it lies in a mapped file, else converted into memory of ours. */
+/* One parameter: used where it lies in a mapped file, weights also in 16 bits; else converted into
+ * memory of ours. */
 static hmt_status load_param(hmt_model *model, const source_file *file, int32_t index)
 {
     const graph_param *param = &model->graph.params[index];
     const safetensors_entry *entry = safetensors_find(&file->index, param->name);
     const float *mapped;
+    const uint16_t *halves;
     hmt_status status;
 
     if (entry == NULL)
@@ -103,6 +105,12 @@ static hmt_status load_param(hmt_model *model, const source_file *file, int32_t 
     mapped = file->map.data != NULL ? safetensors_in_place(&file->index, entry) : NULL;
     if (mapped != NULL) {
         model->values[index] = (float *)(void *)(file->map.data + entry->offset);
+        return HMT_OK;
+    }
+    halves = file->map.data != NULL ? safetensors_halves(&file->index, entry) : NULL;
+    if (halves != NULL) {
+        model->halves[index] = (model_halves){
+            halves, entry->dtype == SAFETENSORS_F16 ? HMT_DTYPE_F16 : HMT_DTYPE_BF16};
         return HMT_OK;
     }
     status = model_allocate(model, index);
@@ -296,6 +304,8 @@ hmt_status hmt_model_save(hmt_model *model, const char *path, hmt_dtype dtype)
                            (int)dtype);
     allocator = &model->context->allocator;
     status = model_sync(model);
+    if (status == HMT_OK)
+        status = model_widen(model, false);
     if (status == HMT_OK)
         status = memory_zeroed(allocator, (size_t)model->graph.param_count,
                                sizeof(safetensors_tensor), "a file's header", &tensors);

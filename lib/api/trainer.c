@@ -164,7 +164,9 @@ hmt_status hmt_trainer_create(hmt_model *model, const hmt_trainer_options *optio
     if (status != HMT_OK)
         return status;
     trainer = block;
-    status = attach(model, trainer);
+    status = model_widen(model, true);
+    if (status == HMT_OK)
+        status = attach(model, trainer);
     if (status != HMT_OK) {
         memory_free(&model->context->allocator, trainer);
         return status;

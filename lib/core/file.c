@@ -140,6 +140,16 @@ hmt_status file_map_open(const char *path, file_map *map)
     return status;
 }
 
+void file_map_forget(const file_map *map, const void *from, size_t bytes)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), at = (uintptr_t)from;
+    const uintptr_t first = (at + page - 1) / page * page, end = (at + bytes) / page * page;
+
+    if (map->data != NULL && at >= (uintptr_t)map->data &&
+        at + bytes <= (uintptr_t)map->data + map->size && first < end)
+        madvise((void *)first, end - first, MADV_DONTNEED);
+}
+
 void file_map_close(file_map *map)
 {
     if (map->data != NULL)

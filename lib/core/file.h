@@ -27,6 +27,8 @@ typedef struct file_map {
 hmt_status file_map_open(const char *path, file_map *map);
 /* Unmaps and sets to zero. A map that is zero already is left alone. */
 void file_map_close(file_map *map);
+/* Gives the whole pages of unchanged bytes back to the system; they are read again when touched. */
+void file_map_forget(const file_map *map, const void *from, size_t bytes);
 
 /*
  * Writes a new file beside `path` and puts it in the place of the old one when it is complete:

@@ -89,6 +89,8 @@ const safetensors_pair *safetensors_metadata(const safetensors_index *index, con
 /* The data itself where it can be used in place: F32, aligned, on a little endian machine; else
  * NULL. */
 const float *safetensors_in_place(const safetensors_index *index, const safetensors_entry *entry);
+/* The same for F16 and BF16 of two dimensions or more; vectors are always read as float32. */
+const uint16_t *safetensors_halves(const safetensors_index *index, const safetensors_entry *entry);
 /* Converts F32, F16 or BF16 data to entry->count floats; other dtypes are HMT_ERROR_UNSUPPORTED. */
 hmt_status safetensors_read(const safetensors_index *index, const safetensors_entry *entry,
                             float *values);

@@ -72,6 +72,16 @@ const float *safetensors_in_place(const safetensors_index *index, const safetens
     return (const float *)(const void *)data;
 }
 
+const uint16_t *safetensors_halves(const safetensors_index *index, const safetensors_entry *entry)
+{
+    const unsigned char *data = index->data + entry->offset;
+
+    if ((entry->dtype != SAFETENSORS_F16 && entry->dtype != SAFETENSORS_BF16) || entry->rank < 2 ||
+        (uintptr_t)data % sizeof(uint16_t) != 0 || !half_little_endian())
+        return NULL;
+    return (const uint16_t *)(const void *)data;
+}
+
 static void read_f32(const unsigned char *data, float *values, size_t count)
 {
     if (half_little_endian()) {

@@ -5,10 +5,16 @@
 #include "vectors.h"
 
 /* b's part that is used over and over: DEPTH x 2 vectors stay in the first-level cache. */
-enum { DEPTH = 256, AHEAD = 32 * 2 * LANES };
+enum { DEPTH = 256, AHEAD = 2048 };
 
-KERNEL void gemm_block(const int rows, int64_t k, const float *a, int64_t a_row, int64_t a_step,
-                       const float *b, int64_t b_step, float *c, int64_t c_row, int add)
+KERNEL int64_t width(hmt_dtype stored)
+{
+    return stored == HMT_DTYPE_F32 ? 4 : 2;
+}
+
+KERNEL void gemm_block(const hmt_dtype stored, const int rows, int64_t k, const float *a,
+                       int64_t a_row, int64_t a_step, const void *b, int64_t b_step, float *c,
+                       int64_t c_row, int add)
 {
     vec sum[ROWS][2];
 
@@ -18,9 +24,10 @@ KERNEL void gemm_block(const int rows, int64_t k, const float *a, int64_t a_row,
         sum[i][1] = add ? load(c + i * c_row + LANES) : (vec){0};
     }
     for (int64_t p = 0; p < k; ++p) {
-        vec b0 = load(b), b1 = load(b + LANES);
+        vec b0 = load_stored(stored, b, p * b_step),
+            b1 = load_stored(stored, b, p * b_step + LANES);
 
-        __builtin_prefetch(b + AHEAD);
+        __builtin_prefetch((const char *)b + p * b_step * width(stored) + AHEAD);
 #pragma GCC unroll 16
         for (int i = 0; i < rows; ++i) {
             vec ai = all(a[i * a_row]);
@@ -29,7 +36,6 @@ KERNEL void gemm_block(const int rows, int64_t k, const float *a, int64_t a_row,
             sum[i][1] += ai * b1;
         }
         a += a_step;
-        b += b_step;
     }
 #pragma GCC unroll 16
     for (int i = 0; i < rows; ++i) {
@@ -39,34 +45,50 @@ KERNEL void gemm_block(const int rows, int64_t k, const float *a, int64_t a_row,
 }
 
 /* The rows that are left over. */
-static void gemm_rest(int64_t rows, int64_t k, const float *a, int64_t a_row, int64_t a_step,
-                      const float *b, int64_t b_step, float *c, int64_t c_row, int add)
+KERNEL void gemm_rest(const hmt_dtype stored, int64_t rows, int64_t k, const float *a,
+                      int64_t a_row, int64_t a_step, const void *b, int64_t b_step, float *c,
+                      int64_t c_row, int add)
 {
     int64_t i = 0;
 
     for (; i + 4 <= rows && ROWS > 4; i += 4)
-        gemm_block(ROWS > 4 ? 4 : 1, k, a + i * a_row, a_row, a_step, b, b_step, c + i * c_row,
-                   c_row, add);
+        gemm_block(stored, ROWS > 4 ? 4 : 1, k, a + i * a_row, a_row, a_step, b, b_step,
+                   c + i * c_row, c_row, add);
     for (; i + 2 <= rows; i += 2)
-        gemm_block(2, k, a + i * a_row, a_row, a_step, b, b_step, c + i * c_row, c_row, add);
+        gemm_block(stored, 2, k, a + i * a_row, a_row, a_step, b, b_step, c + i * c_row, c_row,
+                   add);
     if (i < rows)
-        gemm_block(1, k, a + i * a_row, a_row, a_step, b, b_step, c + i * c_row, c_row, add);
+        gemm_block(stored, 1, k, a + i * a_row, a_row, a_step, b, b_step, c + i * c_row, c_row,
+                   add);
 }
 
-static void gemm(int64_t m, int64_t k, const float *a, int64_t a_row, int64_t a_step,
-                 const float *b, int64_t b_step, float *c, int64_t c_row, int add)
+KERNEL void gemm_stored(const hmt_dtype stored, int64_t m, int64_t k, const float *a, int64_t a_row,
+                        int64_t a_step, const void *b, int64_t b_step, float *c, int64_t c_row,
+                        int add)
 {
     const int64_t parts = (k + DEPTH - 1) / DEPTH;
 
     for (int64_t part = 0; part < parts; ++part) {
         const int64_t from = k * part / parts, depth = k * (part + 1) / parts - from;
-        const float *ap = a + from * a_step, *bp = b + from * b_step;
+        const float *ap = a + from * a_step;
+        const void *bp = (const char *)b + from * b_step * width(stored);
         int64_t i = 0;
 
         for (; i + ROWS <= m; i += ROWS)
-            gemm_block(ROWS, depth, ap + i * a_row, a_row, a_step, bp, b_step, c + i * c_row, c_row,
-                       add || part > 0);
-        gemm_rest(m - i, depth, ap + i * a_row, a_row, a_step, bp, b_step, c + i * c_row, c_row,
-                  add || part > 0);
+            gemm_block(stored, ROWS, depth, ap + i * a_row, a_row, a_step, bp, b_step,
+                       c + i * c_row, c_row, add || part > 0);
+        gemm_rest(stored, m - i, depth, ap + i * a_row, a_row, a_step, bp, b_step, c + i * c_row,
+                  c_row, add || part > 0);
     }
+}
+
+static void gemm(hmt_dtype stored, int64_t m, int64_t k, const float *a, int64_t a_row,
+                 int64_t a_step, const void *b, int64_t b_step, float *c, int64_t c_row, int add)
+{
+    if (stored == HMT_DTYPE_F32)
+        gemm_stored(HMT_DTYPE_F32, m, k, a, a_row, a_step, b, b_step, c, c_row, add);
+    else if (stored == HMT_DTYPE_F16)
+        gemm_stored(HMT_DTYPE_F16, m, k, a, a_row, a_step, b, b_step, c, c_row, add);
+    else
+        gemm_stored(HMT_DTYPE_BF16, m, k, a, a_row, a_step, b, b_step, c, c_row, add);
 }

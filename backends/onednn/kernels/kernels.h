@@ -8,6 +8,7 @@
 #ifndef HMT_ONEDNN_KERNELS_H
 #define HMT_ONEDNN_KERNELS_H
 
+#include <hmtnet/hmtnet.h>
 #include <stdint.h>
 
 enum {
@@ -46,9 +47,14 @@ typedef struct kernels {
     int32_t panel; /* columns that gemm() makes: 2 * lanes */
 
     /* c(m,panel) = a(m,k) b(k,panel), or += if `add`: a(i,p) at a[i*a_row + p*a_step], rows of b
-     * b_step and rows of c c_row floats apart. */
-    void (*gemm)(int64_t m, int64_t k, const float *a, int64_t a_row, int64_t a_step,
-                 const float *b, int64_t b_step, float *c, int64_t c_row, int add);
+     * b_step elements of type `stored` and rows of c c_row floats apart. */
+    void (*gemm)(hmt_dtype stored, int64_t m, int64_t k, const float *a, int64_t a_row,
+                 int64_t a_step, const void *b, int64_t b_step, float *c, int64_t c_row, int add);
+
+    /* y(n,rows) = relu?(x(n,k) w(rows,k)^T + bias), all row-major, rows of y y_row apart; bias may
+     * be NULL. */
+    void (*linear)(hmt_dtype stored, int64_t n, int64_t k, const float *x, const void *w,
+                   int64_t rows, const float *bias, int relu, float *y, int64_t y_row);
 
     /* Winograd F(m x m, 3x3), n = m + 2 points; x, y: a group's first image; `row`, `column`: the
      * tile's first position on the canvas. Spectra lie point by point, `step` floats apart; a

@@ -3,4 +3,7 @@
 #define LEVEL "avx2"
 #define LANES 8
 #define ROWS 6
+#define LOAD_F16(p) ((vec)_mm256_cvtph_ps(_mm_loadu_si128((const __m128i_u *)(p))))
+#include <immintrin.h>
+
 #include "level_body.h"

@@ -3,4 +3,7 @@
 #define LEVEL "avx512"
 #define LANES 16
 #define ROWS 12
+#define LOAD_F16(p) ((vec)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i_u *)(p))))
+#include <immintrin.h>
+
 #include "level_body.h"

@@ -4,6 +4,7 @@
 #include "kernels.h"
 
 #include "gemm_body.h"
+#include "linear_body.h"
 #include "winograd_body.h"
 
 const kernels TABLE = {
@@ -11,6 +12,7 @@ const kernels TABLE = {
     .lanes = LANES,
     .panel = 2 * LANES,
     .gemm = gemm,
+    .linear = linear,
     .winograd_input = winograd_input,
     .winograd_output = winograd_output,
     .winograd_spread = winograd_spread,

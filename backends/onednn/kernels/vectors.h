@@ -5,6 +5,7 @@
 #ifndef HMT_ONEDNN_VECTORS_H
 #define HMT_ONEDNN_VECTORS_H
 
+#include <hmtnet/hmtnet.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,6 +18,35 @@ typedef float loose __attribute__((vector_size(LANES * sizeof(float)), aligned(4
 KERNEL vec load(const float *p)
 {
     return *(const loose *)p;
+}
+
+typedef uint32_t bits __attribute__((vector_size(LANES * sizeof(float))));
+typedef uint16_t halves
+    __attribute__((vector_size(LANES * sizeof(uint16_t)), aligned(2), may_alias));
+
+#ifndef LOAD_F16
+#define LOAD_F16(p) widen_f16(p)
+
+/* IEEE half precision: the exponent's bias of 15 becomes 127 by a product, right for subnormals. */
+KERNEL vec widen_f16(const uint16_t *p)
+{
+    const bits h = __builtin_convertvector(*(const halves *)p, bits);
+    const bits magnitude = (bits)((vec)((h & 0x7fffu) << 13) * 0x1p112f);
+
+    return (vec)(magnitude | ((bits)((h & 0x7c00u) == 0x7c00u) & 0x7f800000u) |
+                 (h & 0x8000u) << 16);
+}
+#endif
+
+/* LANES values from element `at` of an array stored as `stored`. */
+KERNEL vec load_stored(const hmt_dtype stored, const void *array, int64_t at)
+{
+    if (stored == HMT_DTYPE_F32)
+        return load((const float *)array + at);
+    if (stored == HMT_DTYPE_F16)
+        return LOAD_F16((const uint16_t *)array + at);
+    return (vec)(__builtin_convertvector(*(const halves *)((const uint16_t *)array + at), bits)
+                 << 16);
 }
 
 KERNEL void store(float *p, vec v)

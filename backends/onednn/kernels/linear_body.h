@@ -1,0 +1,121 @@
+/*
+ * Inner products with weights as the model stores them, row by row: sums of IMAGES x FEATURES dot
+ * products stay in registers. With one image nothing but the reading of the weights counts.
+ */
+#include "vectors.h"
+
+/* A piece of FEATURES rows stays in the first-level cache while all images pass by. */
+enum { IMAGES = 3, FEATURES = 4, PIECE = 1024, WEIGHTS_AHEAD = 1024 };
+
+KERNEL float element(const hmt_dtype stored, const void *array, int64_t at)
+{
+    union {
+        vec v;
+        float f[LANES];
+    } one;
+    uint16_t half[LANES] = {0};
+
+    if (stored == HMT_DTYPE_F32)
+        return ((const float *)array)[at];
+    half[0] = ((const uint16_t *)array)[at];
+    one.v = load_stored(stored, half, 0);
+    return one.f[0];
+}
+
+KERNEL void linear_block(const hmt_dtype stored, const int images, const int features, int64_t k,
+                         const float *x, int64_t x_row, const void *w, int64_t w_row, float *y,
+                         int64_t y_row)
+{
+    union {
+        vec v[IMAGES][FEATURES];
+        float f[IMAGES][FEATURES][LANES];
+    } sum;
+    vec part[IMAGES][FEATURES];
+    int64_t i = 0;
+
+#pragma GCC unroll 16
+    for (int n = 0; n < images; ++n)
+#pragma GCC unroll 16
+        for (int o = 0; o < features; ++o)
+            part[n][o] = (vec){0};
+    for (; i + LANES <= k; i += LANES) {
+        vec xs[IMAGES];
+
+#pragma GCC unroll 16
+        for (int n = 0; n < images; ++n)
+            xs[n] = load(x + n * x_row + i);
+#pragma GCC unroll 16
+        for (int o = 0; o < features; ++o) {
+            vec wo = load_stored(stored, w, o * w_row + i);
+
+            if (images == 1)
+                __builtin_prefetch((const char *)w + (o * w_row + i) * width(stored) +
+                                   WEIGHTS_AHEAD);
+#pragma GCC unroll 16
+            for (int n = 0; n < images; ++n)
+                part[n][o] += wo * xs[n];
+        }
+    }
+    for (int n = 0; n < images; ++n)
+        for (int o = 0; o < features; ++o) {
+            float all_lanes = 0.0f;
+
+            sum.v[n][o] = part[n][o];
+            for (int lane = 0; lane < LANES; ++lane)
+                all_lanes += sum.f[n][o][lane];
+            for (int64_t rest = i; rest < k; ++rest)
+                all_lanes += x[n * x_row + rest] * element(stored, w, o * w_row + rest);
+            y[n * y_row + o] += all_lanes;
+        }
+}
+
+KERNEL void linear_features(const hmt_dtype stored, const int features, int64_t n, int64_t k,
+                            const float *x, const void *w, const float *bias, int relu, float *y,
+                            int64_t y_row)
+{
+    const int64_t piece = n <= IMAGES ? k : PIECE;
+
+    for (int64_t i = 0; i < n; ++i)
+        for (int o = 0; o < features; ++o)
+            y[i * y_row + o] = bias != NULL ? bias[o] : 0.0f;
+    for (int64_t from = 0; from < k; from += piece) {
+        const int64_t length = k - from < piece ? k - from : piece;
+        const void *row = (const char *)w + from * width(stored);
+        int64_t i = 0;
+
+        for (; i + IMAGES <= n; i += IMAGES)
+            linear_block(stored, IMAGES, features, length, x + i * k + from, k, row, k,
+                         y + i * y_row, y_row);
+        for (; i < n; ++i)
+            linear_block(stored, 1, features, length, x + i * k + from, k, row, k, y + i * y_row,
+                         y_row);
+    }
+    for (int64_t i = 0; relu && i < n; ++i)
+        for (int o = 0; o < features; ++o)
+            y[i * y_row + o] = y[i * y_row + o] > 0.0f ? y[i * y_row + o] : 0.0f;
+}
+
+KERNEL void linear_stored(const hmt_dtype stored, int64_t n, int64_t k, const float *x,
+                          const void *w, int64_t rows, const float *bias, int relu, float *y,
+                          int64_t y_row)
+{
+    int64_t o = 0;
+
+    for (; o + FEATURES <= rows; o += FEATURES)
+        linear_features(stored, FEATURES, n, k, x, (const char *)w + o * k * width(stored),
+                        bias != NULL ? bias + o : NULL, relu, y + o, y_row);
+    for (; o < rows; ++o)
+        linear_features(stored, 1, n, k, x, (const char *)w + o * k * width(stored),
+                        bias != NULL ? bias + o : NULL, relu, y + o, y_row);
+}
+
+static void linear(hmt_dtype stored, int64_t n, int64_t k, const float *x, const void *w,
+                   int64_t rows, const float *bias, int relu, float *y, int64_t y_row)
+{
+    if (stored == HMT_DTYPE_F32)
+        linear_stored(HMT_DTYPE_F32, n, k, x, w, rows, bias, relu, y, y_row);
+    else if (stored == HMT_DTYPE_F16)
+        linear_stored(HMT_DTYPE_F16, n, k, x, w, rows, bias, relu, y, y_row);
+    else
+        linear_stored(HMT_DTYPE_BF16, n, k, x, w, rows, bias, relu, y, y_row);
+}
