@@ -14,14 +14,30 @@ import subprocess
 import sys
 import tempfile
 import time
+from typing import NamedTuple
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
-# work, peer, what hmtnet-bench is asked for, batch, timed runs of a process, limits of the project: least ratio, most MB
-WORKS = (('inference, batch 32', 'ONNX Runtime', 'infer', 32, 3, 1.0, None),
-         ('inference, batch 1', 'ONNX Runtime', 'infer', 1, 15, None, 600),
-         ('training step, batch 32', 'PyTorch', 'train', 32, 1, 2.0, 2300))
-SCORE_SHARE = 0.85 # of the raw rate, what hmtnet-score should reach
+class Work(NamedTuple):
+    """One row: what the peer and hmtnet-bench are asked for, and the project's limits."""
+    name: str
+    peer: str
+    kind: str      # of the peer, see PEERS
+    batch: int
+    repeat: int    # timed runs of a process
+    least: float   # ratio of the times
+    most: float    # our peak in MB, or None
+    storage: str   # of our model file; None: a fresh network, trained
+
+
+WORKS = (Work('inference, batch 32', 'ONNX Runtime', 'infer', 32, 3, 1.7, None, 'f32'),
+         Work('inference, batch 1', 'ONNX Runtime', 'infer', 1, 15, 1.4, 500, 'f32'),
+         Work('inference, batch 1, 16-bit weights (f16)', 'ncnn, bf16 storage', 'ncnn', 1, 15, 1.8, 280, 'f16'),
+         Work('inference, batch 8, ours float32', 'ONNX Runtime, int8', 'int8', 8, 5, 1.1, None, 'f32'),
+         Work('training step, batch 32', 'PyTorch', 'train', 32, 1, 3.3, 1800, None))
+FIRST_RATIO = 4     # first prediction of a fresh process, against ONNX Runtime's
+CORES_RATIO = 1.85  # all threads against one
+SCORE_SHARE = 0.95  # of the raw rate, what hmtnet-score should reach
 
 
 def peak_megabytes():
@@ -42,13 +58,35 @@ def timed(work, repeat):
 
 def peer_infer(batch, repeat, threads, path):
     import numpy
+    session = onnx_session(path, threads)
+    images = numpy.random.default_rng(1).standard_normal((batch, 3, 224, 224), dtype=numpy.float32)
+    return timed(lambda: session.run(None, {'input': images}), repeat)
+
+
+def onnx_session(path, threads):
     import onnxruntime
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-    session = onnxruntime.InferenceSession(path, options, providers=['CPUExecutionProvider'])
-    images = numpy.random.default_rng(1).standard_normal((batch, 3, 224, 224), dtype=numpy.float32)
-    return timed(lambda: session.run(None, {'input': images}), repeat)
+    return onnxruntime.InferenceSession(path, options, providers=['CPUExecutionProvider'])
+
+
+def peer_first(batch, repeat, threads, path):
+    """Load and first run; the runtime is imported already, which is to the peer's advantage."""
+    import numpy
+    import onnxruntime
+    images = numpy.zeros((batch, 3, 224, 224), dtype=numpy.float32)
+    start = time.perf_counter()
+    onnx_session(path, threads).run(None, {'input': images})
+    return (time.perf_counter() - start) * 1000
+
+
+def peer_ncnn(batch, repeat, threads, prefix):
+    import numpy
+    from hmtnet_ncnn import load, predict
+    net = load(prefix, threads, True)
+    image = numpy.random.default_rng(1).standard_normal((3, 224, 224), dtype=numpy.float32)
+    return timed(lambda: predict(net, image), repeat)
 
 
 def peer_train(batch, repeat, threads, width):
@@ -60,6 +98,41 @@ def peer_train(batch, repeat, threads, width):
     images = torch.randn(batch, 3, 224, 224)
     gender, race, score = torch.randint(2, (batch,)), torch.randint(2, (batch,)), 1 + 4 * torch.rand(batch)
     return timed(lambda: training_step(net, optimiser, images, gender, race, score), repeat)
+
+
+PEERS = {'infer': peer_infer, 'int8': peer_infer, 'first': peer_first, 'ncnn': peer_ncnn, 'train': peer_train}
+
+
+def quantise(path, target, batch):
+    """Static int8 quantisation, per channel, calibrated on noise like that which is timed."""
+    import numpy
+    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    class Noise(CalibrationDataReader):
+        left = 2
+
+        def get_next(self):
+            self.left -= 1
+            shape = (batch, 3, 224, 224)
+            return {'input': numpy.random.default_rng(self.left).standard_normal(shape, dtype=numpy.float32)} if self.left >= 0 else None
+
+    quant_pre_process(path, target + '.prepared')
+    quantize_static(target + '.prepared', target, Noise(), quant_format=QuantFormat.QDQ, per_channel=True,
+                    weight_type=QuantType.QInt8, activation_type=QuantType.QUInt8)
+
+
+def write_peer(kind, target, batch, width):
+    """The file that a peer reads. In a process of its own: its memory is not the runtime's."""
+    if kind == 'ncnn':
+        import hmtnet_ncnn
+        hmtnet_ncnn.write(target, width)
+        return
+    import hmtnet_onnx
+    path = target + '.float' if kind == 'int8' else target
+    hmtnet_onnx.write(path, batch, width)
+    if kind == 'int8':
+        quantise(path, target, batch)
 
 
 def output_of(command):
@@ -90,28 +163,57 @@ def limit(text, value):
     return f' ({text} {value})' if value is not None else ''
 
 
-def compare_peers(args, place):
+def peer_file(args, place, kind, batch):
+    path = os.path.join(place, f'{kind}-{batch}')
+    output_of([sys.executable, os.path.abspath(__file__), '--write', kind, path, str(batch), str(args.width)])
+    return path
+
+
+def compare_peers(args, place, models):
     """Prints the table; returns the last answer of hmtnet-bench, which knows the machine."""
     print('| work | peer | peer ms | ours ms | ratio | peer peak MB | ours peak MB |')
     print('|---|---|---|---|---|---|---|')
-    for work, name, kind, batch, repeat, least, most in WORKS:
-        argument = str(args.width)
-        if kind == 'infer': # written by a process of its own: its memory is not the runtime's
-            argument = os.path.join(place, f'hmtnet-{batch}.onnx')
-            output_of([sys.executable, '-c', 'import sys, hmtnet_onnx; hmtnet_onnx.write(sys.argv[1], int(sys.argv[2]),'
-                       ' float(sys.argv[3]))', argument, str(batch), str(args.width)])
+    for work in WORKS:
+        if args.only and not any(text in work.name for text in args.only):
+            continue
+        argument = peer_file(args, place, work.kind, work.batch) if work.storage else str(args.width)
+        source = ['--model', models[work.storage]] if work.storage else ['--width', str(args.width)]
         theirs, mine = [], []
         for _ in range(args.rounds):
-            theirs.append(peer(kind, batch, repeat, args.threads, argument))
-            mine.append(ours(args, kind, batch, repeat, ['--width', str(args.width)]))
+            theirs.append(peer(work.kind, work.batch, work.repeat, args.threads, argument))
+            mine.append(ours(args, 'infer' if work.storage else 'train', work.batch, work.repeat, source))
         peer_ms = statistics.median(ms for ms, _ in theirs)
         ours_ms = statistics.median(answer['run_ms_median'] for answer in mine)
-        print(f'| {work} | {name} | {peer_ms:.1f} | {ours_ms:.1f} | {peer_ms / ours_ms:.2f} x{limit("at least", least)} | '
+        print(f'| {work.name} | {work.peer} | {peer_ms:.1f} | {ours_ms:.1f} | {peer_ms / ours_ms:.2f} x{limit("at least", work.least)} | '
               f'{max(mb for _, mb in theirs):.0f} | {max(a["peak_memory_bytes"] for a in mine) / 1e6:.0f}'
-              f'{limit("at most", most)} |', flush=True)
-        if kind == 'infer':
-            os.remove(argument)
-    return mine[-1]
+              f'{limit("at most", work.most)} |', flush=True)
+    return ours(args, 'infer', 1, 1, ['--model', models['f32']])
+
+
+def compare_first(args, place, models):
+    """From the start of hmtnet-score to its end, with one photo, beside the peer's load and first run."""
+    face, path = os.path.join(place, 'faces', '00000.jpg'), peer_file(args, place, 'first', 1)
+    theirs, mine = [], []
+    for _ in range(args.rounds):
+        theirs.append(peer('first', 1, 1, args.threads, path)[0])
+        start = time.perf_counter()
+        output_of([program(args, 'hmtnet-score'), '--quiet', '--model', models['f32'], '--threads', str(args.threads), face])
+        mine.append((time.perf_counter() - start) * 1000)
+    peer_ms, ours_ms = statistics.median(theirs), statistics.median(mine)
+    print(f'\nFirst prediction of a fresh process from its model file: ONNX Runtime {peer_ms:.0f} ms (without its import), '
+          f'`hmtnet-score` from start to exit {ours_ms:.0f} ms: {peer_ms / ours_ms:.1f} x (at least {FIRST_RATIO})', flush=True)
+
+
+def compare_cores(args, models):
+    source, times = ['--model', models['f32']], {1: [], args.threads: []}
+    for _ in range(args.rounds):
+        for threads in times:
+            args.threads, kept = threads, args.threads
+            times[threads].append(ours(args, 'infer', 32, 3, source)['run_ms_median'])
+            args.threads = kept
+    one, many = statistics.median(times[1]), statistics.median(times[args.threads])
+    print(f'\nInference, batch 32: one thread {one:.0f} ms, {args.threads} threads {many:.0f} ms: {one / many:.2f} x '
+          f'(at least {CORES_RATIO} for two)', flush=True)
 
 
 def copies(faces, count, place):
@@ -127,21 +229,22 @@ def copies(faces, count, place):
     return folder
 
 
-def full_model(args, place):
-    """A model file of the asked width: hmtnet-train's first step is enough, as values do not change the time."""
-    table, path = os.path.join(place, 'one.csv'), os.path.join(place, 'model.safetensors')
+def full_models(args, place):
+    """Model files of the asked width, by storage: hmtnet-train's first step is enough, as values do not change the time."""
+    table, models = os.path.join(place, 'one.csv'), {}
     face = os.path.join(place, 'faces', '00000.jpg')
     with open(table, 'w') as rows:
         rows.write('path,gender,race,score\n' + f'{face},0,0,3\n{face},1,1,2\n')
-    output_of([program(args, 'hmtnet-train'), '--data', table, '--output', path, '--width', str(args.width), '--epochs', '1',
-               '--batch', '2', '--threads', str(args.threads), '--quiet'])
-    return path
+    for storage in ('f32', 'f16'):
+        models[storage] = os.path.join(place, storage + '.safetensors')
+        output_of([program(args, 'hmtnet-train'), '--data', table, '--output', models[storage], '--width', str(args.width),
+                   '--storage', storage, '--epochs', '1', '--batch', '2', '--threads', str(args.threads), '--quiet'])
+    return models
 
 
-def compare_score(args, place):
+def compare_score(args, place, model):
     """hmtnet-score over a folder, from start to exit, beside hmtnet-bench on the same model."""
-    folder = copies(args.faces, args.photos, place)
-    model = args.model or full_model(args, place)
+    folder = os.path.join(place, 'faces')
     whole, raw = [], []
     for _ in range(args.rounds):
         start = time.perf_counter()
@@ -170,13 +273,13 @@ def options():
     parser.add_argument('--threads', type=int, default=len(os.sched_getaffinity(0)), help='threads of each (all processors)')
     parser.add_argument('--width', type=float, default=1.0, help='times the channel counts (1)')
     parser.add_argument('--faces', default=os.path.join(root, 'examples', 'faces'), help='JPEGs to score (examples/faces)')
-    parser.add_argument('--photos', type=int, default=960, help='how many files to score, copies of those (960)')
-    parser.add_argument('--model', help='model to score with (a fresh one of --width)')
+    parser.add_argument('--photos', type=int, default=2000, help='how many files to score, copies of those (2000)')
+    parser.add_argument('--only', nargs='+', help='only the rows whose name has one of these; also: first, cores, score')
+    parser.add_argument('--write', nargs=4, help=argparse.SUPPRESS)
     parser.add_argument('--quick', action='store_true', help='one round, 96 photos: to see that it runs')
     parser.add_argument('--peer', nargs=5, help=argparse.SUPPRESS)
     args = parser.parse_args()
     args.build, args.faces = os.path.abspath(args.build), os.path.abspath(args.faces)
-    args.model = args.model and os.path.abspath(args.model)
     if args.quick:
         args.rounds, args.photos = 1, 96
     if min(args.rounds, args.threads, args.photos) < 1:
@@ -186,18 +289,32 @@ def options():
 
 def main():
     args = options()
+    if args.write:
+        kind, path, batch, width = args.write
+        write_peer(kind, path, int(batch), float(width))
+        return
     if args.peer:
         kind, batch, repeat, threads, argument = args.peer
-        work = {'infer': peer_infer, 'train': peer_train}[kind]
-        print(json.dumps({'ms': work(int(batch), int(repeat), int(threads), argument), 'mb': peak_megabytes()}))
+        print(json.dumps({'ms': PEERS[kind](int(batch), int(repeat), int(threads), argument), 'mb': peak_megabytes()}))
         return
-    versions = output_of([sys.executable, '-c', 'import onnxruntime, torch; print("ONNX Runtime", onnxruntime.__version__ + ",",'
-                          ' "PyTorch", torch.__version__)']).strip()
+    versions = output_of([sys.executable, '-c', 'import ncnn, onnxruntime, torch; print("ONNX Runtime", onnxruntime.__version__ + ",",'
+                          ' "PyTorch", torch.__version__ + ",", "ncnn", ncnn.__version__)']).strip()
     print(f'{time.strftime("%Y-%m-%d")}, {machine()}, {args.threads} threads; {versions}; medians of {args.rounds} '
           f'round{"s" if args.rounds > 1 else ""}, width {args.width:g}; load average at the start {os.getloadavg()[0]:.2f}\n')
+
+    def wanted(name):
+        return not args.only or name in args.only
+
     with tempfile.TemporaryDirectory(prefix='hmtnet-bench-') as place:
-        answer = compare_peers(args, place)
-        compare_score(args, place)
+        copies(args.faces, args.photos, place)
+        models = full_models(args, place)
+        answer = compare_peers(args, place, models)
+        if wanted('first'):
+            compare_first(args, place, models)
+        if wanted('cores'):
+            compare_cores(args, models)
+        if wanted('score'):
+            compare_score(args, place, models['f32'])
     print(f'\nlibhmtnet {answer["version"]} on {answer["backend"]}; this machine\'s measured peak {answer["peak_gflops"]:.0f} '
           f'GFLOP/s, {answer["bandwidth_gbs"]:.1f} GB/s')
 

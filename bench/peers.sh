@@ -5,13 +5,13 @@ set -euo pipefail
 
 folder=${HMTNET_PEERS:-${HOME:-/root}/.cache/hmtnet/peers}
 python=$folder/bin/python
-if ! "$python" -c 'import torch, onnxruntime, onnx, numpy' 2>/dev/null; then
-    echo "peers: installing torch, onnxruntime, onnx and numpy into $folder (some gigabytes)" >&2
+if ! "$python" -c 'import torch, onnxruntime, onnx, numpy, ncnn' 2>/dev/null; then
+    echo "peers: installing torch, onnxruntime, onnx, numpy and ncnn into $folder (some gigabytes)" >&2
     python3 -m venv "$folder"
-    "$folder/bin/pip" install --quiet --disable-pip-version-check torch onnxruntime onnx numpy >&2
+    "$folder/bin/pip" install --quiet --disable-pip-version-check torch onnxruntime onnx numpy ncnn >&2
 fi
 "$python" -c '
-import sys, numpy, onnx, onnxruntime, torch
-for peer in torch, onnxruntime, onnx, numpy:
+import sys, ncnn, numpy, onnx, onnxruntime, torch
+for peer in torch, onnxruntime, onnx, numpy, ncnn:
     print("peers:", peer.__name__, peer.__version__, file=sys.stderr)'
 echo "$python"

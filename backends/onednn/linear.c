@@ -5,10 +5,6 @@
  */
 #include "exec.h"
 
-#ifndef OWN_ROWS
-#define OWN_ROWS(batch) ((batch) <= 8)
-#endif
-
 typedef struct matrices {
     const_dnnl_memory_desc_t x, y, weight, bias;
 } matrices;
@@ -60,6 +56,9 @@ static void product_forward(exec *e, const hmt_plan_step *s)
 /* Rows of the weight that are one task. */
 enum { ROWS_AT_ONCE = 32 };
 
+/* Batch up to which our kernel measured faster than oneDNN's product (docs/performance.md). */
+enum { OWN_BATCH = 16 };
+
 /* Operands: x, weight, y, [bias]. */
 static void rows_loop(const exec *e, const op *o)
 {
@@ -89,7 +88,7 @@ static int rows_forward(exec *e, const hmt_plan_step *s)
     if (e->plan->training)
         return 0;
     weight = exec_halves(e, s->weight[0]);
-    if (weight < 0 && !OWN_ROWS(e->plan->batch))
+    if (weight < 0 && e->plan->batch > OWN_BATCH)
         return 0;
     if (weight < 0)
         weight = exec_weight(e, s->weight[0], m.weight);

@@ -6,9 +6,6 @@
  * that fewer tiles hang over an edge. Tiles are computed a chunk at a time: spectra of the input
  * (point, tile, channel), one matrix product for each point, and back; a chunk's spectra stay in
  * the cache. Spectra of kernels are (point, panel of outputs, input, output in the panel).
- *
- * The photos themselves, three channels in planes, are folded first: the cells of all grids become
- * channels, without gaps, of a map of one grid.
  */
 #include "winograd.h"
 
@@ -28,10 +25,9 @@ typedef struct axis {
 } axis;
 
 typedef struct winograd {
-    int32_t m, points;              /* points: n*n */
-    hmt_dtype stored;               /* of the kernels' spectra */
-    int32_t transposed, relu, fold; /* fold: x is made by fold_loop() */
-    int64_t offset[2];              /* of x's first cell in the folded map's first grid */
+    int32_t m, points; /* points: n*n */
+    hmt_dtype stored;  /* of the kernels' spectra */
+    int32_t transposed, relu;
     winograd_kernel kernel;
     winograd_map in, out;
     int64_t count[2],
@@ -146,21 +142,19 @@ static winograd *plan(exec *e, const hmt_plan_step *s, int32_t m, int32_t x, int
 {
     const int64_t *xs = e->plan->tensors[x].shape, *ys = e->plan->tensors[y].shape;
     const int64_t lanes = level(e)->lanes, panel = level(e)->panel, stride = s->window.stride[0];
-    const int fold = x == e->plan->input;
     const winograd_kernel kernel = {.outputs = ys[1],
                                     .inputs = xs[1],
                                     .size = {s->window.kernel[0], s->window.kernel[1]},
                                     .stride = (int32_t)stride,
-                                    .channels = fold ? xs[1] : divide_up(xs[1], lanes) * lanes};
+                                    .channels = divide_up(xs[1], lanes) * lanes};
     winograd w = {.m = m,
                   .points = (m + 2) * (m + 2),
                   .transposed = transposed,
                   .relu = s->relu,
-                  .fold = fold,
+
                   .kernel = kernel};
     axis in[2], out[2];
-    int64_t folded[4] = {xs[0], xs[1] * stride * stride, ys[2] + WINOGRAD_TAPS - 1,
-                         ys[3] + WINOGRAD_TAPS - 1};
+
     int64_t first, longest, columns, *tables;
     winograd *kept;
 
@@ -172,10 +166,7 @@ static winograd *plan(exec *e, const hmt_plan_step *s, int32_t m, int32_t x, int
             at_x.offset += first * stride;
             at_y.offset = first - (WINOGRAD_TAPS - 1);
         }
-        if (fold) {
-            w.offset[i] = at_x.offset;
-            at_x = (axis){folded[2 + i], 1, 0};
-        }
+
         in[i] = transposed ? at_y : at_x;
         out[i] = transposed ? at_x : at_y;
         w.count[i] =
@@ -188,11 +179,8 @@ static winograd *plan(exec *e, const hmt_plan_step *s, int32_t m, int32_t x, int
     if (kept == NULL)
         return NULL;
     tables = (int64_t *)(void *)(kept + 1);
-    tables = fill_map(&w, (int32_t)lanes, &w.in,
-                      transposed ? ys
-                      : fold     ? folded
-                                 : xs,
-                      in, WINOGRAD_TAPS - 1, tables);
+    tables =
+        fill_map(&w, (int32_t)lanes, &w.in, transposed ? ys : xs, in, WINOGRAD_TAPS - 1, tables);
     fill_map(&w, (int32_t)lanes, &w.out, transposed ? xs : ys, out, 0, tables);
     w.rows = w.in.phases * w.in.phases * w.in.blocks * lanes;
     columns = w.out.phases * w.out.phases * w.out.blocks * lanes;
@@ -240,37 +228,6 @@ static int64_t panels_at_once(const exec *e, const winograd *w)
     int64_t parts = divide_up(tasks, w->points);
 
     return divide_up(w->panels, parts < w->panels ? parts : w->panels);
-}
-
-/* Operands: x in planes, the folded map: channel (phase, channel of x), blocks of lanes. */
-static void fold_loop(const exec *e, const op *o)
-{
-    const winograd *w = o->state;
-    const int64_t *shape = e->plan->tensors[e->plan->input].shape;
-    const int64_t lanes = level(e)->lanes, stride = w->kernel.stride;
-    const int64_t rows = w->count[0] + WINOGRAD_TAPS - 1, columns = w->count[1] + WINOGRAD_TAPS - 1;
-    const float *x = exec_data(e, o, 0);
-    float *to = exec_data(e, o, 1);
-
-#pragma omp parallel for collapse(2) schedule(static)
-    for (int64_t block = 0; block < shape[0] * w->in.blocks; ++block)
-        for (int64_t row = 0; row < rows; ++row)
-            for (int64_t lane = 0; lane < lanes; ++lane) {
-                const int64_t channel = block % w->in.blocks * lanes + lane;
-                const int64_t phase = channel / shape[1];
-                const int64_t plane = block / w->in.blocks * shape[1] + channel % shape[1];
-                const int64_t y = row * stride + phase / stride + w->offset[0];
-                const int64_t left = phase % stride + w->offset[1];
-                float *cell = to + (block * rows + row) * columns * lanes + lane;
-
-                for (int64_t i = 0; i < columns; ++i, cell += lanes) {
-                    const int64_t at = left + i * stride;
-                    const int has = phase < stride * stride && y >= 0 && y < shape[2] && at >= 0 &&
-                                    at < shape[3];
-
-                    *cell = has ? x[(plane * shape[2] + y) * shape[3] + at] : 0.0f;
-                }
-            }
 }
 
 /* Operands: x, kernel spectra, y, input spectra, output spectra, filled-up bias, [bias]. */
@@ -401,12 +358,12 @@ static void bias_gradient_loop(const exec *e, const op *o)
 /* ------------------------------------------------------------------------------ preparing -------
  */
 
-static int fits(const hmt_plan_step *s, int fold)
+static int fits(const hmt_plan_step *s)
 {
     const hmt_window *window = &s->window;
 
     return window->groups <= 1 && window->stride[0] == window->stride[1] &&
-           window->stride[0] <= (fold ? 4 : 2) &&
+           window->stride[0] <= 2 &&
            divide_up(window->kernel[0], window->stride[0]) <= WINOGRAD_TAPS &&
            divide_up(window->kernel[1], window->stride[1]) <= WINOGRAD_TAPS;
 }
@@ -419,14 +376,11 @@ static int32_t choose(const exec *e, const hmt_plan_step *s, int32_t x, int32_t 
     const int64_t taps = (int64_t)s->window.kernel[0] * s->window.kernel[1];
     int few;
 
-    const int fold = x == e->plan->input;
-    const int64_t channels = fold ? xs[1] * s->window.stride[0] * s->window.stride[0] : xs[1];
-
-    if (!fits(s, fold))
+    if (!fits(s))
         return 0;
     if (e->device->tile >= 0)
         return e->device->tile;
-    if (taps < 9 || channels < 32 || ys[1] < 32 || ys[2] * ys[3] < 36)
+    if (taps < 9 || xs[1] < 32 || ys[1] < 32 || ys[2] * ys[3] < 36)
         return 0;
     /* With few tiles the reading of the spectra counts: those of F(2x2) are less than half. */
     few = ys[0] * divide_up(ys[2], 4) * divide_up(ys[3], 4) < FEW_TILES;
@@ -508,21 +462,6 @@ static hmt_status pack(const void *user, const float *dense, float *to)
     return HMT_OK;
 }
 
-/* The buffer that the convolution reads `tensor` from. */
-static int32_t source(exec *e, const winograd *w, int32_t tensor)
-{
-    int32_t x, folded;
-
-    if (!w->fold)
-        return exec_input(e, tensor, blocked(e, tensor));
-    x = exec_input(e, tensor, exec_like(e, tensor, dnnl_nchw));
-    folded = scratch(e, e->plan->tensors[tensor].shape[0] * w->in.blocks * w->in.block_step);
-    exec_loop_state(e, fold_loop, w);
-    exec_operand(e, 0, x);
-    exec_operand(e, 0, folded);
-    return folded;
-}
-
 /* The kernels' spectra: kept with the weights, or made anew in each run from weights that a trainer
  * changes. */
 static int32_t spectra(exec *e, winograd *w, int32_t weight)
@@ -557,7 +496,7 @@ static void convolve(exec *e, winograd *w, int32_t from, int32_t to, int32_t wei
 
     if (w == NULL)
         return;
-    x = source(e, w, from);
+    x = exec_input(e, from, blocked(e, from));
     u = spectra(e, w, weight);
     if (bias >= 0) {
         bias = exec_weight_vector(e, bias);
@@ -609,7 +548,7 @@ int winograd_backward_weights(exec *e, const hmt_plan_step *s)
         return 1;
     outputs_last_strides(&w->kernel);
     dy = exec_input(e, s->in[0], blocked(e, s->in[0]));
-    x = source(e, w, s->in[1]);
+    x = exec_input(e, s->in[1], blocked(e, s->in[1]));
     gradient = exec_output(e, s->out[0], exec_like(e, s->out[0], dnnl_hwio));
     exec_loop_state(e, gradient_loop, w);
     exec_operand(e, 0, dy);

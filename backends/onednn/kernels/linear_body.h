@@ -86,6 +86,11 @@ KERNEL void linear_features(const hmt_dtype stored, const int features, int64_t 
         for (; i + IMAGES <= n; i += IMAGES)
             linear_block(stored, IMAGES, features, length, x + i * k + from, k, row, k,
                          y + i * y_row, y_row);
+        if (i + 2 <= n) {
+            linear_block(stored, 2, features, length, x + i * k + from, k, row, k, y + i * y_row,
+                         y_row);
+            i += 2;
+        }
         for (; i < n; ++i)
             linear_block(stored, 1, features, length, x + i * k + from, k, row, k, y + i * y_row,
                          y_row);
