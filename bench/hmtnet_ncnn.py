@@ -119,6 +119,7 @@ def load(prefix, threads, halves):
     net = ncnn.Net()
     net.opt.num_threads = threads
     net.opt.use_bf16_storage = halves
+    net.opt.use_fp16_storage = net.opt.use_fp16_packed = halves
     if net.load_param(prefix + '.param') or net.load_model(prefix + '.bin'):
         sys.exit(f'hmtnet_ncnn: ncnn cannot load {prefix}')
     return net

@@ -47,6 +47,8 @@ static const cli_program program = {
     options,
     "A multiply-add counts as two operations. The peak is that of multiply-adds from registers,\n"
     "the bandwidth that of a = b + s * c, both measured on the same number of threads.\n\n"
+    "Environment, read when the library opens the CPU: HMT_CPU_LEVEL=plain|avx2|avx512 limits the\n"
+    "instructions of its own kernels, HMT_CONV=direct|winograd2|winograd4 chooses convolutions.\n\n"
     "Exit status: 0 measured, 2 wrong usage or model, or computing failed, 130 interrupted.\n\n"
     "Example: hmtnet-bench infer --batch 32 --steps"};
 
@@ -200,15 +202,15 @@ static void print_steps(const bench *run)
     double repeat = (double)settings.repeat, sum = 0;
     for (size_t i = 0; i < run->step_count; i++)
         sum += run->step_times[i];
-    printf("\n%-20s %-24s %9s %9s %8s %7s\n", "step", "kind", "ms", "GFLOP/s", "GB/s", "share");
+    printf("\n%-20s %-36s %9s %9s %8s %7s\n", "step", "kind", "ms", "GFLOP/s", "GB/s", "share");
     for (size_t i = 0; i < run->step_count; i++) {
         const hmt_step_profile *step = &run->steps[i];
         double ms = run->step_times[i] / repeat, scale = ms > 0 ? 1e-6 / ms : 0;
-        printf("%-20s %-24s %9.3f %9.1f %8.1f %5.1f %%\n", step->name, step->kind, ms,
+        printf("%-20s %-36s %9.3f %9.1f %8.1f %5.1f %%\n", step->name, step->kind, ms,
                scale * step->flops, scale * (double)step->bytes,
                sum > 0 ? 100 * run->step_times[i] / sum : 0);
     }
-    printf("%-20s %-24s %9.3f %9.1f\n", "all", "", sum / repeat,
+    printf("%-20s %-36s %9.3f %9.1f\n", "all", "", sum / repeat,
            sum > 0 ? 1e-6 * run->flops / (sum / repeat) : 0);
 }
 

@@ -99,7 +99,7 @@ hmt_status rig_open(rig *r, const hmt_backend *backend, const graph *g, int32_t 
     r->g = g;
     r->in_place = in_place;
     rig_host(&r->host, threads);
-    r->source = (hmt_source){sizeof r->source, r, read_weight, view};
+    r->source = (hmt_source){sizeof r->source, r, read_weight, view, NULL};
     r->params = calloc((size_t)g->param_count + 1, sizeof *r->params);
     for (int32_t i = 0; i < g->param_count; ++i) {
         const graph_param *p = &g->params[i];

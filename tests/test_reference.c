@@ -63,7 +63,7 @@ static float *no_view(void *user, const hmt_plan_weight *weight)
     return NULL;
 }
 
-static const hmt_source source = {sizeof source, NULL, read_weight, no_view};
+static const hmt_source source = {sizeof source, NULL, read_weight, no_view, NULL};
 
 /* ---------------------------------------------------------------------------- one step ----------
  */

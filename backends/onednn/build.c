@@ -305,6 +305,11 @@ void exec_loop_state(exec *e, void (*loop)(const exec *e, const op *o), const vo
     }
 }
 
+void exec_chose(exec *e, const char *kernel)
+{
+    e->steps[e->step].kernel = kernel;
+}
+
 void *exec_state(exec *e, uint64_t bytes)
 {
     void *array = e->states;

@@ -41,6 +41,7 @@ static void direct_forward(exec *e, const hmt_plan_step *s)
     dnnl_primitive_desc_t pd = NULL;
     int32_t x, weight, bias, y;
 
+    exec_chose(e, "direct");
     EXEC_CALL(e, dnnl_convolution_forward_primitive_desc_create, &pd, e->device->engine, kind,
               dnnl_convolution_direct, d.x, d.weight, d.bias, d.y, d.stride, d.dilation, d.before,
               d.behind, attr);
@@ -69,6 +70,7 @@ static void direct_backward_data(exec *e, const hmt_plan_step *s)
     dnnl_primitive_desc_t pd = NULL;
     int32_t dy, weight, dx;
 
+    exec_chose(e, "direct");
     EXEC_CALL(e, dnnl_convolution_backward_data_primitive_desc_create, &pd, e->device->engine,
               dnnl_convolution_direct, d.x, d.weight, d.y, d.stride, d.dilation, d.before, d.behind,
               hint(e, s), attr);
@@ -89,6 +91,7 @@ static void direct_backward_weights(exec *e, const hmt_plan_step *s)
     dnnl_primitive_desc_t pd = NULL;
     int32_t dy, x, dweight, dbias = -1;
 
+    exec_chose(e, "direct");
     EXEC_CALL(e, dnnl_convolution_backward_weights_primitive_desc_create, &pd, e->device->engine,
               dnnl_convolution_direct, d.x, d.weight, d.bias, d.y, d.stride, d.dilation, d.before,
               d.behind, hint(e, s), attr);

@@ -327,3 +327,8 @@ hmt_status exec_read(void *prepared, int32_t tensor, float *values)
     device_threads_leave(&before);
     return device_check(e->device, e->plan->tensors[tensor].name, "reorder", status);
 }
+
+const char *exec_kernel(void *prepared, int32_t step)
+{
+    return ((const exec *)prepared)->steps[step].kernel;
+}

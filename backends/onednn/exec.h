@@ -55,7 +55,8 @@ typedef struct tensor_state {
 /* What a backward step needs from its forward step. */
 typedef struct step_state {
     dnnl_primitive_desc_t pd;
-    int32_t workspace; /* buffer, -1: none */
+    int32_t workspace;  /* buffer, -1: none */
+    const char *kernel; /* that runs it, where there are several; in static storage */
 } step_state;
 
 struct exec {
@@ -130,6 +131,8 @@ int32_t exec_master(exec *e, int32_t weight, const_dnnl_memory_desc_t md, int32_
 void exec_primitive(exec *e, dnnl_primitive_desc_t pd);
 void exec_loop(exec *e, void (*loop)(const exec *e, const op *o));
 void exec_loop_state(exec *e, void (*loop)(const exec *e, const op *o), const void *state);
+/* Notes the kernel that was chosen for the step being prepared; a name in static storage. */
+void exec_chose(exec *e, const char *kernel);
 /* Memory that lives as long as the exec; NULL after a failure. */
 void *exec_state(exec *e, uint64_t bytes);
 void exec_operand(exec *e, int32_t arg, int32_t buffer);
@@ -151,6 +154,7 @@ hmt_status exec_create(void *opened, const hmt_plan *plan, void *home, void **ou
 void exec_destroy(void *prepared);
 hmt_status exec_run(void *prepared, hmt_run *run);
 hmt_status exec_read(void *prepared, int32_t tensor, float *values);
+const char *exec_kernel(void *prepared, int32_t step);
 
 /* One function for each step kind, by family. */
 void conv_forward(exec *e, const hmt_plan_step *s);

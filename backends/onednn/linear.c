@@ -97,6 +97,7 @@ static int rows_forward(exec *e, const hmt_plan_step *s)
     x = matrix_input(e, s->in[0], m.x);
     bias = exec_weight_vector(e, s->weight[1]);
     y = matrix_output(e, s->out[0], m.y);
+    exec_chose(e, "rows");
     exec_loop(e, rows_loop);
     exec_operand(e, 0, x);
     exec_operand(e, 0, weight);

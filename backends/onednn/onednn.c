@@ -133,4 +133,5 @@ const hmt_backend backend_onednn = {
     .exec_run = exec_run,
     .exec_read = exec_read,
     .memory = memory,
+    .step_kernel = exec_kernel,
 };

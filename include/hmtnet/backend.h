@@ -317,6 +317,10 @@ typedef struct hmt_backend {
 
     hmt_status (*memory)(void *weights, void *exec,
                          hmt_backend_memory *memory); /**< exec may be NULL */
+
+    /** (optional, and a table may end before it) Which of several kernels runs a step, for
+     * profiles: a short name in static storage, or NULL where there is no choice. */
+    const char *(*step_kernel)(void *exec, int32_t step);
 } hmt_backend;
 
 #ifdef __cplusplus

@@ -572,7 +572,8 @@ HMT_API hmt_status hmt_session_memory(const hmt_session *session, hmt_memory *me
 /** One line of a profile. */
 typedef struct hmt_step_profile {
     const char *name;    /**< the layer, e.g. "conv3"; lives as long as the session or trainer */
-    const char *kind;    /**< e.g. "conv", "batch_norm_backward" */
+    const char *kind;    /**< e.g. "batch_norm_backward"; behind a comma the kernel, where the
+                              backend chose among several, e.g. "conv, winograd 4x4" */
     double milliseconds; /**< in the last run */
     double flops;        /**< floating-point operations, 2 for a multiply-add */
     uint64_t bytes;      /**< operands read and written, each once */

@@ -6,6 +6,7 @@
 #include "api/context.h"
 
 #include <sched.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "api/options.h"
@@ -83,7 +84,8 @@ static const hmt_backend *backend_at(const hmt_context *context, size_t index)
 
 static hmt_status check_backend(const hmt_backend *backend)
 {
-    if (backend == NULL || backend->struct_size < sizeof(hmt_backend) || backend->name == NULL)
+    if (backend == NULL || backend->struct_size < offsetof(hmt_backend, step_kernel) ||
+        backend->name == NULL)
         return status_fail(HMT_ERROR_ARGUMENT,
                            "options: a backend is NULL, nameless or smaller than hmt_backend");
     if (backend->abi != HMT_BACKEND_ABI)

@@ -1,10 +1,35 @@
 /* A plan and its exec on the context's device. */
 #include "api/execution.h"
 
+#include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "core/memory.h"
 #include "core/status.h"
+
+/* Names each step's kind, and its kernel where the backend says it. */
+static hmt_status name_kinds(execution *e)
+{
+    const hmt_backend *backend = e->model->context->backend;
+    const hmt_plan *plan = &e->lowered->plan;
+    const bool tells =
+        backend->struct_size > offsetof(hmt_backend, step_kernel) && backend->step_kernel != NULL;
+    void *block;
+    hmt_status status = memory_zeroed(&e->model->context->allocator, plan->step_count,
+                                      sizeof *e->kinds, "a profile", &block);
+
+    if (status != HMT_OK)
+        return status;
+    e->kinds = block;
+    for (size_t i = 0; i < plan->step_count; ++i) {
+        const char *kernel = tells ? backend->step_kernel(e->exec, (int32_t)i) : NULL;
+
+        snprintf(e->kinds[i], sizeof e->kinds[i], "%s%s%s", lower_kind_name(plan->steps[i].kind),
+                 kernel != NULL ? ", " : "", kernel != NULL ? kernel : "");
+    }
+    return HMT_OK;
+}
 
 hmt_status execution_create(execution *e, const hmt_model *model, const lower_options *options,
                             void *weights, bool profile)
@@ -24,6 +49,8 @@ hmt_status execution_create(execution *e, const hmt_model *model, const lower_op
     if (status == HMT_OK)
         status =
             context->backend->exec_create(context->device, &e->lowered->plan, weights, &e->exec);
+    if (status == HMT_OK && profile)
+        status = name_kinds(e);
     if (status != HMT_OK)
         execution_clear(e);
     return status;
@@ -36,6 +63,7 @@ void execution_clear(execution *e)
     if (e->exec != NULL)
         e->model->context->backend->exec_destroy(e->exec);
     memory_free(&e->model->context->allocator, e->milliseconds);
+    memory_free(&e->model->context->allocator, e->kinds);
     lower_free(e->lowered);
     memset(e, 0, sizeof *e);
 }
@@ -117,7 +145,7 @@ hmt_status execution_profile(const execution *e, hmt_step_profile *steps, size_t
                            "made without the option profile, so its steps are not timed");
     for (size_t i = 0; i < plan->step_count && i < capacity; ++i)
         steps[i] = (hmt_step_profile){.name = plan->steps[i].name,
-                                      .kind = lower_kind_name(plan->steps[i].kind),
+                                      .kind = e->kinds[i],
                                       .milliseconds = e->milliseconds[i],
                                       .flops = plan->steps[i].flops,
                                       .bytes = operand_bytes(plan, &plan->steps[i])};

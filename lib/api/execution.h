@@ -7,11 +7,14 @@
 #include "api/model.h"
 #include "graph/lower.h"
 
+enum { EXECUTION_KIND = 48 };
+
 typedef struct execution {
     const hmt_model *model;
     lowered *lowered;
-    void *exec;           /* the backend's */
-    double *milliseconds; /* by step, of the last run; NULL if not profiled */
+    void *exec;                    /* the backend's */
+    double *milliseconds;          /* by step, of the last run; NULL if not profiled */
+    char (*kinds)[EXECUTION_KIND]; /* by step, likewise: what hmt_step_profile.kind shows */
 } execution;
 
 /* Lowers the model's graph and prepares the plan with `weights`, the backend's. On failure the

@@ -1,0 +1,233 @@
+/*
+ * Our own CPU kernels at every level, each alone against plain loops: products, inner products from
+ * all storages, and Winograd's transforms forward and backward. The level of 16 lanes, which few
+ * processors have, is also compiled here for any of them.
+ */
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "check.h"
+#include "format/half.h"
+#include "onednn/kernels/kernels.h"
+
+#define TABLE kernels_wide
+#define LEVEL "wide"
+#define LANES 16
+#define ROWS 12
+const struct kernels TABLE;
+#include "onednn/kernels/level_body.h"
+
+enum { MOST = 16 };
+
+static float *numbers(int64_t count, uint32_t seed)
+{
+    float *values = malloc((size_t)(count + 1) * sizeof *values);
+
+    for (int64_t i = 0; i < count; ++i) {
+        seed = seed * 1664525u + 1013904223u;
+        values[i] = (float)(seed >> 8) / 8388608.0f - 1.0f;
+    }
+    return values;
+}
+
+static bool near(const float *a, const float *b, int64_t count, double tolerance)
+{
+    for (int64_t i = 0; i < count; ++i)
+        if (!(fabs((double)a[i] - b[i]) <= tolerance))
+            return false;
+    return true;
+}
+
+/* b's values stored as `stored`, and back in `values` what was stored. */
+static void *stored_as(hmt_dtype stored, float *values, int64_t count)
+{
+    uint16_t *halves = malloc((size_t)(count + MOST) * sizeof *halves);
+
+    if (stored == HMT_DTYPE_F32) {
+        free(halves);
+        return NULL;
+    }
+    for (int64_t i = 0; i < count; ++i)
+        if (stored == HMT_DTYPE_F16)
+            values[i] = half_from_f16(halves[i] = half_to_f16(values[i]));
+        else
+            values[i] = half_from_bf16(halves[i] = half_to_bf16(values[i]));
+    return halves;
+}
+
+static void test_gemm(const kernels *k, hmt_dtype stored, int64_t m, int64_t depth)
+{
+    float *a = numbers(m * depth, 1), *b = numbers(depth * k->panel, 2);
+    float *c = numbers(m * k->panel, 3), *expected = numbers(m * k->panel, 3);
+    void *halves = stored_as(stored, b, depth * k->panel);
+
+    for (int64_t i = 0; i < m; ++i)
+        for (int64_t j = 0; j < k->panel; ++j)
+            for (int64_t p = 0; p < depth; ++p)
+                expected[i * k->panel + j] += a[p * m + i] * b[p * k->panel + j];
+    k->gemm(stored, m, depth, a, 1, m, halves != NULL ? halves : b, k->panel, c, k->panel, 1);
+    CHECK(near(c, expected, m * k->panel, 1e-4));
+    free(a);
+    free(b);
+    free(c);
+    free(expected);
+    free(halves);
+}
+
+static void test_linear(const kernels *k, hmt_dtype stored, int64_t n, int64_t inputs, int64_t rows)
+{
+    float *x = numbers(n * inputs, 4), *w = numbers(rows * inputs, 5), *bias = numbers(rows, 6);
+    float *y = numbers(n * rows, 7), *expected = numbers(n * rows, 7);
+    void *halves = stored_as(stored, w, rows * inputs);
+
+    for (int64_t i = 0; i < n; ++i)
+        for (int64_t o = 0; o < rows; ++o) {
+            double sum = bias[o];
+
+            for (int64_t p = 0; p < inputs; ++p)
+                sum += (double)x[i * inputs + p] * w[o * inputs + p];
+            expected[i * rows + o] = sum > 0 ? (float)sum : 0.0f;
+        }
+    k->linear(stored, n, inputs, x, halves != NULL ? halves : w, rows, bias, 1, y, rows);
+    CHECK(near(y, expected, n * rows, 1e-4));
+    free(x);
+    free(w);
+    free(bias);
+    free(y);
+    free(expected);
+    free(halves);
+}
+
+/* One tile of a map whose canvas is itself: `side` x `side` cells of one block of channels. */
+typedef struct tile {
+    int64_t place[8];
+    winograd_map map;
+} tile;
+
+static void make_tile(tile *t, int32_t lanes, int32_t side)
+{
+    for (int i = 0; i < 8; ++i)
+        t->place[i] = (int64_t)i * lanes;
+    t->map = (winograd_map){.phases = 1,
+                            .blocks = 1,
+                            .block_step = (int64_t)side * side * lanes,
+                            .rows = side,
+                            .columns = side,
+                            .column = t->place};
+}
+
+static void test_winograd(const kernels *k, int32_t m)
+{
+    const int32_t side = m + 2, lanes = k->lanes;
+    const int64_t points = (int64_t)side * side, cells = (int64_t)m * m;
+    const winograd_kernel shape = {.outputs = lanes,
+                                   .inputs = lanes,
+                                   .output_step = lanes * 9,
+                                   .input_step = 9,
+                                   .tap_step = {3, 1},
+                                   .size = {3, 3},
+                                   .stride = 1,
+                                   .channels = lanes};
+    float *x = numbers(points * lanes, 8), *w = numbers((int64_t)lanes * lanes * 9, 9);
+    float *dy = numbers(cells * lanes, 10), *y = numbers(cells * lanes, 11);
+    float *expected = calloc((size_t)(cells * lanes), sizeof *expected);
+    float *gradient = calloc((size_t)(lanes * lanes * 9), sizeof *gradient);
+    float *expected_gradient = calloc((size_t)(lanes * lanes * 9), sizeof *gradient);
+    float *v = numbers(points * lanes, 12), *p = calloc((size_t)(points * k->panel), sizeof *p);
+    float *u = numbers(points * lanes * k->panel, 13);
+    int64_t in_rows[8], out_rows[8];
+    tile in, out;
+
+    make_tile(&in, lanes, side);
+    make_tile(&out, lanes, m);
+    for (int i = 0; i < 8; ++i) {
+        in_rows[i] = (int64_t)i * side * lanes;
+        out_rows[i] = (int64_t)i * m * lanes;
+    }
+    in.map.row = in_rows;
+    out.map.row = out_rows;
+    for (int o = 0; o < lanes; ++o)
+        for (int c = 0; c < lanes; ++c)
+            for (int at = 0; at < cells * 9; ++at) {
+                int i = at / 9 / m, j = at / 9 % m, a = at % 9 / 3, b = at % 3;
+                float from = x[((i + a) * side + j + b) * lanes + c];
+
+                expected[(i * m + j) * lanes + o] += from * w[(o * lanes + c) * 9 + a * 3 + b];
+                expected_gradient[(o * lanes + c) * 9 + a * 3 + b] +=
+                    from * dy[(i * m + j) * lanes + o];
+            }
+    k->winograd_kernels(m, &shape, w, 0, 0, lanes, u, lanes * k->panel);
+    k->winograd_input(m, &in.map, x, 0, 0, v, lanes);
+    for (int64_t point = 0; point < points; ++point)
+        k->gemm(HMT_DTYPE_F32, 1, lanes, v + point * lanes, lanes, 1, u + point * lanes * k->panel,
+                k->panel, p + point * k->panel, k->panel, 0);
+    k->winograd_output(m, &out.map, p, k->panel, NULL, 0, y, 0, 0);
+    CHECK(near(y, expected, cells * lanes, 1e-3));
+    k->winograd_spread(m, &out.map, dy, 0, 0, p, k->panel);
+    for (int64_t point = 0; point < points; ++point)
+        k->gemm(HMT_DTYPE_F32, lanes, 1, v + point * lanes, 1, lanes, p + point * k->panel,
+                k->panel, u + point * lanes * k->panel, k->panel, 0);
+    for (int64_t row = 0; row < lanes; ++row)
+        k->winograd_gradient(m, &shape, u + row * k->panel, lanes * k->panel, row, gradient);
+    CHECK(near(gradient, expected_gradient, (int64_t)lanes * lanes * 9, 1e-3));
+    free(x);
+    free(w);
+    free(dy);
+    free(y);
+    free(expected);
+    free(gradient);
+    free(expected_gradient);
+    free(v);
+    free(p);
+    free(u);
+}
+
+static void test_level(const kernels *k)
+{
+    for (int stored = HMT_DTYPE_F32; stored <= HMT_DTYPE_BF16; ++stored) {
+        for (int64_t m = 1; m <= 14; ++m)
+            test_gemm(k, (hmt_dtype)stored, m, m % 3 == 0 ? 300 : m);
+        for (int64_t n = 1; n <= 6; ++n)
+            test_linear(k, (hmt_dtype)stored, n, 1 + n * 37, 3 + n);
+        test_linear(k, (hmt_dtype)stored, 5, 2100, 4);
+    }
+    test_winograd(k, 4);
+    test_winograd(k, 2);
+}
+
+/* Every pattern of 16 bits: the plain level widens them by arithmetic of its own. */
+static void test_halves(const kernels *k)
+{
+    uint16_t halves[1] = {0};
+    const float one = 1.0f;
+    float found;
+
+    for (uint32_t i = 0; i < 65536; ++i) {
+        float expected = half_from_f16((uint16_t)i);
+
+        if (isnan(expected))
+            continue;
+        halves[0] = (uint16_t)i;
+        k->linear(HMT_DTYPE_F16, 1, 1, &one, halves, 1, NULL, 0, &found, 1);
+        if (found != expected) {
+            CHECK(found == expected);
+            break;
+        }
+    }
+}
+
+int main(void)
+{
+    test_level(&kernels_plain);
+    test_level(&kernels_wide);
+    test_halves(&kernels_plain);
+    test_halves(&kernels_wide);
+    setenv("HMT_CPU_LEVEL", "plain", 1);
+    CHECK(kernels_select() == &kernels_plain);
+    unsetenv("HMT_CPU_LEVEL");
+    test_level(kernels_select());
+    test_halves(kernels_select());
+    return test_finish();
+}
