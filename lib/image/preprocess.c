@@ -73,18 +73,19 @@ static void normalise(const image *crop, const hmt_preprocess_options *o, bool m
                       float *tensor)
 {
     size_t area = (size_t)crop->width * (size_t)crop->height;
-    float table[256];
+    float table[3][256];
 
-    for (int c = 0; c < 3; ++c) {
-        const uint8_t *from = crop->data + c;
-
+    for (int c = 0; c < 3; ++c)
         for (int level = 0; level < 256; ++level)
-            table[level] = ((float)level / 255.0f - o->mean[c]) / o->deviation[c];
-        for (int32_t y = 0; y < crop->height; ++y) {
-            float *row = tensor + (size_t)c * area + (size_t)y * (size_t)crop->width;
+            table[c][level] = ((float)level / 255.0f - o->mean[c]) / o->deviation[c];
+    for (int32_t y = 0; y < crop->height; ++y) {
+        const uint8_t *from = crop->data + 3 * (size_t)y * (size_t)crop->width;
+        float *row = tensor + (size_t)y * (size_t)crop->width + (mirror ? crop->width - 1 : 0);
 
-            for (int32_t x = 0; x < crop->width; ++x, from += 3)
-                row[mirror ? crop->width - 1 - x : x] = table[*from];
+        for (int32_t x = 0; x < crop->width; ++x, from += 3, row += mirror ? -1 : 1) {
+            row[0] = table[0][from[0]];
+            row[area] = table[1][from[1]];
+            row[2 * area] = table[2][from[2]];
         }
     }
 }

@@ -8,7 +8,9 @@
 #include "core/memory.h"
 #include "image/image.h"
 
-enum { PRECISION = 22 }; /* fractional bits of a weight: products of 8 bits and their sum fit 32 */
+/* Fractional bits of a weight: products of 8 bits and their sum fit 32; and what rounds them off.
+ */
+enum { PRECISION = 22, HALF = 1 << (PRECISION - 1) };
 
 /* The weights of one axis: output i is the sum of weight[i * taps + k] * input[first[i] + k], k <
  * count[i]. */
@@ -76,8 +78,13 @@ static void resize_row(const filter *f, const uint8_t *in, int32_t width, uint8_
     for (int32_t x = 0; x < width; ++x, out += 3) {
         const uint8_t *from = in + 3 * (size_t)f->first[x];
         const int32_t *weight = f->weight + (size_t)x * (size_t)f->taps;
-        int32_t sum[3] = {1 << (PRECISION - 1), 1 << (PRECISION - 1), 1 << (PRECISION - 1)};
+        int32_t sum[3] = {HALF, HALF, HALF};
 
+        if (f->count[x] == 2) { /* enlarging, nearly always */
+            for (int c = 0; c < 3; ++c)
+                out[c] = to_level(HALF + from[c] * weight[0] + from[c + 3] * weight[1]);
+            continue;
+        }
         for (int32_t k = 0; k < f->count[x]; ++k, from += 3)
             for (int c = 0; c < 3; ++c)
                 sum[c] += from[c] * weight[k];
@@ -86,12 +93,53 @@ static void resize_row(const filter *f, const uint8_t *in, int32_t width, uint8_
     }
 }
 
+/* One output row from two rows: nearly all rows of an enlarged image. */
+static inline __attribute__((always_inline)) void blend(const int32_t *weight, const uint8_t *in,
+                                                        size_t bytes, uint8_t *restrict out)
+{
+    const int32_t first = weight[0], second = weight[1];
+
+    for (size_t i = 0; i < bytes; ++i)
+        out[i] = to_level(HALF + in[i] * first + in[i + bytes] * second);
+}
+
+static void blend_plain(const int32_t *weight, const uint8_t *in, size_t bytes, uint8_t *out)
+{
+    blend(weight, in, bytes, out);
+}
+
+#if defined(__x86_64__)
+
+__attribute__((target("avx2"))) static void blend_avx2(const int32_t *weight, const uint8_t *in,
+                                                       size_t bytes, uint8_t *out)
+{
+    blend(weight, in, bytes, out);
+}
+
+static void blend_rows(const int32_t *weight, const uint8_t *in, size_t bytes, uint8_t *out)
+{
+    (__builtin_cpu_supports("avx2") ? blend_avx2 : blend_plain)(weight, in, bytes, out);
+}
+
+#else
+
+static void blend_rows(const int32_t *weight, const uint8_t *in, size_t bytes, uint8_t *out)
+{
+    blend_plain(weight, in, bytes, out);
+}
+
+#endif
+
 /* One output row from `count` rows of `bytes` levels each; sums has room for `bytes`. */
 static void resize_column(const int32_t *weight, int32_t count, const uint8_t *in, size_t bytes,
                           int32_t *sums, uint8_t *out)
 {
+    if (count == 2) {
+        blend_rows(weight, in, bytes, out);
+        return;
+    }
     for (size_t i = 0; i < bytes; ++i)
-        sums[i] = 1 << (PRECISION - 1);
+        sums[i] = HALF;
     for (int32_t k = 0; k < count; ++k, in += bytes)
         for (size_t i = 0; i < bytes; ++i)
             sums[i] += in[i] * weight[k];
