@@ -2,10 +2,10 @@
  * Convolutions of groups 1 whose kernel is at most 3 taps wide for each stride, by F(m x m, 3x3).
  *
  * A stride of s is s*s interleaved grids, each with its share of the taps, that a kernel of 3x3
- * reads as if they were channels. Images are stitched into canvases that share their padding, so
- * that fewer tiles hang over an edge. Tiles are computed a chunk at a time: spectra of the input
- * (point, tile, channel), one matrix product for each point, and back; a chunk's spectra stay in
- * the cache. Spectra of kernels are (point, panel of outputs, input, output in the panel).
+ * reads as if they were channels. Tiles (winograd_tiles.h) are computed a chunk at a time: spectra
+ * of the input (point, tile, channel), one matrix product for each point, and back; a chunk's
+ * spectra stay in the cache. Spectra of kernels are (point, panel of outputs, input, output in the
+ * panel).
  */
 #include "winograd.h"
 
@@ -13,187 +13,15 @@
 #include <string.h>
 
 #include "format/half.h"
+#include "winograd_tiles.h"
 
-/* Tiles of a chunk: few enough for the cache, enough to read each kernel spectrum seldom. */
-
-enum { CHUNK_FORWARD = 150, CHUNK_GRADIENT = 384, FEW_TILES = 32, PAD = 16 };
-
-/* One dimension of one side: position r of an image's grid `phase` is its coordinate
- * stride*r + phase + offset. */
-typedef struct axis {
-    int64_t extent, stride, offset;
-} axis;
-
-typedef struct winograd {
-    int32_t m, points; /* points: n*n */
-    hmt_dtype stored;  /* of the kernels' spectra */
-    int32_t transposed, relu;
-    winograd_kernel kernel;
-    winograd_map in, out;
-    int64_t count[2],
-        pitch[2];        /* positions an image has on the output's side; from image to image */
-    int64_t stitched[2]; /* images of a canvas, down and across */
-    int64_t tiles_down, tiles_across, tiles, chunk;
-    int64_t rows, panels;    /* of a kernel spectrum: input channels; panels of outputs */
-    int64_t in_row, out_row; /* floats of a tile in a spectrum, with padding between */
-    int64_t in_step, out_step, kernel_step; /* floats of a point */
-} winograd;
+/* Tiles of a chunk: few enough for the cache, enough to read each kernel spectrum seldom.
+ * With fewer than FEW_TILES for all of a batch the reading of the spectra counts most. */
+enum { CHUNK_FORWARD = 150, CHUNK_GRADIENT = 384, FEW_TILES = 32 };
 
 static const kernels *level(const exec *e)
 {
     return e->device->kernels;
-}
-
-static int64_t divide_up(int64_t a, int64_t b)
-{
-    return (a + b - 1) / b;
-}
-
-static int inside(const axis *a, int64_t phase, int64_t position)
-{
-    int64_t at = a->stride * position + phase + a->offset;
-
-    return at >= 0 && at < a->extent;
-}
-
-/* Whether no grid has a cell at the position. */
-static int empty(const axis *a, int64_t position)
-{
-    for (int64_t phase = 0; phase < a->stride; ++phase)
-        if (inside(a, phase, position))
-            return 0;
-    return 1;
-}
-
-/* How far apart images may stand: what is padding behind one and before the next is shared. */
-static int64_t pitch(const axis *in, int64_t count)
-{
-    const int64_t read = count + WINOGRAD_TAPS - 1;
-    int64_t shared = 0;
-
-    while (shared < WINOGRAD_TAPS - 1 && empty(in, shared) && empty(in, read - 1 - shared))
-        ++shared;
-    return read - shared;
-}
-
-/* The canvas with the fewest tiles. */
-static void stitch(winograd *w, int64_t batch)
-{
-    int64_t best = INT64_MAX;
-
-    for (int64_t down = 1; down <= batch; ++down)
-        for (int64_t across = 1; batch % down == 0 && across <= batch / down; ++across) {
-            int64_t rows = divide_up(w->pitch[0] * (down - 1) + w->count[0], w->m);
-            int64_t columns = divide_up(w->pitch[1] * (across - 1) + w->count[1], w->m);
-            int64_t groups = batch / (down * across);
-
-            if (batch / down % across != 0 || groups * rows * columns >= best)
-                continue;
-            best = groups * rows * columns;
-            w->stitched[0] = down;
-            w->stitched[1] = across;
-            w->tiles_down = rows;
-            w->tiles_across = columns;
-        }
-    w->tiles = best;
-}
-
-static void fill_axis(const winograd *w, int dimension, const axis *a, int64_t positions,
-                      int64_t image_step, int64_t cell_step, int32_t length, int64_t *table)
-{
-    for (int64_t phase = 0; phase < a->stride; ++phase)
-        for (int64_t r = 0; r < length; ++r) {
-            int64_t image = r / w->pitch[dimension], local = r % w->pitch[dimension];
-
-            table[phase * length + r] =
-                image < w->stitched[dimension] && local < positions && inside(a, phase, local)
-                    ? image * image_step + (a->stride * local + phase + a->offset) * cell_step
-                    : -1;
-        }
-}
-
-/* Fills one side's map; `tables` has room for its rows and columns. */
-static int64_t *fill_map(const winograd *w, int32_t lanes, winograd_map *map, const int64_t *shape,
-                         const axis *a, int64_t more, int64_t *tables)
-{
-    const int64_t cells = shape[2] * shape[3] * lanes;
-    int64_t image;
-
-    map->phases = (int32_t)a[0].stride;
-    map->blocks = divide_up(shape[1], lanes);
-    map->block_step = cells;
-    image = map->blocks * cells;
-    map->group_step = w->stitched[0] * w->stitched[1] * image;
-    map->rows = (int32_t)(w->tiles_down * w->m + more);
-    map->columns = (int32_t)(w->tiles_across * w->m + more);
-    fill_axis(w, 0, &a[0], w->count[0] + more, w->stitched[1] * image, shape[3] * lanes, map->rows,
-              tables);
-    map->row = tables;
-    tables += a[0].stride * map->rows;
-    fill_axis(w, 1, &a[1], w->count[1] + more, image, lanes, map->columns, tables);
-    map->column = tables;
-    return tables + a[1].stride * map->columns;
-}
-
-/* The tiles of a convolution between tensors x and y; transposed: from y to x, for gradients of x.
- * NULL after a failure. */
-static winograd *plan(exec *e, const hmt_plan_step *s, int32_t m, int32_t x, int32_t y,
-                      int transposed, int64_t chunk)
-{
-    const int64_t *xs = e->plan->tensors[x].shape, *ys = e->plan->tensors[y].shape;
-    const int64_t lanes = level(e)->lanes, panel = level(e)->panel, stride = s->window.stride[0];
-    const winograd_kernel kernel = {.outputs = ys[1],
-                                    .inputs = xs[1],
-                                    .size = {s->window.kernel[0], s->window.kernel[1]},
-                                    .stride = (int32_t)stride,
-                                    .channels = divide_up(xs[1], lanes) * lanes};
-    winograd w = {.m = m,
-                  .points = (m + 2) * (m + 2),
-                  .transposed = transposed,
-                  .relu = s->relu,
-
-                  .kernel = kernel};
-    axis in[2], out[2];
-
-    int64_t first, longest, columns, *tables;
-    winograd *kept;
-
-    for (int i = 0; i < 2; ++i) {
-        axis at_x = {xs[2 + i], stride, -s->window.pad[i]}, at_y = {ys[2 + i], 1, 0};
-
-        first = s->window.pad[i] / stride;
-        if (transposed) {
-            at_x.offset += first * stride;
-            at_y.offset = first - (WINOGRAD_TAPS - 1);
-        }
-
-        in[i] = transposed ? at_y : at_x;
-        out[i] = transposed ? at_x : at_y;
-        w.count[i] =
-            transposed ? (xs[2 + i] - 1 + s->window.pad[i]) / stride - first + 1 : ys[2 + i];
-        w.pitch[i] = pitch(&in[i], w.count[i]);
-    }
-    stitch(&w, xs[0]);
-    longest = (w.tiles_down + w.tiles_across) * m + 2 * (WINOGRAD_TAPS - 1);
-    exec_chose(e, m == 4 ? "winograd 4x4" : "winograd 2x2");
-    kept = exec_state(e, sizeof w + (uint64_t)(longest * (stride + 1)) * sizeof(int64_t));
-    if (kept == NULL)
-        return NULL;
-    tables = (int64_t *)(void *)(kept + 1);
-    tables =
-        fill_map(&w, (int32_t)lanes, &w.in, transposed ? ys : xs, in, WINOGRAD_TAPS - 1, tables);
-    fill_map(&w, (int32_t)lanes, &w.out, transposed ? xs : ys, out, 0, tables);
-    w.rows = w.in.phases * w.in.phases * w.in.blocks * lanes;
-    columns = w.out.phases * w.out.phases * w.out.blocks * lanes;
-    w.panels = divide_up(columns, panel);
-    w.chunk = divide_up(w.tiles, divide_up(w.tiles, chunk));
-    w.in_row = w.rows + PAD;
-    w.out_row = w.panels * panel + PAD;
-    w.in_step = w.chunk * w.in_row + PAD;
-    w.out_step = w.chunk * w.out_row + PAD;
-    w.kernel_step = w.panels * w.rows * panel;
-    *kept = w;
-    return kept;
 }
 
 /* ------------------------------------------------------------------------------ running ---------
@@ -520,7 +348,7 @@ int winograd_forward(exec *e, const hmt_plan_step *s)
 
     if (m == 0)
         return 0;
-    convolve(e, plan(e, s, m, s->in[0], s->out[0], 0, CHUNK_FORWARD), s->in[0], s->out[0],
+    convolve(e, winograd_plan(e, s, m, s->in[0], s->out[0], 0, CHUNK_FORWARD), s->in[0], s->out[0],
              s->weight[0], s->weight[1]);
     return 1;
 }
@@ -531,7 +359,7 @@ int winograd_backward_data(exec *e, const hmt_plan_step *s)
 
     if (m == 0)
         return 0;
-    convolve(e, plan(e, s, m, s->out[0], s->in[0], 1, CHUNK_FORWARD), s->in[0], s->out[0],
+    convolve(e, winograd_plan(e, s, m, s->out[0], s->in[0], 1, CHUNK_FORWARD), s->in[0], s->out[0],
              s->weight[0], -1);
     return 1;
 }
@@ -544,7 +372,7 @@ int winograd_backward_weights(exec *e, const hmt_plan_step *s)
 
     if (m == 0)
         return 0;
-    w = plan(e, s, m, s->in[1], s->in[0], 0, CHUNK_GRADIENT);
+    w = winograd_plan(e, s, m, s->in[1], s->in[0], 0, CHUNK_GRADIENT);
     if (w == NULL)
         return 1;
     outputs_last_strides(&w->kernel);

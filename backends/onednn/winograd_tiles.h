@@ -1,0 +1,35 @@
+/*
+ * How a convolution is cut into Winograd's tiles: maps stitched into canvases, chunks of tiles, and
+ * the sizes of the spectra; see winograd.c.
+ */
+#ifndef HMT_ONEDNN_WINOGRAD_TILES_H
+#define HMT_ONEDNN_WINOGRAD_TILES_H
+
+#include "exec.h"
+
+typedef struct winograd {
+    int32_t m, points; /* points: n*n */
+    hmt_dtype stored;  /* of the kernels' spectra */
+    int32_t transposed, relu;
+    winograd_kernel kernel;
+    winograd_map in, out;
+    int64_t count[2];    /* positions that an image has on the output's side */
+    int64_t pitch[2];    /* from image to image */
+    int64_t stitched[2]; /* images of a canvas, down and across */
+    int64_t tiles_down, tiles_across, tiles, chunk;
+    int64_t rows, panels;    /* of a kernel spectrum: input channels; panels of outputs */
+    int64_t in_row, out_row; /* floats of a tile in a spectrum, with padding between */
+    int64_t in_step, out_step, kernel_step; /* floats of a point */
+} winograd;
+
+static inline int64_t divide_up(int64_t a, int64_t b)
+{
+    return (a + b - 1) / b;
+}
+
+/* The tiles of a convolution between tensors x and y, m x m outputs each, at most `chunk` at once;
+ * transposed: from y to x, for gradients of x. Lives as long as the exec; NULL after a failure. */
+winograd *winograd_plan(exec *e, const hmt_plan_step *s, int32_t m, int32_t x, int32_t y,
+                        int transposed, int64_t chunk);
+
+#endif
