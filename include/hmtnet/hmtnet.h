@@ -416,6 +416,8 @@ typedef struct hmt_load_options {
 /**
  * Loads a safetensors file with float32, float16 or bfloat16 tensors under the released
  * checkpoint's names. Memory asked for is bounded by the file's length.
+ * Weights of a mapped file stay as they are stored: inference from 16-bit weights takes half the
+ * memory, and computes in float32. A trainer, and writing a parameter, widens them.
  * @return HMT_ERROR_NOT_FOUND, _IO, _FORMAT (the message names the tensor or byte), _UNSUPPORTED,
  * _MEMORY, _ARGUMENT, _CANCELLED
  */

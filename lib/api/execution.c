@@ -103,7 +103,7 @@ hmt_status execution_memory(const execution *e, void *weights, hmt_memory *memor
     if (status != HMT_OK)
         return status;
     for (int32_t i = 0; i < e->model->graph.param_count; ++i)
-        memory->parameters += (uint64_t)e->model->graph.params[i].count * sizeof(float);
+        memory->parameters += model_param_bytes(e->model, (int32_t)i);
     memory->packed = used.packed;
     memory->arena = used.arena;
     memory->staging = used.staging;

@@ -139,6 +139,14 @@ hmt_status model_make(hmt_context *context, const hmt_model_config *config, hmt_
     return HMT_OK;
 }
 
+uint64_t model_param_bytes(const hmt_model *model, int32_t index)
+{
+    const uint64_t count = (uint64_t)model->graph.params[index].count;
+
+    return (model->halves[index].data != NULL ? count * sizeof(uint16_t) : 0) +
+           (model->values[index] != NULL ? count * sizeof(float) : 0);
+}
+
 hmt_status model_allocate(hmt_model *model, int32_t index)
 {
     const graph_param *param = &model->graph.params[index];

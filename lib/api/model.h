@@ -47,6 +47,8 @@ struct hmt_model {
 /* Makes a model of config without values (all NULL). The caller fills them in or releases the
  * model. */
 hmt_status model_make(hmt_context *context, const hmt_model_config *config, hmt_model **model);
+/* What parameter `index` occupies: in the file if it is mapped, and as float32 if there is that. */
+uint64_t model_param_bytes(const hmt_model *model, int32_t index);
 /* Allocates the values of parameter `index`. */
 hmt_status model_allocate(hmt_model *model, int32_t index);
 

@@ -1,0 +1,179 @@
+/*
+ * Models with 16-bit weights: they stay 16-bit in memory, say the same as when they are widened,
+ * and can be written to, saved again and trained.
+ */
+#include <math.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <hmtnet/hmtnet.h>
+
+#include "check.h"
+
+enum { FLOATS = 3 * 224 * 224 };
+
+static hmt_context *context;
+static float images[2 * FLOATS];
+static char path[64], again[64];
+
+static void make_file(hmt_dtype dtype)
+{
+    hmt_model_config config;
+    hmt_model *model = NULL;
+
+    hmt_model_config_init(&config);
+    config.width = 0.125;
+    CHECK(hmt_model_create(context, &config, 7, &model) == HMT_OK);
+    CHECK(hmt_model_save(model, path, dtype) == HMT_OK);
+    hmt_model_free(model);
+}
+
+static hmt_model *load(const char *from, int copy)
+{
+    hmt_load_options options = HMT_LOAD_OPTIONS_INIT;
+    hmt_model *model = NULL;
+
+    options.copy = copy;
+    CHECK(hmt_model_load(context, from, &options, &model) == HMT_OK);
+    return model;
+}
+
+/* Predictions, and what the session says the parameters take. */
+static uint64_t predict(hmt_model *model, hmt_prediction *faces)
+{
+    hmt_session_options options = HMT_SESSION_OPTIONS_INIT;
+    hmt_memory memory = HMT_MEMORY_INIT;
+    hmt_session *session = NULL;
+
+    options.batch = 2;
+    CHECK(hmt_session_create(model, &options, &session) == HMT_OK);
+    CHECK(hmt_infer(session, images, 2, faces) == HMT_OK);
+    CHECK(hmt_session_memory(session, &memory) == HMT_OK);
+    hmt_session_free(session);
+    return memory.parameters;
+}
+
+static bool alike(const hmt_prediction *a, const hmt_prediction *b, double tolerance)
+{
+    bool same = true;
+
+    for (int i = 0; i < 2; ++i)
+        same = same && fabs((double)a[i].score - b[i].score) <= tolerance &&
+               fabs((double)a[i].gender.probabilities[0] - b[i].gender.probabilities[0]) <=
+                   tolerance &&
+               fabs((double)a[i].race.probabilities[0] - b[i].race.probabilities[0]) <= tolerance;
+    return same;
+}
+
+static bool same_parameters(const hmt_model *a, const hmt_model *b)
+{
+    bool same = true;
+
+    for (size_t i = 0; i < hmt_model_param_count(a); ++i) {
+        hmt_param_info info = HMT_PARAM_INFO_INIT;
+        float *left, *right;
+
+        CHECK(hmt_model_param_info(a, i, &info) == HMT_OK);
+        left = malloc((size_t)info.count * sizeof *left);
+        right = malloc((size_t)info.count * sizeof *right);
+        CHECK(hmt_model_param_read(a, i, left, (size_t)info.count) == HMT_OK);
+        CHECK(hmt_model_param_read(b, i, right, (size_t)info.count) == HMT_OK);
+        for (int64_t k = 0; k < info.count; ++k)
+            same = same && left[k] == right[k];
+        free(left);
+        free(right);
+    }
+    return same;
+}
+
+static void halves_say_the_same_as_when_widened(hmt_dtype dtype, double tolerance)
+{
+    hmt_prediction here[2], wide[2];
+    hmt_model *mapped, *copied;
+    uint64_t small, large;
+
+    make_file(dtype);
+    mapped = load(path, 0);
+    copied = load(path, 1);
+    CHECK(same_parameters(mapped, copied));
+    small = predict(mapped, here);
+    large = predict(copied, wide);
+    CHECK(alike(here, wide, tolerance));
+    CHECK(small < large * 0.52);
+    hmt_model_free(mapped);
+    hmt_model_free(copied);
+}
+
+static void halves_can_be_written_and_saved(void)
+{
+    hmt_model *mapped, *saved;
+    float bias[1] = {2.5f}, found[1];
+    size_t index;
+
+    make_file(HMT_DTYPE_F16);
+    mapped = load(path, 0);
+    CHECK(hmt_model_save(mapped, again, HMT_DTYPE_F32) == HMT_OK);
+    saved = load(again, 0);
+    CHECK(same_parameters(mapped, saved));
+    hmt_model_free(saved);
+    CHECK(hmt_model_param_find(mapped, "fc8.bias", &index) == HMT_OK);
+    CHECK(hmt_model_param_write(mapped, index, bias, 1) == HMT_OK);
+    CHECK(hmt_model_param_read(mapped, index, found, 1) == HMT_OK);
+    CHECK(found[0] == bias[0]);
+    CHECK(hmt_model_save(mapped, again, HMT_DTYPE_F16) == HMT_OK);
+    saved = load(again, 0);
+    CHECK(same_parameters(mapped, saved));
+    hmt_model_free(saved);
+    hmt_model_free(mapped);
+}
+
+static void halves_can_be_trained(void)
+{
+    hmt_trainer_options options = HMT_TRAINER_OPTIONS_INIT;
+    int32_t labels[2] = {0, 1};
+    float scores[2] = {2.0f, 4.0f};
+    hmt_batch batch = {sizeof batch, 2, images, labels, labels, scores};
+    hmt_prediction before[2], after[2];
+    hmt_trainer *trainer = NULL;
+    hmt_model *mapped, *untouched;
+
+    make_file(HMT_DTYPE_BF16);
+    mapped = load(path, 0);
+    predict(mapped, before);
+    options.batch = 2;
+    options.learning_rate = 0.01;
+    CHECK(hmt_trainer_create(mapped, &options, &trainer) == HMT_OK);
+    CHECK(hmt_train_step(trainer, &batch, NULL) == HMT_OK);
+    hmt_trainer_free(trainer);
+    predict(mapped, after);
+    untouched = load(path, 0);
+    CHECK(!same_parameters(mapped, untouched));
+    CHECK(!alike(before, after, 1e-6));
+    predict(untouched, after);
+    CHECK(alike(before, after, 0.0));
+    hmt_model_free(untouched);
+    hmt_model_free(mapped);
+}
+
+int main(void)
+{
+    uint32_t seed = 1;
+
+    for (int i = 0; i < 2 * FLOATS; ++i) {
+        seed = seed * 1664525u + 1013904223u;
+        images[i] = (float)(seed >> 8) / 4194304.0f - 2.0f;
+    }
+    snprintf(path, sizeof path, "/tmp/hmtnet-halves-%ld.safetensors", (long)getpid());
+    snprintf(again, sizeof again, "/tmp/hmtnet-halves-%ld-2.safetensors", (long)getpid());
+    CHECK(hmt_context_create(NULL, &context) == HMT_OK);
+    halves_say_the_same_as_when_widened(HMT_DTYPE_F16, 0.01);
+    halves_say_the_same_as_when_widened(HMT_DTYPE_BF16, 0.05);
+    halves_can_be_written_and_saved();
+    halves_can_be_trained();
+    hmt_context_free(context);
+    unlink(path);
+    unlink(again);
+    return test_finish();
+}
