@@ -33,6 +33,7 @@ class Work(NamedTuple):
 WORKS = (Work('inference, batch 32', 'ONNX Runtime', 'infer', 32, 3, 1.7, None, 'f32'),
          Work('inference, batch 1', 'ONNX Runtime', 'infer', 1, 15, 1.4, 500, 'f32'),
          Work('inference, batch 1, 16-bit weights (f16)', 'ncnn, bf16 storage', 'ncnn', 1, 15, 1.8, 280, 'f16'),
+         Work('inference, batch 8, int8', 'ONNX Runtime, int8', 'int8', 8, 5, 1.1, None, 'i8'),
          Work('inference, batch 8, ours float32', 'ONNX Runtime, int8', 'int8', 8, 5, 1.1, None, 'f32'),
          Work('training step, batch 32', 'PyTorch', 'train', 32, 1, 3.3, 1800, None))
 FIRST_RATIO = 4     # first prediction of a fresh process, against ONNX Runtime's
@@ -235,7 +236,7 @@ def full_models(args, place):
     face = os.path.join(place, 'faces', '00000.jpg')
     with open(table, 'w') as rows:
         rows.write('path,gender,race,score\n' + f'{face},0,0,3\n{face},1,1,2\n')
-    for storage in ('f32', 'f16'):
+    for storage in ('f32', 'f16', 'i8'):
         models[storage] = os.path.join(place, storage + '.safetensors')
         output_of([program(args, 'hmtnet-train'), '--data', table, '--output', models[storage], '--width', str(args.width),
                    '--storage', storage, '--epochs', '1', '--batch', '2', '--threads', str(args.threads), '--quiet'])

@@ -87,7 +87,7 @@ static const cli_option options[] = {
     {"no-flip", 0, CLI_FLAG, &settings.no_flip, NULL, "do not mirror every second photo", 0, 0},
     {"seed", 's', CLI_INTEGER, &settings.seed, "N",
      "of the first parameters, the order and the crops\n(default 1)", 0, 9e15},
-    {"storage", 0, CLI_CHOICE, &settings.storage, "f32|f16|bf16",
+    {"storage", 0, CLI_CHOICE, &settings.storage, "f32|f16|bf16|i8",
      "how weights are stored in the file (default f32)", 0, 0},
     {"save-every", 0, CLI_INTEGER, &settings.save_every, "N",
      "epochs between two saves (default 1; the end is\nalways saved)", 1, 1e6},

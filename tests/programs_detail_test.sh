@@ -69,6 +69,13 @@ for program in hmtnet-score hmtnet-train hmtnet-bench; do
     gives 2 $program
     is '$(wc -l <err) == 1 && ! -s out'
 done
+gives 2 hmtnet-convert
+has err "INPUT and OUTPUT are needed"
+gives 2 hmtnet-convert --storage i4 a b
+has err "--storage takes f32|f16|bf16|i8, not 'i4'"
+gives 2 hmtnet-convert photos/text.jpg small.safetensors
+has err "photos/text.jpg"
+is '! -e small.safetensors'
 gives 2 hmtnet-score --format xml
 has err "--format takes csv|jsonl, not 'xml'"
 gives 2 hmtnet-train --data a --output b --alpha 1,2

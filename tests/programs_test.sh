@@ -93,11 +93,19 @@ cp "$work/out.csv" "$work/old.csv"
 expect 2 '' "${score[@]}" --backend abacus --output "$work/out.csv" "$work/photos"
 check cmp -s "$work/out.csv" "$work/old.csv"
 
+# Smaller models, in place too, and a model that cannot be written.
+wide=$(stat -c %s "$work/m.safetensors")
+check "$bin/hmtnet-convert" "$work/m.safetensors" "$work/small.safetensors"
+check test "$(stat -c %s "$work/small.safetensors")" -lt $((wide / 3))
+check "$bin/hmtnet-convert" --storage f16 "$work/small.safetensors" "$work/small.safetensors"
+expect 0 'male' "$bin/hmtnet-score" --quiet --model "$work/small.safetensors" "$work/photos"
+expect 3 'no-such' "$bin/hmtnet-convert" "$work/m.safetensors" "$work/no-such/small.safetensors"
+
 # Measuring, help, versions.
 expect 0 'images_per_second' "$bin/hmtnet-bench" infer --batch 2 --width 0.03 --repeat 2 --json
 expect 0 'conv1' "$bin/hmtnet-bench" train --batch 2 --width 0.03 --repeat 2 --steps
 expect 2 'infer or train' "$bin/hmtnet-bench" fly
-for program in hmtnet-score hmtnet-train hmtnet-bench; do
+for program in hmtnet-score hmtnet-train hmtnet-bench hmtnet-convert; do
     expect 0 'Usage:' "$bin/$program" --help
     expect 0 '0.' "$bin/$program" --version
 done

@@ -215,11 +215,11 @@ static const float weights[6] = {1.0f, -2.5f, 0.333333343f, 65504.0f, 1e-7f, 0.0
 static const float bias[3] = {3.0e38f, -0.0f, 1e-40f};
 
 static const safetensors_tensor tensors[] = {
-    {"conv1.bias", SAFETENSORS_F32, 1, {3}, bias},
-    {"conv1.weight", SAFETENSORS_F16, 4, {1, 2, 3, 1}, weights},
-    {"caf\xc3\xa9 \"\\\n", SAFETENSORS_BF16, 2, {2, 3}, weights},
-    {"scalar", SAFETENSORS_F32, 0, {0}, weights},
-    {"empty", SAFETENSORS_F32, 2, {0, 7}, NULL},
+    {"conv1.bias", SAFETENSORS_F32, 1, {3}, bias, NULL},
+    {"conv1.weight", SAFETENSORS_F16, 4, {1, 2, 3, 1}, weights, NULL},
+    {"caf\xc3\xa9 \"\\\n", SAFETENSORS_BF16, 2, {2, 3}, weights, NULL},
+    {"scalar", SAFETENSORS_F32, 0, {0}, weights, NULL},
+    {"empty", SAFETENSORS_F32, 2, {0, 7}, NULL, NULL},
 };
 static const safetensors_pair pairs[] = {{"hmtnet.config", "{\"version\":1}", 13},
                                          {"zero", "a\0b", 3}};
@@ -366,8 +366,8 @@ static hmt_status fetch(void *user, size_t index, const float **values)
 static void saving_can_be_refused(void)
 {
     safetensors_job job = sample();
-    safetensors_tensor large = {"big", SAFETENSORS_F16, 1, {3}, bias};
-    safetensors_tensor bad = {"bad", SAFETENSORS_I64, 1, {1}, bias};
+    safetensors_tensor large = {"big", SAFETENSORS_F16, 1, {3}, bias, NULL};
+    safetensors_tensor bad = {"bad", SAFETENSORS_I64, 1, {1}, bias, NULL};
     uint64_t stop = 24;
     size_t failing = 3;
     safetensors_pair latin = {"k", "\xe9", 1};
@@ -429,9 +429,9 @@ static void long_tensors_come_back(void)
 {
     enum { LONG = 30011 };
     static float values[LONG], back[LONG];
-    safetensors_tensor three[] = {{"f32", SAFETENSORS_F32, 1, {LONG}, values},
-                                  {"f16", SAFETENSORS_F16, 1, {LONG}, values},
-                                  {"bf16", SAFETENSORS_BF16, 1, {LONG}, values}};
+    safetensors_tensor three[] = {{"f32", SAFETENSORS_F32, 1, {LONG}, values, NULL},
+                                  {"f16", SAFETENSORS_F16, 1, {LONG}, values, NULL},
+                                  {"bf16", SAFETENSORS_BF16, 1, {LONG}, values, NULL}};
     safetensors_job job = {.tensors = three, .tensor_count = 3};
     safetensors_index index;
     unsigned char *data;

@@ -90,7 +90,8 @@ static void test_linear(const kernels *k, hmt_dtype stored, int64_t n, int64_t i
                 sum += (double)x[i * inputs + p] * w[o * inputs + p];
             expected[i * rows + o] = sum > 0 ? (float)sum : 0.0f;
         }
-    k->linear(stored, n, inputs, x, halves != NULL ? halves : w, rows, bias, 1, y, rows);
+    k->linear(stored, n, inputs, x, NULL, halves != NULL ? halves : w, NULL, rows, bias, 1, y,
+              rows);
     CHECK(near(y, expected, n * rows, 1e-4));
     free(x);
     free(w);
@@ -98,6 +99,58 @@ static void test_linear(const kernels *k, hmt_dtype stored, int64_t n, int64_t i
     free(y);
     free(expected);
     free(halves);
+}
+
+/* Inner products of integers against exact sums; the largest ones come as near to 2^31 as they may.
+ */
+static void test_integers(const kernels *k, int64_t n, int64_t inputs, int64_t rows, bool largest)
+{
+    float *bias = numbers(rows, 8), *scales = numbers(rows, 9), *steps = numbers(n, 10);
+    float *noise = numbers((n + rows) * inputs, 11), *y = numbers(n * rows, 12);
+    int16_t *x = malloc((size_t)(n * inputs) * sizeof *x);
+    int8_t *w = malloc((size_t)(rows * inputs));
+
+    for (int64_t i = 0; i < n * inputs; ++i)
+        x[i] = largest ? 32767 : (int16_t)(noise[i] * 32767);
+    for (int64_t i = 0; i < rows * inputs; ++i)
+        w[i] = largest ? -128 : (int8_t)(noise[n * inputs + i] * 127);
+    k->linear(HMT_DTYPE_I8, n, inputs, x, steps, w, scales, rows, bias, 0, y, rows);
+    for (int64_t i = 0; i < n; ++i)
+        for (int64_t o = 0; o < rows; ++o) {
+            int64_t sum = 0;
+            double expected;
+
+            for (int64_t p = 0; p < inputs; ++p)
+                sum += (int64_t)x[i * inputs + p] * w[o * inputs + p];
+            expected = bias[o] + (double)sum * steps[i] * scales[o];
+            CHECK(fabs(y[i * rows + o] - expected) <= 1e-5 * fabs(expected) + 1e-3);
+        }
+    free(bias);
+    free(scales);
+    free(steps);
+    free(noise);
+    free(y);
+    free(x);
+    free(w);
+}
+
+static void test_quantise(const kernels *k)
+{
+    float x[5] = {0.0f, -2.0f, 1.0f, 0.5f, 1e-9f};
+    const float bad[] = {INFINITY, -INFINITY, NAN};
+    int16_t counts[5];
+
+    CHECK(k->quantise(5, x, counts) == 2.0f / 32767);
+    CHECK(counts[0] == 0 && counts[1] == -32767 && counts[2] == 16384 && counts[4] == 0);
+    CHECK(counts[3] == 8192);
+    x[1] = x[2] = x[3] = x[4] = 0.0f;
+    CHECK(k->quantise(5, x, counts) == 0.0f && counts[3] == 0);
+    x[2] = 1e-44f;
+    CHECK(isfinite(k->quantise(5, x, counts)));
+    for (int i = 0; i < 3; ++i) {
+        x[3] = bad[i];
+        CHECK(isnan(k->quantise(5, x, counts)) && counts[3] == 0);
+    }
 }
 
 /* One tile of a map whose canvas is itself: `side` x `side` cells of one block of channels. */
@@ -193,6 +246,11 @@ static void test_level(const kernels *k)
             test_linear(k, (hmt_dtype)stored, n, 1 + n * 37, 3 + n);
         test_linear(k, (hmt_dtype)stored, 5, 2100, 4);
     }
+    for (int64_t n = 1; n <= 6; ++n)
+        test_integers(k, n, 1 + n * 37, 3 + n, false);
+    test_integers(k, 1, 18432, 5, true);
+    test_integers(k, 5, 2100, 4, true);
+    test_quantise(k);
     test_winograd(k, 4);
     test_winograd(k, 2);
 }
@@ -210,7 +268,7 @@ static void test_halves(const kernels *k)
         if (isnan(expected))
             continue;
         halves[0] = (uint16_t)i;
-        k->linear(HMT_DTYPE_F16, 1, 1, &one, halves, 1, NULL, 0, &found, 1);
+        k->linear(HMT_DTYPE_F16, 1, 1, &one, NULL, halves, NULL, 1, NULL, 0, &found, 1);
         if (found != expected) {
             CHECK(found == expected);
             break;

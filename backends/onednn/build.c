@@ -229,13 +229,16 @@ int32_t exec_weight_form(exec *e, int32_t weight, const_dnnl_memory_desc_t md,
     return e->status == HMT_OK ? outside(e, p->md, p->data) : -1;
 }
 
-int32_t exec_halves(exec *e, int32_t weight)
+int32_t exec_stored(exec *e, int32_t weight, hmt_dtype *dtype, const float **scales)
 {
     const int64_t one = 1; /* oneDNN sees nothing but an address */
-    const void *halves =
-        exec_is_trained(e, weight) ? NULL : weights_halves(e->weights, &e->plan->weights[weight]);
+    const void *data = weights_stored(e->weights, &e->plan->weights[weight], dtype, scales);
 
-    return halves != NULL ? outside(e, exec_describe(e, 1, &one, dnnl_a), (float *)halves) : -1;
+    if (data == NULL || exec_is_trained(e, weight)) {
+        *dtype = HMT_DTYPE_F32;
+        return -1;
+    }
+    return outside(e, exec_describe(e, 1, &one, dnnl_a), (float *)data);
 }
 
 int exec_is_trained(const exec *e, int32_t weight)

@@ -22,7 +22,6 @@ typedef struct buffer {
     dnnl_memory_t memory;
     float *data; /* set from the start for weights, else when the arena is laid out */
     uint64_t bytes;
-    hmt_dtype stored; /* of weights that oneDNN does not read */
     int32_t
         root; /* the buffer whose memory this one shows with another descriptor; itself if none */
     int32_t first; /* step that touches it first, -1: none yet; of roots only */
@@ -120,8 +119,9 @@ int32_t exec_weight_vector(exec *e, int32_t weight);
 /* An untrained weight in a form that oneDNN does not know; `md` tells its size. */
 int32_t exec_weight_form(exec *e, int32_t weight, const_dnnl_memory_desc_t md,
                          const weights_form *form);
-/* A weight that the model stores in 16 bits, to read there; -1 if it does not. */
-int32_t exec_halves(exec *e, int32_t weight);
+/* A weight that the model stores in less than 32 bits, to read there (hmt_source.stored); -1, and
+ * *dtype float32, if it does not. */
+int32_t exec_stored(exec *e, int32_t weight, hmt_dtype *dtype, const float **scales);
 /* Whether a trainer changes the weight: a copy in another layout must be made in each run. */
 int exec_is_trained(const exec *e, int32_t weight);
 int32_t exec_master(exec *e, int32_t weight, const_dnnl_memory_desc_t md, int32_t *momentum);

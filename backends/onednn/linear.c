@@ -59,49 +59,78 @@ enum { ROWS_AT_ONCE = 32 };
 /* Batch up to which our kernel measured faster than oneDNN's product (docs/performance.md). */
 enum { OWN_BATCH = 16 };
 
-/* Operands: x, weight, y, [bias]. */
+/* How the weight is read where the model stores it. */
+typedef struct rows {
+    hmt_dtype stored;
+    const float *scales; /* of 8 bits */
+} rows;
+
+/* x in steps for each image: the steps, then the counts, in the buffer `to`. */
+static const int16_t *count_steps(const exec *e, int64_t images, int64_t k, const float *x,
+                                  float *to)
+{
+    int16_t *counts = (int16_t *)(void *)(to + images);
+
+#pragma omp parallel for schedule(static)
+    for (int64_t i = 0; i < images; ++i)
+        to[i] = e->device->kernels->quantise(k, x + i * k, counts + i * k);
+    return counts;
+}
+
+/* Operands: x, weight, y, x in steps (or x), [bias]. */
 static void rows_loop(const exec *e, const op *o)
 {
+    const rows *r = o->state;
     const hmt_plan_step *s = &e->plan->steps[o->step];
     const int64_t *in = e->plan->tensors[s->in[0]].shape;
     const int64_t outputs = e->plan->tensors[s->out[0]].shape[1], k = in[1] * in[2] * in[3];
-    const hmt_dtype stored = e->buffers[o->buffer[1]].stored;
-    const int64_t row = k * (int64_t)(stored == HMT_DTYPE_F32 ? sizeof(float) : sizeof(uint16_t));
+    const int64_t width = r->stored == HMT_DTYPE_F32 ? 4 : r->stored == HMT_DTYPE_I8 ? 1 : 2;
     const char *weight = (const char *)exec_data(e, o, 1);
-    const float *bias = o->count > 3 ? exec_data(e, o, 3) : NULL;
+    const float *bias = o->count > 4 ? exec_data(e, o, 4) : NULL, *steps = exec_data(e, o, 3);
+    const void *x = exec_data(e, o, 0);
 
+    if (r->stored == HMT_DTYPE_I8)
+        x = count_steps(e, in[0], k, x, exec_data(e, o, 3));
 #pragma omp parallel for schedule(dynamic, 1)
     for (int64_t from = 0; from < outputs; from += ROWS_AT_ONCE)
-        e->device->kernels->linear(stored, in[0], k, exec_data(e, o, 0), weight + from * row,
+        e->device->kernels->linear(r->stored, in[0], k, x, steps, weight + from * k * width,
+                                   r->scales != NULL ? r->scales + from : NULL,
                                    outputs - from < ROWS_AT_ONCE ? outputs - from : ROWS_AT_ONCE,
                                    bias != NULL ? bias + from : NULL, s->relu,
                                    exec_data(e, o, 2) + from, outputs);
 }
 
-/* By our own kernel, from the weight as the model stores it: always if that is 16 bits wide, else
- * where it measured faster. */
+/* By our own kernel, from the weight as the model stores it: always if that is narrow, else where
+ * it measured faster. */
 static int rows_forward(exec *e, const hmt_plan_step *s)
 {
     matrices m = describe(e, s->in[0], s->out[0], 0);
-    int32_t weight, x, bias, y;
+    const int64_t *in = e->plan->tensors[s->in[0]].shape;
+    const int64_t counts = in[0] * in[1] * in[2] * in[3], size = in[0] + (counts + 1) / 2;
+    int32_t weight, x, steps, bias, y;
+    rows r, *kept;
 
     if (e->plan->training)
         return 0;
-    weight = exec_halves(e, s->weight[0]);
+    weight = exec_stored(e, s->weight[0], &r.stored, &r.scales);
     if (weight < 0 && e->plan->batch > OWN_BATCH)
         return 0;
     if (weight < 0)
         weight = exec_weight(e, s->weight[0], m.weight);
-    else if (e->status == HMT_OK)
-        e->buffers[weight].stored = weights_dtype(e->weights, &e->plan->weights[s->weight[0]]);
     x = matrix_input(e, s->in[0], m.x);
+    steps = r.stored == HMT_DTYPE_I8 ? exec_buffer(e, exec_describe(e, 1, &size, dnnl_a)) : x;
     bias = exec_weight_vector(e, s->weight[1]);
     y = matrix_output(e, s->out[0], m.y);
-    exec_chose(e, "rows");
-    exec_loop(e, rows_loop);
+    kept = exec_state(e, sizeof r);
+    if (kept == NULL)
+        return 1;
+    *kept = r;
+    exec_chose(e, r.stored == HMT_DTYPE_I8 ? "rows int8" : "rows");
+    exec_loop_state(e, rows_loop, kept);
     exec_operand(e, 0, x);
     exec_operand(e, 0, weight);
     exec_operand(e, 0, y);
+    exec_operand(e, 0, steps);
     exec_operand(e, 0, bias);
     return 1;
 }

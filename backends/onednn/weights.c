@@ -33,20 +33,13 @@ hmt_status weights_create(void *opened, const hmt_source *source, void **out)
     return HMT_OK;
 }
 
-hmt_dtype weights_dtype(const weights *w, const hmt_plan_weight *weight)
+const void *weights_stored(const weights *w, const hmt_plan_weight *weight, hmt_dtype *dtype,
+                           const float **scales)
 {
-    hmt_dtype dtype = HMT_DTYPE_F32;
-
-    if (w->source->halves != NULL)
-        w->source->halves(w->source->user, weight, &dtype);
-    return dtype;
-}
-
-const void *weights_halves(const weights *w, const hmt_plan_weight *weight)
-{
-    hmt_dtype dtype;
-
-    return w->source->halves != NULL ? w->source->halves(w->source->user, weight, &dtype) : NULL;
+    *dtype = HMT_DTYPE_F32;
+    *scales = NULL;
+    return w->source->stored != NULL ? w->source->stored(w->source->user, weight, dtype, scales)
+                                     : NULL;
 }
 
 static void drop(weights *w, packed *p)

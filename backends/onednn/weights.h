@@ -47,10 +47,9 @@ hmt_status weights_acquire(weights *w, const hmt_plan_weight *weight, const_dnnl
                            const weights_form *form, packed **out);
 int weights_has_master(weights *w, const hmt_plan_weight *weight);
 
-/* How the model stores the weight's parameter; and where, if it does so in 16 bits and the weight
- * is that parameter unchanged, else NULL. */
-hmt_dtype weights_dtype(const weights *w, const hmt_plan_weight *weight);
-const void *weights_halves(const weights *w, const hmt_plan_weight *weight);
+/* How the model stores the weight's parameter (hmt_source.stored). */
+const void *weights_stored(const weights *w, const hmt_plan_weight *weight, hmt_dtype *dtype,
+                           const float **scales);
 void weights_release(weights *w, packed *p);
 
 /* Gives a master its momentum, zeros at first. */

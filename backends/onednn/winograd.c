@@ -300,9 +300,12 @@ static int32_t spectra(exec *e, winograd *w, int32_t weight)
 
     if (!exec_is_trained(e, weight)) {
         const packing p = {e, w};
+        const float *scales;
         int64_t size;
 
-        w->stored = weights_dtype(e->weights, &e->plan->weights[weight]);
+        weights_stored(e->weights, &e->plan->weights[weight], &w->stored, &scales);
+        if (w->stored == HMT_DTYPE_I8) /* spectra take more bits than the weights */
+            w->stored = HMT_DTYPE_F16;
         size = w->stored == HMT_DTYPE_F32 ? floats : divide_up(floats, 2);
         dense_strides(&w->kernel);
         return exec_weight_form(

@@ -221,10 +221,12 @@ typedef struct hmt_source {
      * the weight is that parameter unchanged; else NULL. With it a CPU backend need not copy: in
      * training it updates in place. */
     float *(*view)(void *user, const hmt_plan_weight *weight);
-    /** (optional) How the weight's parameter is stored in *dtype; and, if that is 16 bits and the
-     * weight is the parameter unchanged, its dense storage, aligned to 2 bytes, else NULL. With it
-     * a backend can compute from 16-bit weights without a copy. */
-    const void *(*halves)(void *user, const hmt_plan_weight *weight, hmt_dtype *dtype);
+    /** (optional) How the weight's parameter is stored in *dtype; and, if that is not float32 and
+     * the weight is the parameter unchanged, its dense storage, aligned to an element's size, else
+     * NULL. *scales receives the factors of HMT_DTYPE_I8, (O), else NULL. With it a backend can
+     * compute from narrow weights without a copy. */
+    const void *(*stored)(void *user, const hmt_plan_weight *weight, hmt_dtype *dtype,
+                          const float **scales);
 } hmt_source;
 
 /** What SGD does to one group of parameters; see objective/sgd.h. */

@@ -417,7 +417,9 @@ typedef struct hmt_load_options {
  * Loads a safetensors file with float32, float16 or bfloat16 tensors under the released
  * checkpoint's names. Memory asked for is bounded by the file's length.
  * Weights of a mapped file stay as they are stored: inference from 16-bit weights takes half the
- * memory, and computes in float32. A trainer, and writing a parameter, widens them.
+ * memory, and computes in float32. 8-bit weights come from hmt_model_save(HMT_DTYPE_I8); the large
+ * inner products then compute with 8-bit weights and 16-bit activations, scaled for each photo, in
+ * exact 32-bit sums. A trainer, and writing a parameter, widens either.
  * @return HMT_ERROR_NOT_FOUND, _IO, _FORMAT (the message names the tensor or byte), _UNSUPPORTED,
  * _MEMORY, _ARGUMENT, _CANCELLED
  */
@@ -429,8 +431,9 @@ HMT_API hmt_status hmt_model_load_memory(hmt_context *context, const void *data,
 
 typedef enum hmt_dtype {
     HMT_DTYPE_F32 = 0,
-    HMT_DTYPE_F16 = 1, /**< IEEE half precision: magnitudes below 65520 */
-    HMT_DTYPE_BF16 = 2 /**< the upper half of a float32: 8 bits of mantissa, the full range */
+    HMT_DTYPE_F16 = 1,  /**< IEEE half precision: magnitudes below 65520 */
+    HMT_DTYPE_BF16 = 2, /**< the upper half of a float32: 8 bits of mantissa, the full range */
+    HMT_DTYPE_I8 = 3 /**< integers from -127 to 127 times a float32 scale for each output channel */
 } hmt_dtype;
 
 /**
@@ -439,7 +442,7 @@ typedef enum hmt_dtype {
  * it is now.
  * @param dtype  storage of weights; batch norm statistics, biases and other vectors stay float32
  * @return HMT_ERROR_NOT_FOUND (no such folder), _IO, _MEMORY, _ARGUMENT, _LIMIT (a weight is too
- *         large for dtype), _CANCELLED, _BACKEND
+ *         large for dtype, or for 8 bits not finite), _CANCELLED, _BACKEND
  */
 HMT_API hmt_status hmt_model_save(hmt_model *model, const char *path, hmt_dtype dtype);
 

@@ -27,42 +27,56 @@ static float *source_view(void *user, const hmt_plan_weight *weight)
                : NULL;
 }
 
-/* How the weight's parameter is stored, and where if in 16 bits (hmt_source.halves). */
-static const void *source_halves(void *user, const hmt_plan_weight *weight, hmt_dtype *dtype)
+/* How the weight's parameter is stored, and where if narrow (hmt_source.stored). */
+static const void *source_stored(void *user, const hmt_plan_weight *weight, hmt_dtype *dtype,
+                                 const float **scales)
 {
+    static const model_narrow none = {NULL, HMT_DTYPE_F32, NULL};
     const hmt_model *model = user;
-    const model_halves *halves = weight->param >= 0 ? &model->halves[weight->param] : NULL;
+    const model_narrow *narrow = weight->param >= 0 ? &model->narrow[weight->param] : &none;
 
-    *dtype = halves != NULL && halves->data != NULL ? halves->dtype : HMT_DTYPE_F32;
-    return *dtype != HMT_DTYPE_F32 && weight->fold[2] < 0 && weight->scale == 1.0f ? halves->data
-                                                                                   : NULL;
+    *dtype = narrow->data != NULL ? narrow->dtype : HMT_DTYPE_F32;
+    *scales = narrow->scales;
+    return weight->fold[2] < 0 && weight->scale == 1.0f ? narrow->data : NULL;
 }
 
 /* `count` values of a parameter from element `from` on. */
 static void read_values(const hmt_model *model, int32_t param, int64_t from, int64_t count,
                         float *values)
 {
-    const model_halves *halves = &model->halves[param];
+    const model_narrow *narrow = &model->narrow[param];
+    const graph_param *shape = &model->graph.params[param];
 
-    if (halves->data == NULL)
+    if (narrow->data == NULL)
         memcpy(values, model->values[param] + from, (size_t)count * sizeof(float));
-    else if (halves->dtype == HMT_DTYPE_F16)
-        half_array_from_f16(halves->data + from, values, (size_t)count);
+    else if (narrow->dtype == HMT_DTYPE_F16)
+        half_array_from_f16((const uint16_t *)narrow->data + from, values, (size_t)count);
+    else if (narrow->dtype == HMT_DTYPE_BF16)
+        half_array_from_bf16((const uint16_t *)narrow->data + from, values, (size_t)count);
     else
-        half_array_from_bf16(halves->data + from, values, (size_t)count);
+        for (int64_t i = 0; i < count; ++i)
+            values[i] = (float)((const int8_t *)narrow->data)[from + i] *
+                        narrow->scales[(from + i) / (shape->count / shape->shape[0])];
+}
+
+static size_t narrow_bytes(const hmt_model *model, int32_t param)
+{
+    const size_t width = model->narrow[param].dtype == HMT_DTYPE_I8 ? 1 : sizeof(uint16_t);
+
+    return (size_t)model->graph.params[param].count * width;
 }
 
 /* What a backend has copied need not stay in memory, if the file still has it: the model has not
  * been changed and has no trainer, which might change it in place. */
 static void forget(hmt_model *model, int32_t param)
 {
-    const model_halves *halves = &model->halves[param];
+    const model_narrow *narrow = &model->narrow[param];
     const size_t count = (size_t)model->graph.params[param].count;
 
     pthread_mutex_lock(&model->lock);
     if (model->trainer == NULL && atomic_load(&model->generation) == 1) {
-        if (halves->data != NULL)
-            file_map_forget(&model->map, halves->data, count * sizeof(uint16_t));
+        if (narrow->data != NULL)
+            file_map_forget(&model->map, narrow->data, narrow_bytes(model, param));
         else if (!model->owned[param])
             file_map_forget(&model->map, model->values[param], count * sizeof(float));
     }
@@ -121,20 +135,20 @@ hmt_status model_make(hmt_context *context, const hmt_model_config *config, hmt_
     model->context = held;
     model->config = *config;
     model->source =
-        (hmt_source){sizeof model->source, model, source_read, source_view, source_halves};
+        (hmt_source){sizeof model->source, model, source_read, source_view, source_stored};
     graph_init(&model->graph, &held->allocator);
     status = models_build(config, &model->graph);
     if (status == HMT_OK)
         status = memory_zeroed(&held->allocator, (size_t)model->graph.param_count,
-                               sizeof *model->values + sizeof *model->halves + sizeof *model->owned,
+                               sizeof *model->values + sizeof *model->narrow + sizeof *model->owned,
                                "a model", &block);
     if (status != HMT_OK) {
         model_release(model);
         return status;
     }
     model->values = block;
-    model->halves = (model_halves *)(void *)(model->values + model->graph.param_count);
-    model->owned = (bool *)(model->halves + model->graph.param_count);
+    model->narrow = (model_narrow *)(void *)(model->values + model->graph.param_count);
+    model->owned = (bool *)(model->narrow + model->graph.param_count);
     *out = model;
     return HMT_OK;
 }
@@ -143,7 +157,7 @@ uint64_t model_param_bytes(const hmt_model *model, int32_t index)
 {
     const uint64_t count = (uint64_t)model->graph.params[index].count;
 
-    return (model->halves[index].data != NULL ? count * sizeof(uint16_t) : 0) +
+    return (model->narrow[index].data != NULL ? narrow_bytes(model, index) : 0) +
            (model->values[index] != NULL ? count * sizeof(float) : 0);
 }
 
@@ -167,14 +181,14 @@ hmt_status model_widen(hmt_model *model, bool forget)
 
     pthread_mutex_lock(&model->lock);
     for (int32_t i = 0; status == HMT_OK && i < model->graph.param_count; ++i) {
-        if (model->halves[i].data != NULL && model->values[i] == NULL) {
+        if (model->narrow[i].data != NULL && model->values[i] == NULL) {
             status = model_allocate(model, i);
             if (status == HMT_OK)
                 read_values(model, i, 0, model->graph.params[i].count, model->values[i]);
         }
     }
     for (int32_t i = 0; status == HMT_OK && forget && i < model->graph.param_count; ++i)
-        model->halves[i].data = NULL;
+        model->narrow[i].data = NULL;
     pthread_mutex_unlock(&model->lock);
     return status;
 }

@@ -19,11 +19,12 @@ typedef struct model_weights {
     void *weights;
 } model_weights;
 
-/* A parameter's storage in 16 bits. */
-typedef struct model_halves {
-    const uint16_t *data;
+/* A parameter's storage in less than 32 bits an element. */
+typedef struct model_narrow {
+    const void *data;
     hmt_dtype dtype;
-} model_halves;
+    const float *scales; /* (outputs), of 8-bit integers */
+} model_narrow;
 
 struct hmt_model {
     atomic_int references;
@@ -31,8 +32,8 @@ struct hmt_model {
     hmt_model_config config;
     graph graph;
     float **values;       /* by parameter: dense float32 in memory, ours or in map */
-    model_halves *halves; /* by parameter: in map, 16 bits each, if data is not NULL; values then
-                             NULL, or the same numbers */
+    model_narrow *narrow; /* by parameter: in map, if data is not NULL; values then NULL, or the
+                             same numbers */
     bool *owned;          /* by parameter: allocated rather than mapped */
     file_map map;         /* the file the model came from, if it is mapped */
     hmt_source source;    /* how a backend reads values */

@@ -3,6 +3,7 @@
  * in the metadata. A tensor is only allocated once the file has been seen to hold it.
  */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -86,20 +87,70 @@ static hmt_status check_shape(const source_file *file, const graph_param *param,
         (long long)param->shape[1], (long long)param->shape[2], (long long)param->shape[3]);
 }
 
-/* One parameter: used where it lies in a mapped file, weights also in 16 bits; else converted into
- * memory of ours. */
+/* Scales of 8-bit weights are a tensor beside them, the weights' name with this behind it. */
+#define SCALES "_scale"
+enum { SCALES_NAME_SIZE = GRAPH_NAME + sizeof SCALES };
+
+/* The scales of an 8-bit weight's tensor; NULL for any other. */
+static hmt_status find_scales(const source_file *file, const graph_param *param,
+                              const safetensors_entry *entry, const safetensors_entry **scales)
+{
+    char name[SCALES_NAME_SIZE];
+
+    *scales = NULL;
+    if (entry->dtype != SAFETENSORS_I8 || param->dimensions < 2)
+        return HMT_OK;
+    snprintf(name, sizeof name, "%s" SCALES, param->name);
+    *scales = safetensors_find(&file->index, name);
+    if (*scales == NULL)
+        return status_fail(HMT_ERROR_FORMAT, "%s: tensor %s has dtype I8 but no scales, %s",
+                           file->what, param->name, name);
+    if ((*scales)->dtype != SAFETENSORS_F32 || (*scales)->rank != 1 ||
+        (*scales)->shape[0] != param->shape[0])
+        return status_fail(HMT_ERROR_FORMAT, "%s: tensor %s is not a vector of %lld float32 scales",
+                           file->what, name, (long long)param->shape[0]);
+    return HMT_OK;
+}
+
+/* Whether tensor `name` holds the scales of one of the network's weights. */
+static bool is_scales(const hmt_model *model, const source_file *file, const char *name)
+{
+    const size_t length = strlen(name), suffix = sizeof SCALES - 1;
+    char base[SCALES_NAME_SIZE];
+    const safetensors_entry *weight;
+
+    if (length <= suffix || length - suffix >= sizeof base ||
+        strcmp(name + length - suffix, SCALES) != 0)
+        return false;
+    snprintf(base, sizeof base, "%.*s", (int)(length - suffix), name);
+    weight = safetensors_find(&file->index, base);
+    return weight != NULL && weight->dtype == SAFETENSORS_I8 &&
+           graph_find_param(&model->graph, base) >= 0;
+}
+
+static hmt_dtype narrow_dtype(safetensors_dtype dtype)
+{
+    return dtype == SAFETENSORS_I8    ? HMT_DTYPE_I8
+           : dtype == SAFETENSORS_F16 ? HMT_DTYPE_F16
+                                      : HMT_DTYPE_BF16;
+}
+
+/* One parameter: used where it lies in a mapped file, weights also in 16 and 8 bits; else converted
+ * into memory of ours. */
 static hmt_status load_param(hmt_model *model, const source_file *file, int32_t index)
 {
     const graph_param *param = &model->graph.params[index];
-    const safetensors_entry *entry = safetensors_find(&file->index, param->name);
-    const float *mapped;
-    const uint16_t *halves;
+    const safetensors_entry *entry = safetensors_find(&file->index, param->name), *scales;
+    const float *mapped, *factors = NULL;
+    const void *narrow;
     hmt_status status;
 
     if (entry == NULL)
         return status_fail(HMT_ERROR_FORMAT, "%s: has no tensor %s, which the network needs",
                            file->what, param->name);
     status = check_shape(file, param, entry);
+    if (status == HMT_OK)
+        status = find_scales(file, param, entry, &scales);
     if (status != HMT_OK)
         return status;
     mapped = file->map.data != NULL ? safetensors_in_place(&file->index, entry) : NULL;
@@ -107,18 +158,23 @@ static hmt_status load_param(hmt_model *model, const source_file *file, int32_t 
         model->values[index] = (float *)(void *)(file->map.data + entry->offset);
         return HMT_OK;
     }
-    halves = file->map.data != NULL ? safetensors_halves(&file->index, entry) : NULL;
-    if (halves != NULL) {
-        model->halves[index] = (model_halves){
-            halves, entry->dtype == SAFETENSORS_F16 ? HMT_DTYPE_F16 : HMT_DTYPE_BF16};
+    narrow = file->map.data != NULL ? safetensors_narrow(&file->index, entry) : NULL;
+    if (scales != NULL)
+        factors = safetensors_in_place(&file->index, scales);
+    if (narrow != NULL && (scales == NULL || factors != NULL)) {
+        model->narrow[index] = (model_narrow){narrow, narrow_dtype(entry->dtype), factors};
         return HMT_OK;
     }
     status = model_allocate(model, index);
-    return status == HMT_OK ? safetensors_read(&file->index, entry, model->values[index]) : status;
+    if (status != HMT_OK || scales == NULL)
+        return status == HMT_OK ? safetensors_read(&file->index, entry, model->values[index])
+                                : status;
+    safetensors_read_scaled(&file->index, entry, scales, model->values[index]);
+    return HMT_OK;
 }
 
-/* Tensors that the network does not have are an error, but for a counter that PyTorch adds to each
- * batch norm. */
+/* Tensors that the network does not have are an error, but for scales of its weights, and a counter
+ * that PyTorch adds to each batch norm. */
 static hmt_status check_strangers(const hmt_model *model, const source_file *file)
 {
     static const char counter[] = ".num_batches_tracked";
@@ -127,7 +183,7 @@ static hmt_status check_strangers(const hmt_model *model, const source_file *fil
         const char *name = file->index.entries[i].name;
         size_t length = strlen(name);
 
-        if (graph_find_param(&model->graph, name) < 0 &&
+        if (graph_find_param(&model->graph, name) < 0 && !is_scales(model, file, name) &&
             (length < sizeof counter || strcmp(name + length - (sizeof counter - 1), counter) != 0))
             return status_fail(HMT_ERROR_FORMAT, "%s: tensor %s is not part of the network",
                                file->what, name);
@@ -249,33 +305,107 @@ static int file_order(const void *left, const void *right)
     return strcmp(a->name, b->name);
 }
 
-/* Describes the tensors of the file, in the order in which they will stand there. */
-static void describe(const hmt_model *model, hmt_dtype dtype, safetensors_tensor *tensors)
+/* What will stand in a file. */
+typedef struct contents {
+    safetensors_tensor *tensors;
+    size_t count;
+    float *scales; /* of all 8-bit weights, one after another */
+    char (*names)[SCALES_NAME_SIZE];
+} contents;
+
+static bool is_quantised(const graph_param *param, hmt_dtype dtype)
 {
-    static const safetensors_dtype stored[] = {SAFETENSORS_F32, SAFETENSORS_F16, SAFETENSORS_BF16};
+    return dtype == HMT_DTYPE_I8 && param->dimensions > 1;
+}
+
+static void contents_free(const hmt_allocator *allocator, contents *c)
+{
+    memory_free(allocator, c->tensors);
+    memory_free(allocator, c->scales);
+    memory_free(allocator, c->names);
+}
+
+static hmt_status contents_allocate(const hmt_model *model, hmt_dtype dtype, contents *c)
+{
+    static const char what[] = "a file's header";
+    const hmt_allocator *allocator = &model->context->allocator;
+    size_t scales = 0, vectors = 0;
+    void *tensors = NULL, *factors = NULL, *names = NULL;
+    hmt_status status;
+
+    for (int32_t i = 0; i < model->graph.param_count; ++i)
+        if (is_quantised(&model->graph.params[i], dtype)) {
+            scales += (size_t)model->graph.params[i].shape[0];
+            ++vectors;
+        }
+    status = memory_zeroed(allocator, (size_t)model->graph.param_count + vectors,
+                           sizeof *c->tensors, what, &tensors);
+    if (status == HMT_OK && vectors > 0)
+        status = memory_uninitialised(allocator, scales, sizeof *c->scales, what, &factors);
+    if (status == HMT_OK && vectors > 0)
+        status = memory_uninitialised(allocator, vectors, sizeof *c->names, what, &names);
+    *c = (contents){tensors, 0, factors, names};
+    return status;
+}
+
+/* For each output the step of 127 to either side of 0 that reaches its largest weight. */
+static void find_steps(const graph_param *param, const float *values, float *scales)
+{
+    const int64_t row = param->count / param->shape[0];
+
+    for (int64_t o = 0; o < param->shape[0]; ++o) {
+        float most = 0.0f;
+
+        for (int64_t i = 0; i < row; ++i)
+            most = fmaxf(most, fabsf(values[o * row + i]));
+        scales[o] = most / 127.0f;
+    }
+}
+
+/* Describes the tensors of the file, in the order in which they will stand there. */
+static void describe(const hmt_model *model, hmt_dtype dtype, contents *c)
+{
+    static const safetensors_dtype stored[] = {SAFETENSORS_F32, SAFETENSORS_F16, SAFETENSORS_BF16,
+                                               SAFETENSORS_I8};
+    float *scales = c->scales;
+    char(*name)[SCALES_NAME_SIZE] = c->names;
 
     for (int32_t i = 0; i < model->graph.param_count; ++i) {
         const graph_param *param = &model->graph.params[i];
+        safetensors_tensor *tensor = &c->tensors[c->count++];
 
-        tensors[i] =
+        *tensor =
             (safetensors_tensor){.name = param->name,
                                  .dtype = param->dimensions > 1 ? stored[dtype] : SAFETENSORS_F32,
                                  .rank = param->dimensions,
                                  .shape = {1, 1, 1, 1, 1, 1, 1, 1},
                                  .values = model->values[i]};
-        memcpy(tensors[i].shape, param->shape, sizeof param->shape);
+        memcpy(tensor->shape, param->shape, sizeof param->shape);
+        if (!is_quantised(param, dtype))
+            continue;
+        find_steps(param, model->values[i], scales);
+        tensor->scales = scales;
+        snprintf(*name, sizeof *name, "%s" SCALES, param->name);
+        c->tensors[c->count++] =
+            (safetensors_tensor){.name = *name,
+                                 .dtype = SAFETENSORS_F32,
+                                 .rank = 1,
+                                 .shape = {param->shape[0], 1, 1, 1, 1, 1, 1, 1},
+                                 .values = scales};
+        scales += param->shape[0];
+        ++name;
     }
-    qsort(tensors, (size_t)model->graph.param_count, sizeof *tensors, file_order);
+    qsort(c->tensors, c->count, sizeof *c->tensors, file_order);
 }
 
-static hmt_status write(const hmt_model *model, const char *path, const safetensors_tensor *tensors,
+static hmt_status write(const hmt_model *model, const char *path, const contents *c,
                         const char *config)
 {
     const hmt_context *context = model->context;
     const safetensors_pair metadata[] = {{"format", "pt", 2},
                                          {CONFIG_JSON_KEY, config, strlen(config)}};
-    const safetensors_job job = {.tensors = tensors,
-                                 .tensor_count = (size_t)model->graph.param_count,
+    const safetensors_job job = {.tensors = c->tensors,
+                                 .tensor_count = c->count,
                                  .metadata = metadata,
                                  .metadata_count = 2,
                                  .progress = context->options.progress,
@@ -294,11 +424,12 @@ static hmt_status write(const hmt_model *model, const char *path, const safetens
 hmt_status hmt_model_save(hmt_model *model, const char *path, hmt_dtype dtype)
 {
     const hmt_allocator *allocator;
-    void *tensors = NULL, *config = NULL;
+    contents c = {NULL, 0, NULL, NULL};
+    void *config = NULL;
     hmt_status status;
 
     status_clear();
-    if (model == NULL || path == NULL || (int)dtype < HMT_DTYPE_F32 || dtype > HMT_DTYPE_BF16)
+    if (model == NULL || path == NULL || (int)dtype < HMT_DTYPE_F32 || dtype > HMT_DTYPE_I8)
         return status_fail(HMT_ERROR_ARGUMENT,
                            "hmt_model_save: model or path is NULL, or no dtype has the number %d",
                            (int)dtype);
@@ -307,17 +438,16 @@ hmt_status hmt_model_save(hmt_model *model, const char *path, hmt_dtype dtype)
     if (status == HMT_OK)
         status = model_widen(model, false);
     if (status == HMT_OK)
-        status = memory_zeroed(allocator, (size_t)model->graph.param_count,
-                               sizeof(safetensors_tensor), "a file's header", &tensors);
+        status = contents_allocate(model, dtype, &c);
     if (status == HMT_OK)
         status = memory_zeroed(allocator, CONFIG_JSON_SIZE, 1, "a file's header", &config);
     if (status == HMT_OK)
         status = config_to_json(&model->config, config, CONFIG_JSON_SIZE);
     if (status == HMT_OK) {
-        describe(model, dtype, tensors);
-        status = write(model, path, tensors, config);
+        describe(model, dtype, &c);
+        status = write(model, path, &c, config);
     }
-    memory_free(allocator, tensors);
+    contents_free(allocator, &c);
     memory_free(allocator, config);
     return status;
 }

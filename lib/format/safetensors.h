@@ -89,20 +89,26 @@ const safetensors_pair *safetensors_metadata(const safetensors_index *index, con
 /* The data itself where it can be used in place: F32, aligned, on a little endian machine; else
  * NULL. */
 const float *safetensors_in_place(const safetensors_index *index, const safetensors_entry *entry);
-/* The same for F16 and BF16 of two dimensions or more; vectors are always read as float32. */
-const uint16_t *safetensors_halves(const safetensors_index *index, const safetensors_entry *entry);
+/* The same for F16, BF16 and I8 of two dimensions or more; vectors are always read as float32. */
+const void *safetensors_narrow(const safetensors_index *index, const safetensors_entry *entry);
 /* Converts F32, F16 or BF16 data to entry->count floats; other dtypes are HMT_ERROR_UNSUPPORTED. */
 hmt_status safetensors_read(const safetensors_index *index, const safetensors_entry *entry,
                             float *values);
+/* Converts I8 data, times one of the entry->shape[0] F32 values of `scales` for each index of the
+ * first dimension, to entry->count floats. */
+void safetensors_read_scaled(const safetensors_index *index, const safetensors_entry *entry,
+                             const safetensors_entry *scales, float *values);
 
 /* ---- writing ---- */
 
 typedef struct safetensors_tensor {
     const char *name;
-    safetensors_dtype dtype; /* F32, F16 or BF16: what is stored */
+    safetensors_dtype dtype; /* F32, F16, BF16 or I8: what is stored */
     int32_t rank;
     int64_t shape[SAFETENSORS_MAX_RANK];
     const float *values; /* dense; not used where the job has a fetch function */
+    const float *scales; /* of I8, (shape[0]): a value is stored as the nearest multiple from -127
+                            to 127 of its scale */
 } safetensors_tensor;
 
 /* Everything that goes into a file. Tensors are written in the order given, without holes: put F32
@@ -122,7 +128,8 @@ typedef struct safetensors_job {
 
 /* Writes header and data; the data begins at a multiple of 64 bytes. Committing is left to the
  * caller; after a failure the writer is discarded. HMT_ERROR_LIMIT where a finite value overflows
- * F16 or BF16, _CANCELLED, _ARGUMENT, _IO, _MEMORY, or what fetch returned. */
+ * F16 or BF16 or is not finite in I8, _CANCELLED, _ARGUMENT, _IO, _MEMORY, or what fetch returned.
+ */
 hmt_status safetensors_write(file_writer *writer, const hmt_allocator *allocator,
                              const safetensors_job *job);
 

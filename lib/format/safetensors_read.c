@@ -72,14 +72,18 @@ const float *safetensors_in_place(const safetensors_index *index, const safetens
     return (const float *)(const void *)data;
 }
 
-const uint16_t *safetensors_halves(const safetensors_index *index, const safetensors_entry *entry)
+const void *safetensors_narrow(const safetensors_index *index, const safetensors_entry *entry)
 {
     const unsigned char *data = index->data + entry->offset;
 
-    if ((entry->dtype != SAFETENSORS_F16 && entry->dtype != SAFETENSORS_BF16) || entry->rank < 2 ||
+    if (entry->rank < 2)
+        return NULL;
+    if (entry->dtype == SAFETENSORS_I8)
+        return data;
+    if ((entry->dtype != SAFETENSORS_F16 && entry->dtype != SAFETENSORS_BF16) ||
         (uintptr_t)data % sizeof(uint16_t) != 0 || !half_little_endian())
         return NULL;
-    return (const uint16_t *)(const void *)data;
+    return data;
 }
 
 static void read_f32(const unsigned char *data, float *values, size_t count)
@@ -106,6 +110,22 @@ static void read_half(safetensors_dtype dtype, const unsigned char *data, float 
             half_array_from_f16(chunk, values + done, n);
         else
             half_array_from_bf16(chunk, values + done, n);
+    }
+}
+
+void safetensors_read_scaled(const safetensors_index *index, const safetensors_entry *entry,
+                             const safetensors_entry *scales, float *values)
+{
+    const unsigned char *data = index->data + entry->offset, *scale = index->data + scales->offset;
+    const size_t row = entry->shape[0] > 0 ? (size_t)entry->count / (size_t)entry->shape[0] : 0;
+
+    for (int64_t o = 0; o < entry->shape[0]; ++o, scale += sizeof(float)) {
+        float factor;
+
+        read_f32(scale, &factor, 1);
+        for (size_t i = 0; i < row; ++i)
+            *values++ = (float)((data[i] ^ 0x80) - 0x80) * factor;
+        data += row;
     }
 }
 

@@ -3,6 +3,7 @@
  * buffer, converting on the way. No tensor is copied whole.
  */
 #include <inttypes.h>
+#include <math.h>
 #include <string.h>
 
 #include "core/memory.h"
@@ -21,7 +22,7 @@ static hmt_status count_elements(const safetensors_tensor *tensor, uint64_t *cou
 {
     uint64_t bytes;
     bool fits = tensor->rank >= 0 && tensor->rank <= SAFETENSORS_MAX_RANK &&
-                tensor->dtype <= SAFETENSORS_BF16;
+                (tensor->dtype <= SAFETENSORS_BF16 || tensor->dtype == SAFETENSORS_I8);
 
     *count = 1;
     for (int32_t i = 0; fits && i < tensor->rank; ++i)
@@ -144,6 +145,33 @@ static hmt_status write_header(file_writer *writer, const hmt_allocator *allocat
     return status;
 }
 
+static hmt_status cannot_store(const safetensors_tensor *tensor, uint64_t element, float value)
+{
+    return status_fail(HMT_ERROR_LIMIT,
+                       "tensor '%s' cannot be stored as %s: element %" PRIu64 " is %g",
+                       tensor->name, safetensors_dtype_name(tensor->dtype), element, (double)value);
+}
+
+/* convert() to integers. */
+static hmt_status quantise(const safetensors_tensor *tensor, const float *values, size_t count,
+                           uint64_t first, unsigned char *out)
+{
+    uint64_t all = 0, row;
+    hmt_status status = count_elements(tensor, &all);
+
+    row = all / (uint64_t)tensor->shape[0];
+    for (size_t i = 0; status == HMT_OK && i < count; ++i) {
+        const float scale = tensor->scales[(first + i) / row];
+        const float steps = scale > 0.0f ? values[i] / scale : 0.0f;
+
+        if (!isfinite(values[i]))
+            status = cannot_store(tensor, first + i, values[i]);
+        else
+            out[i] = (unsigned char)(int8_t)lrintf(fminf(fmaxf(steps, -127.0f), 127.0f));
+    }
+    return status;
+}
+
 /* `count` values, at most CHUNK, from element `first` of the tensor, as stored, into out. */
 static hmt_status convert(const safetensors_tensor *tensor, const float *values, size_t count,
                           uint64_t first, unsigned char *out)
@@ -158,11 +186,11 @@ static hmt_status convert(const safetensors_tensor *tensor, const float *values,
                 out[4 * i + (size_t)byte] = (unsigned char)(half_bits(values[i]) >> (8 * byte));
         return HMT_OK;
     }
+    if (tensor->dtype == SAFETENSORS_I8)
+        return quantise(tensor, values, count, first, out);
     bad = half_first_overflow(values, count, f16 ? HALF_F16_LIMIT : HALF_BF16_LIMIT);
     if (bad < count)
-        return status_fail(
-            HMT_ERROR_LIMIT, "tensor '%s' cannot be stored as %s: element %" PRIu64 " is %g",
-            tensor->name, safetensors_dtype_name(tensor->dtype), first + bad, (double)values[bad]);
+        return cannot_store(tensor, first + bad, values[bad]);
     if (f16)
         half_array_to_f16(values, half, count);
     else

@@ -9,7 +9,7 @@ enum { DEPTH = 256, AHEAD = 2048 };
 
 KERNEL int64_t width(hmt_dtype stored)
 {
-    return stored == HMT_DTYPE_F32 ? 4 : 2;
+    return stored == HMT_DTYPE_F32 ? 4 : stored == HMT_DTYPE_I8 ? 1 : 2;
 }
 
 KERNEL void gemm_block(const hmt_dtype stored, const int rows, int64_t k, const float *a,

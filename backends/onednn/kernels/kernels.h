@@ -52,9 +52,13 @@ typedef struct kernels {
                  int64_t a_step, const void *b, int64_t b_step, float *c, int64_t c_row, int add);
 
     /* y(n,rows) = relu?(x(n,k) w(rows,k)^T + bias), all row-major, rows of y y_row apart; bias may
-     * be NULL. */
-    void (*linear)(hmt_dtype stored, int64_t n, int64_t k, const float *x, const void *w,
-                   int64_t rows, const float *bias, int relu, float *y, int64_t y_row);
+     * be NULL. x is float, but for HMT_DTYPE_I8 int16_t: it then counts in steps[n], and w in
+     * scales[row]. */
+    void (*linear)(hmt_dtype stored, int64_t n, int64_t k, const void *x, const float *steps,
+                   const void *w, const float *scales, int64_t rows, const float *bias, int relu,
+                   float *y, int64_t y_row);
+    /* x(k) in steps of its largest magnitude / 32767. Gives the step; NaN if x is not finite. */
+    float (*quantise)(int64_t k, const float *x, int16_t *to);
 
     /* Winograd F(m x m, 3x3), n = m + 2 points; x, y: a group's first image; `row`, `column`: the
      * tile's first position on the canvas. Spectra lie point by point, `step` floats apart; a

@@ -4,6 +4,7 @@
 #include "kernels.h"
 
 #include "gemm_body.h"
+#include "integer_body.h"
 #include "linear_body.h"
 #include "winograd_body.h"
 
@@ -13,6 +14,7 @@ const kernels TABLE = {
     .panel = 2 * LANES,
     .gemm = gemm,
     .linear = linear,
+    .quantise = quantise,
     .winograd_input = winograd_input,
     .winograd_output = winograd_output,
     .winograd_spread = winograd_spread,

@@ -5,7 +5,7 @@
 #include "vectors.h"
 
 /* A piece of FEATURES rows stays in the first-level cache while all images pass by. */
-enum { IMAGES = 3, FEATURES = 4, PIECE = 1024, WEIGHTS_AHEAD = 1024 };
+enum { PIECE = 1024 };
 
 KERNEL float element(const hmt_dtype stored, const void *array, int64_t at)
 {
@@ -69,58 +69,85 @@ KERNEL void linear_block(const hmt_dtype stored, const int images, const int fea
         }
 }
 
+/* What linear() has to read, at one place. */
+typedef struct linear_operands {
+    const void *x;
+    const float *steps;
+    const void *w;
+    const float *scales;
+} linear_operands;
+
+/* y(images,features) += from image `image` and element `from` on, `length` elements of k. */
+KERNEL void linear_piece(const hmt_dtype stored, const int images, const int features,
+                         linear_operands in, int64_t image, int64_t from, int64_t length, int64_t k,
+                         float *y, int64_t y_row)
+{
+    const int64_t at = image * k + from;
+    const void *w = (const char *)in.w + from * width(stored);
+
+    y += image * y_row;
+    if (stored == HMT_DTYPE_I8)
+        integer_block(images, features, length, (const int16_t *)in.x + at, in.steps + image, k,
+                      (const int8_t *)w, in.scales, k, y, y_row);
+    else
+        linear_block(stored, images, features, length, (const float *)in.x + at, k, w, k, y, y_row);
+}
+
 KERNEL void linear_features(const hmt_dtype stored, const int features, int64_t n, int64_t k,
-                            const float *x, const void *w, const float *bias, int relu, float *y,
+                            linear_operands in, const float *bias, int relu, float *y,
                             int64_t y_row)
 {
-    const int64_t piece = n <= IMAGES ? k : PIECE;
+    const int64_t piece = stored == HMT_DTYPE_I8 ? LONGEST : n <= IMAGES ? k : PIECE;
 
     for (int64_t i = 0; i < n; ++i)
         for (int o = 0; o < features; ++o)
             y[i * y_row + o] = bias != NULL ? bias[o] : 0.0f;
     for (int64_t from = 0; from < k; from += piece) {
         const int64_t length = k - from < piece ? k - from : piece;
-        const void *row = (const char *)w + from * width(stored);
         int64_t i = 0;
 
         for (; i + IMAGES <= n; i += IMAGES)
-            linear_block(stored, IMAGES, features, length, x + i * k + from, k, row, k,
-                         y + i * y_row, y_row);
+            linear_piece(stored, IMAGES, features, in, i, from, length, k, y, y_row);
         if (i + 2 <= n) {
-            linear_block(stored, 2, features, length, x + i * k + from, k, row, k, y + i * y_row,
-                         y_row);
+            linear_piece(stored, 2, features, in, i, from, length, k, y, y_row);
             i += 2;
         }
         for (; i < n; ++i)
-            linear_block(stored, 1, features, length, x + i * k + from, k, row, k, y + i * y_row,
-                         y_row);
+            linear_piece(stored, 1, features, in, i, from, length, k, y, y_row);
     }
     for (int64_t i = 0; relu && i < n; ++i)
         for (int o = 0; o < features; ++o)
             y[i * y_row + o] = y[i * y_row + o] > 0.0f ? y[i * y_row + o] : 0.0f;
 }
 
-KERNEL void linear_stored(const hmt_dtype stored, int64_t n, int64_t k, const float *x,
-                          const void *w, int64_t rows, const float *bias, int relu, float *y,
-                          int64_t y_row)
+KERNEL void linear_stored(const hmt_dtype stored, int64_t n, int64_t k, linear_operands in,
+                          int64_t rows, const float *bias, int relu, float *y, int64_t y_row)
 {
-    int64_t o = 0;
+    for (int64_t o = 0, step; o < rows; o += step) {
+        const linear_operands at = {in.x, in.steps, (const char *)in.w + o * k * width(stored),
+                                    in.scales != NULL ? in.scales + o : NULL};
+        const float *shift = bias != NULL ? bias + o : NULL;
 
-    for (; o + FEATURES <= rows; o += FEATURES)
-        linear_features(stored, FEATURES, n, k, x, (const char *)w + o * k * width(stored),
-                        bias != NULL ? bias + o : NULL, relu, y + o, y_row);
-    for (; o < rows; ++o)
-        linear_features(stored, 1, n, k, x, (const char *)w + o * k * width(stored),
-                        bias != NULL ? bias + o : NULL, relu, y + o, y_row);
+        step = o + FEATURES <= rows ? FEATURES : 1;
+        if (step == FEATURES)
+            linear_features(stored, FEATURES, n, k, at, shift, relu, y + o, y_row);
+        else
+            linear_features(stored, 1, n, k, at, shift, relu, y + o, y_row);
+    }
 }
 
-static void linear(hmt_dtype stored, int64_t n, int64_t k, const float *x, const void *w,
-                   int64_t rows, const float *bias, int relu, float *y, int64_t y_row)
+static void linear(hmt_dtype stored, int64_t n, int64_t k, const void *x, const float *steps,
+                   const void *w, const float *scales, int64_t rows, const float *bias, int relu,
+                   float *y, int64_t y_row)
 {
+    const linear_operands in = {x, steps, w, scales};
+
     if (stored == HMT_DTYPE_F32)
-        linear_stored(HMT_DTYPE_F32, n, k, x, w, rows, bias, relu, y, y_row);
+        linear_stored(HMT_DTYPE_F32, n, k, in, rows, bias, relu, y, y_row);
     else if (stored == HMT_DTYPE_F16)
-        linear_stored(HMT_DTYPE_F16, n, k, x, w, rows, bias, relu, y, y_row);
+        linear_stored(HMT_DTYPE_F16, n, k, in, rows, bias, relu, y, y_row);
+    else if (stored == HMT_DTYPE_BF16)
+        linear_stored(HMT_DTYPE_BF16, n, k, in, rows, bias, relu, y, y_row);
     else
-        linear_stored(HMT_DTYPE_BF16, n, k, x, w, rows, bias, relu, y, y_row);
+        linear_stored(HMT_DTYPE_I8, n, k, in, rows, bias, relu, y, y_row);
 }

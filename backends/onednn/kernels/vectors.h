@@ -13,6 +13,9 @@ typedef float vec __attribute__((vector_size(LANES * sizeof(float))));
 typedef int32_t mask __attribute__((vector_size(LANES * sizeof(float))));
 typedef float loose __attribute__((vector_size(LANES * sizeof(float)), aligned(4), may_alias));
 
+/* Dot products at a time, and how far ahead, in bytes, their weights are asked for. */
+enum { IMAGES = 3, FEATURES = 4, WEIGHTS_AHEAD = 1024 };
+
 #define KERNEL static inline __attribute__((always_inline))
 
 KERNEL vec load(const float *p)

@@ -1,0 +1,60 @@
+/*
+ * hmtnet-convert - stores a model's weights in fewer or more bits.
+ *
+ * A smaller file is also smaller in memory and faster to compute from: see docs/models.md.
+ */
+#include <hmtnet/hmtnet.h>
+
+#include "common/cli.h"
+
+static int storage = HMT_DTYPE_I8;
+
+static const cli_option options[] = {{"storage", 's', CLI_CHOICE, &storage, "f32|f16|bf16|i8",
+                                      "how weights are stored in OUTPUT (default i8)", 0, 0},
+                                     {0}};
+
+static const cli_program program = {
+    "hmtnet-convert", "[OPTION]... INPUT OUTPUT",
+    "Stores the weights of the model INPUT in 32, 16 or 8 bits in OUTPUT, which is replaced as a\n"
+    "whole or not at all. Both may be the same file.",
+    options,
+    "Bits that were left out do not come back: a model that is to be trained stays f32.\n\n"
+    "Exit status: 0 written, 2 wrong usage or model, 3 OUTPUT cannot be written.\n\n"
+    "Example: hmtnet-convert --storage i8 model.safetensors small.safetensors"};
+
+static int convert(hmt_context *context, const char *input, const char *output)
+{
+    hmt_model *model = NULL;
+    int status = CLI_OK;
+
+    if (hmt_model_load(context, input, NULL, &model) != HMT_OK) {
+        cli_library_error("cannot load the model");
+        return CLI_USAGE;
+    }
+    if (hmt_model_save(model, output, (hmt_dtype)storage) != HMT_OK) {
+        cli_library_error("cannot save the model");
+        status = CLI_OUTPUT;
+    }
+    hmt_model_free(model);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    hmt_context *context = NULL;
+    int status = CLI_OK, first = cli_parse(&program, argc, argv, &status);
+
+    if (first < 0)
+        return status;
+    if (argc - first != 2) {
+        cli_error("INPUT and OUTPUT are needed; --help shows how");
+        return CLI_USAGE;
+    }
+    if (hmt_context_create(NULL, &context) != HMT_OK) {
+        cli_library_error("cannot start");
+        return CLI_USAGE;
+    }
+    status = convert(context, argv[first], argv[first + 1]);
+    hmt_context_free(context);
+    return status;
+}
