@@ -65,12 +65,13 @@ static double of_param(const rig *r, int32_t param, int64_t i, double otherwise)
     return param >= 0 ? (double)r->params[param][i] : otherwise;
 }
 
-static hmt_status read_weight(void *user, const hmt_plan_weight *weight, float *values)
+static hmt_status read_weight(void *user, const hmt_plan_weight *weight, int64_t first,
+                              int64_t outputs, float *values)
 {
     const rig *r = user;
-    int64_t count = rig_count(weight->shape), inner = count / weight->shape[0];
+    const int64_t inner = rig_count(weight->shape) / weight->shape[0];
 
-    for (int64_t i = 0; i < count; ++i) {
+    for (int64_t i = first * inner; i < (first + outputs) * inner; ++i) {
         double value = of_param(r, weight->param, i, 0.0);
         const int32_t *fold = weight->fold;
 
@@ -84,7 +85,7 @@ static hmt_status read_weight(void *user, const hmt_plan_weight *weight, float *
                                                             r->params[fold[2]][o], slope)
                         : value * slope;
         }
-        values[i] = (float)(weight->is_bias ? value : value * (double)weight->scale);
+        *values++ = (float)(weight->is_bias ? value : value * (double)weight->scale);
     }
     return HMT_OK;
 }

@@ -49,9 +49,13 @@ static hmt_status fail(hmt_status status, const char *format, ...)
 static const hmt_host host = {
     .struct_size = sizeof host, .allocator = {allocate, release, NULL}, .threads = 1, .fail = fail};
 
-static hmt_status read_weight(void *user, const hmt_plan_weight *weight, float *values)
+/* The reference backend reads weights whole. */
+static hmt_status read_weight(void *user, const hmt_plan_weight *weight, int64_t first,
+                              int64_t count, float *values)
 {
     (void)user;
+    if (first != 0 || count != weight->shape[0])
+        return HMT_ERROR_ARGUMENT;
     fill_tensor(weight->name, weight->dimensions, weight->shape, values);
     return HMT_OK;
 }
@@ -127,8 +131,8 @@ static void add_weights(one *o, int64_t outputs, int64_t inputs, int64_t kh, int
     o->plan.weight_count = 2;
     o->step.weight[0] = 0;
     o->step.weight[1] = 1;
-    read_weight(NULL, &o->weights[0], o->weight);
-    read_weight(NULL, &o->weights[1], o->bias);
+    read_weight(NULL, &o->weights[0], 0, (&o->weights[0])->shape[0], o->weight);
+    read_weight(NULL, &o->weights[1], 0, (&o->weights[1])->shape[0], o->bias);
 }
 
 static hmt_status run_with(void *device, one *o, void *weights)

@@ -42,6 +42,12 @@ const void *weights_stored(const weights *w, const hmt_plan_weight *weight, hmt_
                                      : NULL;
 }
 
+hmt_status weights_read(const weights *w, const hmt_plan_weight *weight, int64_t first,
+                        int64_t count, float *values)
+{
+    return w->source->read(w->source->user, weight, first, count, values);
+}
+
 static void drop(weights *w, packed *p)
 {
     dnnl_memory_desc_destroy(p->md);
@@ -111,28 +117,27 @@ static size_t dense_bytes(const hmt_plan_weight *weight)
            sizeof(float);
 }
 
-/* Fills a copy of ours from dense values in the source: read straight into it if it is plain, else
- * through the model's storage or a passing dense copy. */
+/* Fills a copy of ours from the source: by the form, straight into it if it is plain, else through
+ * the model's storage or a passing dense copy. */
 static hmt_status fill(const weights *w, packed *p, const_dnnl_memory_desc_t plain, const float *at,
                        const weights_form *form)
 {
     void *dense = NULL;
     hmt_status status = HMT_OK;
 
-    if (form == NULL && dnnl_memory_desc_equal(p->md, plain))
-        return w->source->read(w->source->user, &p->key, p->data);
-    if (at == NULL || form != NULL) { /* what has been read need not stay in memory */
+    if (form != NULL)
+        return form->pack(form->user, w, &p->key, p->data);
+    if (dnnl_memory_desc_equal(p->md, plain))
+        return weights_read(w, &p->key, 0, p->key.shape[0], p->data);
+    if (at == NULL) {
         status = device_allocate(w->device, dense_bytes(&p->key), p->key.name, &dense);
         if (status == HMT_OK)
-            status = w->source->read(w->source->user, &p->key, dense);
+            status = weights_read(w, &p->key, 0, p->key.shape[0], dense);
         if (status != HMT_OK)
             goto done;
         at = dense;
     }
-    if (form != NULL)
-        status = form->pack(form->user, at, p->data);
-    else
-        status = device_reorder(w->device, p->key.name, plain, at, p->md, p->data);
+    status = device_reorder(w->device, p->key.name, plain, at, p->md, p->data);
 done:
     device_free(w->device, dense);
     return status;
@@ -278,7 +283,7 @@ hmt_status weights_get(void *home, const hmt_plan_weight *weight, hmt_slot slot,
     if (p != NULL && (slot == HMT_SLOT_VALUE || p->momentum != NULL))
         return transfer(w, p, slot == HMT_SLOT_VALUE ? p->data : p->momentum, values, 1);
     if (slot == HMT_SLOT_VALUE)
-        return w->source->read(w->source->user, weight, values);
+        return weights_read(w, weight, 0, weight->shape[0], values);
     memset(values, 0, dense_bytes(weight));
     return HMT_OK;
 }

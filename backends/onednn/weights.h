@@ -26,7 +26,8 @@ typedef struct packed {
 /* A layout that oneDNN does not know. Weights of equal shape and id have equal forms. */
 typedef struct weights_form {
     int32_t id; /* not 0 */
-    hmt_status (*pack)(const void *user, const float *dense, float *packed);
+    hmt_status (*pack)(const void *user, const weights *w, const hmt_plan_weight *weight,
+                       float *packed); /* from weights_read() */
     const void *user;
 } weights_form;
 
@@ -46,6 +47,10 @@ uint64_t weights_bytes(weights *w);
 hmt_status weights_acquire(weights *w, const hmt_plan_weight *weight, const_dnnl_memory_desc_t md,
                            const weights_form *form, packed **out);
 int weights_has_master(weights *w, const hmt_plan_weight *weight);
+
+/* Outputs `first` to `first` + `count` of the weight, dense (hmt_source.read). */
+hmt_status weights_read(const weights *w, const hmt_plan_weight *weight, int64_t first,
+                        int64_t count, float *values);
 
 /* How the model stores the weight's parameter (hmt_source.stored). */
 const void *weights_stored(const weights *w, const hmt_plan_weight *weight, hmt_dtype *dtype,

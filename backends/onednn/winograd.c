@@ -16,8 +16,10 @@
 #include "winograd_tiles.h"
 
 /* Tiles of a chunk: few enough for the cache, enough to read each kernel spectrum seldom.
- * With fewer than FEW_TILES for all of a batch the reading of the spectra counts most. */
-enum { CHUNK_FORWARD = 150, CHUNK_GRADIENT = 384, FEW_TILES = 32 };
+ * With fewer than FEW_TILES for all of a batch the reading of the spectra counts most; with 16-bit
+ * weights then only kernels of LARGE channels by channels get the spectra of F(4x4), which keeps a
+ * full-size network's memory below 280 MB. */
+enum { CHUNK_FORWARD = 150, CHUNK_GRADIENT = 384, FEW_TILES = 32, LARGE = 512 * 512 };
 
 static const kernels *level(const exec *e)
 {
@@ -203,7 +205,8 @@ static int32_t choose(const exec *e, const hmt_plan_step *s, int32_t x, int32_t 
 {
     const int64_t *xs = e->plan->tensors[x].shape, *ys = e->plan->tensors[y].shape;
     const int64_t taps = (int64_t)s->window.kernel[0] * s->window.kernel[1];
-    int few;
+    hmt_dtype stored;
+    const float *scales;
 
     if (!fits(s))
         return 0;
@@ -211,9 +214,12 @@ static int32_t choose(const exec *e, const hmt_plan_step *s, int32_t x, int32_t 
         return e->device->tile;
     if (taps < 9 || xs[1] < 32 || ys[1] < 32 || ys[2] * ys[3] < 36)
         return 0;
-    /* With few tiles the reading of the spectra counts: those of F(2x2) are less than half. */
-    few = ys[0] * divide_up(ys[2], 4) * divide_up(ys[3], 4) < FEW_TILES;
-    return few && !e->plan->training ? 2 : 4;
+    if (e->plan->training || ys[0] * divide_up(ys[2], 4) * divide_up(ys[3], 4) >= FEW_TILES)
+        return 4;
+    /* With few tiles the reading of the spectra counts, and what they add to the memory. Those of
+     * F(2x2) are less than half. */
+    weights_stored(e->weights, &e->plan->weights[s->weight[0]], &stored, &scales);
+    return stored == HMT_DTYPE_I8 || (stored != HMT_DTYPE_F32 && xs[1] * ys[1] >= LARGE) ? 4 : 2;
 }
 
 static const_dnnl_memory_desc_t blocked(exec *e, int32_t tensor)
@@ -248,47 +254,72 @@ typedef struct packing {
     const winograd *w;
 } packing;
 
-/* Spectra in 16 bits, by way of one panel's in float32. */
-static hmt_status pack_halves(const packing *p, const float *dense, uint16_t *to)
+/* Panel j's spectra, from the dense weights of `kernel` of which it begins with column `column`. */
+static void pack_panel(const packing *p, const winograd_kernel *kernel, const float *dense,
+                       int64_t column, int64_t j, float *values, float *to)
 {
     const winograd *w = p->w;
     const kernels *k = level(p->e);
     const int64_t panel = w->rows * k->panel;
-    void *block;
-    const int64_t threads = p->e->device->host->threads;
-    hmt_status status =
-        device_allocate(p->e->device, (uint64_t)(threads * w->points * panel) * sizeof(float),
-                        "a packed weight", &block);
+    uint16_t *halves = (uint16_t *)(void *)to + j * panel;
 
-    if (status != HMT_OK)
-        return status;
-#pragma omp parallel for schedule(dynamic, 1)
-    for (int64_t j = 0; j < w->panels; ++j) {
-        float *values = (float *)block + omp_get_thread_num() * w->points * panel;
-
-        k->winograd_kernels(w->m, &w->kernel, dense, w->transposed, j * k->panel, w->rows, values,
-                            panel);
-        for (int64_t point = 0; point < w->points; ++point) {
-            uint16_t *at = to + point * w->kernel_step + j * panel;
-
-            if (w->stored == HMT_DTYPE_F16)
-                half_array_to_f16(values + point * panel, at, (size_t)panel);
-            else
-                half_array_to_bf16(values + point * panel, at, (size_t)panel);
-        }
+    if (w->stored == HMT_DTYPE_F32) {
+        k->winograd_kernels(w->m, kernel, dense, w->transposed, column, w->rows, to + j * panel,
+                            w->kernel_step);
+        return;
     }
-    device_free(p->e->device, block);
-    return HMT_OK;
+    k->winograd_kernels(w->m, kernel, dense, w->transposed, column, w->rows, values, panel);
+    for (int64_t point = 0; point < w->points; ++point, halves += w->kernel_step)
+        if (w->stored == HMT_DTYPE_F16)
+            half_array_to_f16(values + point * panel, halves, (size_t)panel);
+        else
+            half_array_to_bf16(values + point * panel, halves, (size_t)panel);
 }
 
-static hmt_status pack(const void *user, const float *dense, float *to)
+/* Panel by panel, so that little memory is needed: columns are outputs, whose weights lie together;
+ * of a transposed kernel they are inputs, which takes all weights at once. */
+static hmt_status pack(const void *user, const weights *from, const hmt_plan_weight *weight,
+                       float *to)
 {
     const packing *p = user;
+    const winograd *w = p->w;
+    const kernels *k = level(p->e);
+    const int64_t output = weight->shape[1] * weight->shape[2] * weight->shape[3];
+    const int64_t shared = w->transposed ? weight->shape[0] * output : 0;
+    const int64_t slab = w->transposed ? 0 : k->panel * output;
+    const int64_t own = slab + (w->stored == HMT_DTYPE_F32 ? 0 : w->points * w->rows * k->panel);
+    const int64_t threads = p->e->device->host->threads;
+    void *block;
+    hmt_status status =
+        device_allocate(p->e->device, (uint64_t)(shared + threads * own) * sizeof(float),
+                        "a packed weight", &block);
 
-    if (p->w->stored != HMT_DTYPE_F32)
-        return pack_halves(p, dense, (uint16_t *)(void *)to);
-    transform_kernels(p->e, p->w, dense, to);
-    return HMT_OK;
+    if (status == HMT_OK && w->transposed)
+        status = weights_read(from, weight, 0, weight->shape[0], block);
+    if (status != HMT_OK)
+        goto done;
+#pragma omp parallel for schedule(dynamic, 1)
+    for (int64_t j = 0; j < w->panels; ++j) {
+        float *mine = (float *)block + shared + omp_get_thread_num() * own;
+        const int64_t column = j * k->panel, left = weight->shape[0] - column;
+        winograd_kernel part = w->kernel;
+        hmt_status read = HMT_OK;
+
+        if (w->transposed) {
+            pack_panel(p, &part, block, column, j, mine, to);
+            continue;
+        }
+        part.outputs = left < k->panel ? left : k->panel;
+        read = weights_read(from, weight, column, part.outputs, mine);
+        if (read == HMT_OK)
+            pack_panel(p, &part, mine, 0, j, mine + slab, to);
+        else
+#pragma omp atomic write
+            status = read;
+    }
+done:
+    device_free(p->e->device, block);
+    return status;
 }
 
 /* The kernels' spectra: kept with the weights, or made anew in each run from weights that a trainer

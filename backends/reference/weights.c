@@ -76,7 +76,7 @@ static hmt_status entry_add(reference_weights *home, const hmt_plan_weight *weig
         if (status != HMT_OK)
             goto fail;
         e->values = e->copy = memory;
-        status = home->source->read(home->source->user, weight, e->copy);
+        status = home->source->read(home->source->user, weight, 0, weight->shape[0], e->copy);
         if (status != HMT_OK)
             goto fail;
     }
@@ -184,7 +184,7 @@ hmt_status reference_weights_get(void *weights, const hmt_plan_weight *weight, h
     if (slot == HMT_SLOT_MOMENTUM && (!e || !e->momentum))
         memset(values, 0, bytes);
     else if (!e)
-        status = home->source->read(home->source->user, weight, values);
+        status = home->source->read(home->source->user, weight, 0, weight->shape[0], values);
     else
         memcpy(values, slot == HMT_SLOT_MOMENTUM ? e->momentum : e->values, bytes);
     pthread_mutex_unlock(&home->lock);

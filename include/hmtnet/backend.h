@@ -215,8 +215,10 @@ typedef struct hmt_host {
 typedef struct hmt_source {
     size_t struct_size;
     void *user;
-    /** Writes weight's value (folded, scaled) as dense float32. */
-    hmt_status (*read)(void *user, const hmt_plan_weight *weight, float *values);
+    /** Writes outputs `first` to `first` + `count` of weight's value (folded, scaled) as dense
+     * float32; a bias has one value for each. May be called by several threads at once. */
+    hmt_status (*read)(void *user, const hmt_plan_weight *weight, int64_t first, int64_t count,
+                       float *values);
     /** The parameter's own dense float32 storage in host memory, aligned to 4 bytes at least, if
      * the weight is that parameter unchanged; else NULL. With it a CPU backend need not copy: in
      * training it updates in place. */

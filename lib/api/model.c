@@ -84,7 +84,8 @@ static void forget(hmt_model *model, int32_t param)
 }
 
 /* Values with the weight's batch norm folded in and its scale applied (hmt_source.read). */
-static hmt_status source_read(void *user, const hmt_plan_weight *weight, float *values)
+static hmt_status source_read(void *user, const hmt_plan_weight *weight, int64_t first,
+                              int64_t count, float *values)
 {
     hmt_model *model = user;
     const float *raw = weight->param >= 0 && weight->is_bias ? model->values[weight->param] : NULL;
@@ -94,7 +95,7 @@ static hmt_status source_read(void *user, const hmt_plan_weight *weight, float *
     const float *variance = weight->fold[3] >= 0 ? model->values[weight->fold[3]] : NULL;
     int64_t row = weight->shape[1] * weight->shape[2] * weight->shape[3];
 
-    for (int64_t o = 0; o < weight->shape[0]; ++o) {
+    for (int64_t o = first; o < first + count; ++o) {
         double slope = 1.0, offset = 0.0;
 
         if (mean != NULL) {
@@ -102,14 +103,15 @@ static hmt_status source_read(void *user, const hmt_plan_weight *weight, float *
             offset = statistics_offset(beta != NULL ? beta[o] : 0.0, mean[o], slope);
         }
         if (weight->is_bias)
-            values[o] = (float)((raw != NULL ? raw[o] * slope : 0.0) + offset);
+            *values++ = (float)((raw != NULL ? raw[o] * slope : 0.0) + offset);
         else {
-            read_values(model, weight->param, o * row, row, values + o * row);
-            for (int64_t i = o * row; i < (o + 1) * row; ++i)
+            read_values(model, weight->param, o * row, row, values);
+            for (int64_t i = 0; i < row; ++i)
                 values[i] = (float)(values[i] * slope * weight->scale);
+            values += row;
         }
     }
-    if (!weight->is_bias)
+    if (!weight->is_bias && first + count == weight->shape[0])
         forget(model, weight->param);
     return HMT_OK;
 }
