@@ -87,7 +87,7 @@ static hmt_status inference(faulty *f, const char *backend)
     if (status == HMT_OK)
         status = create(context, &model);
     if (status == HMT_OK)
-        status = hmt_model_save(model, path, HMT_DTYPE_BF16);
+        status = hmt_model_save(model, path, HMT_DTYPE_I8);
     if (status == HMT_OK)
         status = hmt_model_load(context, path, &copy, &loaded);
     if (status == HMT_OK)

@@ -196,12 +196,10 @@ static void integers_are_near_what_was_saved(void)
     hmt_model_free(integers);
 }
 
-/* Loads the file with `from` replaced by `to`, of equal length. */
-static void fails_with(const char *from, const char *to, const char *message)
+/* Writes the file `source` to `target` with `from` replaced by `to`, of equal length. */
+static void replace(const char *source, const char *target, const char *from, const char *to)
 {
-    hmt_load_options options = HMT_LOAD_OPTIONS_INIT;
-    hmt_model *model = NULL;
-    FILE *file = fopen(path, "rb");
+    FILE *file = fopen(source, "rb");
     char *bytes, *at = NULL;
     long size;
 
@@ -216,14 +214,23 @@ static void fails_with(const char *from, const char *to, const char *message)
             at = bytes + i;
     CHECK(at != NULL && strlen(from) == strlen(to));
     memcpy(at, to, strlen(to));
+    file = fopen(target, "wb");
+    CHECK(fwrite(bytes, 1, (size_t)size, file) == (size_t)size);
+    fclose(file);
+    free(bytes);
+}
+
+/* Mapped and read, the file with `from` replaced by `to` is refused. */
+static void fails_with(const char *from, const char *to, const char *message)
+{
+    hmt_load_options options = HMT_LOAD_OPTIONS_INIT;
+    hmt_model *model = NULL;
+
+    replace(path, again, from, to);
     for (options.copy = 0; options.copy < 2; ++options.copy) {
-        file = fopen(again, "wb");
-        CHECK(fwrite(bytes, 1, (size_t)size, file) == (size_t)size);
-        fclose(file);
         CHECK(hmt_model_load(context, again, &options, &model) == HMT_ERROR_FORMAT);
         CHECK(strstr(hmt_last_error(), message) != NULL);
     }
-    free(bytes);
 }
 
 static void wrong_scales_are_named(void)
@@ -234,6 +241,9 @@ static void wrong_scales_are_named(void)
     fails_with("\"fc8.weight_scale\":{\"dtype\":\"F32\"", "\"fc8.weight_scale\":{\"dtype\":\"I32\"",
                "fc8.weight_scale is not a vector of 1 float32 scales");
     fails_with("fc8.weight_scale", "fc8_weight_scale", "fc8_weight_scale is not part");
+    replace(path, path, "fc7.weight_scale", "fcX.weight_scale"); /* exchanges those of fc7, fc8 */
+    replace(path, path, "fc8.weight_scale", "fc7.weight_scale");
+    fails_with("fcX.weight_scale", "fc8.weight_scale", "float32 scales");
 }
 
 static void infinite_weights_cannot_be_integers(void)
