@@ -450,6 +450,22 @@ static void schedules(void)
     CHECK(fabs(rate - 0.1 / 25) < 1e-12);
     CHECK_STATUS(hmt_schedule_rate(&s, 30, &rate), HMT_OK);
     CHECK(fabs(rate - 0.1) < 1e-12);
+    s = (hmt_schedule)HMT_SCHEDULE_INIT;
+    s.kind = HMT_SCHEDULE_COSINE;
+    s.base = 1.0;
+    s.factor = 0.0;
+    s.total = 13;
+    s.warmup_steps = 4;
+    for (uint64_t step = 0; step < 4; ++step) {
+        CHECK_STATUS(hmt_schedule_rate(&s, step, &rate), HMT_OK);
+        CHECK(fabs(rate - 0.2 * (double)(step + 1)) < 1e-12);
+    }
+    CHECK_STATUS(hmt_schedule_rate(&s, 4, &rate), HMT_OK);
+    CHECK(fabs(rate - 1.0) < 1e-12);
+    CHECK_STATUS(hmt_schedule_rate(&s, 8, &rate), HMT_OK);
+    CHECK(fabs(rate - 0.5) < 1e-12);
+    CHECK_STATUS(hmt_schedule_rate(&s, 12, &rate), HMT_OK);
+    CHECK(fabs(rate) < 1e-12);
     s.kind = (hmt_schedule_kind)9;
     REFUSED(hmt_schedule_rate(&s, 0, &rate), HMT_ERROR_ARGUMENT);
     REFUSED(hmt_schedule_rate(NULL, 0, &rate), HMT_ERROR_ARGUMENT);

@@ -101,11 +101,12 @@ static hmt_status inference(faulty *f, const char *backend)
     return status;
 }
 
+/* Train, evaluate, save a checkpoint, go on from it. */
 static hmt_status training(faulty *f, const char *backend)
 {
     hmt_context *context = NULL;
-    hmt_model *model = NULL;
-    hmt_trainer *trainer = NULL;
+    hmt_model *model = NULL, *loaded = NULL;
+    hmt_trainer *trainer = NULL, *resumed = NULL;
     hmt_trainer_options o = HMT_TRAINER_OPTIONS_INIT;
     hmt_batch b = HMT_BATCH_INIT;
     float score[BATCH] = {2.0f, 4.0f};
@@ -124,6 +125,18 @@ static hmt_status training(faulty *f, const char *backend)
         status = hmt_train_step(trainer, &b, NULL);
     if (status == HMT_OK)
         status = hmt_evaluate(trainer, &b, NULL, NULL);
+    if (status == HMT_OK)
+        status = hmt_trainer_save(trainer, path, "note");
+    if (status == HMT_OK)
+        status = hmt_checkpoint_note(context, path, NULL, 0, NULL);
+    if (status == HMT_OK)
+        status = hmt_model_load(context, path, NULL, &loaded);
+    if (status == HMT_OK)
+        status = hmt_trainer_create(loaded, &o, &resumed);
+    if (status == HMT_OK)
+        status = hmt_trainer_resume(resumed, path);
+    hmt_trainer_free(resumed);
+    hmt_model_free(loaded);
     hmt_trainer_free(trainer);
     hmt_model_free(model);
     hmt_context_free(context);

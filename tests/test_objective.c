@@ -79,35 +79,49 @@ static void log_sum_exp_honours_its_stride(void)
     CHECK(near(losses_log_sum_exp(logits, 3, 2), log(1.0 + exp(1.0) + exp(2.0)), 1e-14));
 }
 
-static void cross_entropy_gradient_is_the_derivative(void)
+static void cross_entropy_gradient_is_the_derivative(double smoothing)
 {
     const float h = 1.0f / 64;
 
     for (int32_t label = 0; label < 5; ++label) {
         float logits[5] = {0.5f, -1.25f, 2.0f, 0.0f, 0.75f}, gradient[5];
-        double value = losses_cross_entropy(logits, 5, label, 3.0, gradient);
+        double value = losses_cross_entropy(logits, 5, label, smoothing, 3.0, gradient);
 
-        CHECK(near(value, losses_cross_entropy(logits, 5, label, 0.0, NULL), 1e-15));
+        CHECK(near(value, losses_cross_entropy(logits, 5, label, smoothing, 0.0, NULL), 1e-15));
         for (int i = 0; i < 5; ++i) {
             float middle = logits[i];
             double up, down;
 
             logits[i] = middle + h;
-            up = losses_cross_entropy(logits, 5, label, 1.0, NULL);
+            up = losses_cross_entropy(logits, 5, label, smoothing, 1.0, NULL);
             logits[i] = middle - h;
-            down = losses_cross_entropy(logits, 5, label, 1.0, NULL);
+            down = losses_cross_entropy(logits, 5, label, smoothing, 1.0, NULL);
             logits[i] = middle;
             CHECK(near(gradient[i], 3.0 * (up - down) / (2.0 * (double)h), 1e-4));
         }
     }
 }
 
+/* (1 - s) of the sharp loss, and s of the mean over all classes. */
+static void smoothing_spreads_a_label(void)
+{
+    const float logits[3] = {1.0f, -2.0f, 0.5f};
+    double all = 0.0;
+
+    for (int32_t label = 0; label < 3; ++label)
+        all += losses_cross_entropy(logits, 3, label, 0.0, 1.0, NULL) / 3.0;
+    for (int32_t label = 0; label < 3; ++label)
+        CHECK(near(losses_cross_entropy(logits, 3, label, 0.3, 1.0, NULL),
+                   0.7 * losses_cross_entropy(logits, 3, label, 0.0, 1.0, NULL) + 0.3 * all,
+                   1e-14));
+}
+
 static void cross_entropy_is_the_logarithm_of_the_probability(void)
 {
     const float logits[2] = {1.0f, 3.0f};
 
-    CHECK(near(losses_cross_entropy(logits, 2, 0, 1.0, NULL), log(1.0 + exp(2.0)), 1e-14));
-    CHECK(near(losses_cross_entropy(logits, 2, 1, 1.0, NULL), log(1.0 + exp(-2.0)), 1e-14));
+    CHECK(near(losses_cross_entropy(logits, 2, 0, 0.0, 1.0, NULL), log(1.0 + exp(2.0)), 1e-14));
+    CHECK(near(losses_cross_entropy(logits, 2, 1, 0.0, 1.0, NULL), log(1.0 + exp(-2.0)), 1e-14));
 }
 
 /* By hand, with decay 0.05, momentum 0.9 and rate 0.1:
@@ -203,7 +217,9 @@ int main(void)
     slope_at_zero_is_zero_and_nan_stays();
     softmax_sums_to_one_for_any_logits();
     log_sum_exp_honours_its_stride();
-    cross_entropy_gradient_is_the_derivative();
+    cross_entropy_gradient_is_the_derivative(0.0);
+    cross_entropy_gradient_is_the_derivative(0.25);
+    smoothing_spreads_a_label();
     cross_entropy_is_the_logarithm_of_the_probability();
     sgd_does_as_computed_by_hand();
     sgd_without_rate_leaves_the_gradient_in_the_momentum();

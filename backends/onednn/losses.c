@@ -19,8 +19,8 @@ static void cross_entropy_loop(const exec *e, const op *o)
         int32_t label = task->labels != NULL ? task->labels[n] : -1;
 
         if (label >= 0 && label < classes)
-            task->loss_sum +=
-                losses_cross_entropy(logits, classes, label, (double)task->scale, gradient);
+            task->loss_sum += losses_cross_entropy(logits, classes, label, (double)s->smoothing,
+                                                   (double)task->scale, gradient);
         else
             for (int32_t k = 0; gradient != NULL && k < classes; ++k)
                 gradient[k] = 0.0f;

@@ -19,8 +19,9 @@ void reference_cross_entropy(const reference_operands *o)
         int32_t label = task->labels ? task->labels[n] : -1;
 
         if (label >= 0 && label < classes)
-            task->loss_sum += losses_cross_entropy(logits, (int32_t)classes, label,
-                                                   (double)task->scale, gradient);
+            task->loss_sum +=
+                losses_cross_entropy(logits, (int32_t)classes, label, (double)o->step->smoothing,
+                                     (double)task->scale, gradient);
         else if (gradient)
             memset(gradient, 0, (size_t)classes * sizeof(float));
     }

@@ -26,7 +26,7 @@ extern "C" {
 #endif
 
 /** Changes when a struct or rule below changes incompatibly. */
-#define HMT_BACKEND_ABI 1u
+#define HMT_BACKEND_ABI 2u
 
 /* ----------------------------------------------------------------------------------------------------------
  * The plan
@@ -130,6 +130,7 @@ typedef struct hmt_plan_step {
     int32_t group;                /**< SGD: index into hmt_run.groups */
     int32_t forward; /**< backward steps: index of the forward step they belong to, else -1 */
     double flops;    /**< 2 for each multiply-add */
+    float smoothing; /**< CROSS_ENTROPY: share of a label spread over all classes */
 } hmt_plan_step;
 
 /** Tensor flags. */

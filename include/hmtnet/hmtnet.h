@@ -605,6 +605,15 @@ typedef enum hmt_loss {
     HMT_LOSS_SMOOTH_L1 = 3     /**< e^2 / 2 where |e| < 1, else |e| - 1/2 */
 } hmt_loss;
 
+/** How a part of the network learns: the parameters whose names begin with `prefix`, e.g. "conv"
+ * or "gbranch.". */
+typedef struct hmt_param_rule {
+    const char *prefix;
+    double rate; /**< factor of the learning rate; 0 freezes them: no gradient is computed, and a
+                    batch norm that is frozen and has nothing that learns before it uses and keeps
+                    its running statistics */
+} hmt_param_rule;
+
 typedef struct hmt_trainer_options {
     size_t struct_size;
     int32_t batch;                /**< images of a step, 2 .. 4096 (batch norm needs two) */
@@ -617,20 +626,30 @@ typedef struct hmt_trainer_options {
     double delta;                 /**< Smooth Huber's; > 0 */
     int32_t profile;              /**< non-zero: time every step for hmt_trainer_profile() */
     uint64_t seed;                /**< for dropout, in networks that have it */
+    int32_t nesterov;           /**< non-zero: Nesterov's momentum; not together with accumulate */
+    int32_t decay_weights_only; /**< non-zero: biases and batch norms are not decayed */
+    double label_smoothing; /**< [0, 1): share of a class label spread over all classes (Szegedy et
+                               al. 2016, section 7) */
+    int32_t accumulate;     /**< steps whose gradients make one update, 1 .. 65536: the effective
+                               batch is batch * accumulate; batch norm still sees one batch */
+    const hmt_param_rule *rules; /**< the first that fits a parameter counts; only read during the
+                                    call */
+    size_t rule_count;           /**< at most 256 */
 } hmt_trainer_options;
 /** The paper's recipe (section 4.2): batch 32, rate 1e-3, momentum 0.9, decay 0.05, alpha 1,1,2,
  * delta 0.6. */
 #define HMT_TRAINER_OPTIONS_INIT                                                                   \
     {                                                                                              \
         sizeof(hmt_trainer_options), 32, 1e-3, 0.9, 0.05, {1, 1, 2}, HMT_LOSS_SMOOTH_HUBER, 0.6,   \
-            0, 0                                                                                   \
+            0, 0, 0, 0, 0, 1, NULL, 0                                                              \
     }
 
 /**
  * Prepares a model to be trained by stochastic gradient descent. A model has one trainer at a time;
  * its parameters belong to the trainer until that is freed, and reading or saving the model gives
  * their latest state.
- * @return HMT_ERROR_ARGUMENT, _STATE (has a trainer), _MEMORY, _BACKEND, _CANCELLED
+ * @return HMT_ERROR_ARGUMENT, _NOT_FOUND (a rule fits no parameter), _STATE (has a trainer),
+ * _MEMORY, _BACKEND, _CANCELLED
  */
 HMT_API hmt_status hmt_trainer_create(hmt_model *model, const hmt_trainer_options *options,
                                       hmt_trainer **trainer);
@@ -665,7 +684,8 @@ typedef struct hmt_losses {
     }
 
 /**
- * One step: forward, losses, backward, update. If a loss, or a batch norm's statistics, are
+ * One step: forward, losses, backward, update; with accumulate above 1 only every so many steps end
+ * in an update. If a loss, or a batch norm's statistics, are
  * infinite or not a number the step ends there with HMT_ERROR_NONFINITE, the message naming step
  * and task or layer, and no parameter, statistic or momentum has changed.
  * @param losses  may be NULL
@@ -696,6 +716,37 @@ HMT_API hmt_status hmt_trainer_set_learning_rate(hmt_trainer *trainer, double le
 HMT_API hmt_status hmt_trainer_momentum_read(hmt_trainer *trainer, size_t index, float *values,
                                              size_t count);
 
+/**
+ * Saves everything that going on needs: parameters, batch norm statistics, momentum, the number of
+ * steps done. Atomic, as hmt_model_save(). The file is also a model that hmt_model_load() takes.
+ * @param note  the host's own text, e.g. the schedule and where in the data it is; NULL: none.
+ *              UTF-8, at most 1 MiB
+ * @return as hmt_model_save()
+ */
+HMT_API hmt_status hmt_trainer_save(hmt_trainer *trainer, const char *path, const char *note);
+
+/**
+ * Goes on where a checkpoint was saved: sets momentum and the number of steps. With the same
+ * batches, rates and number of threads the following steps give the same bits as if the run had
+ * never stopped.
+ * @param trainer  new, without a step, with the options of the one that saved (profile and the
+ *                 learning rate aside), of a model loaded from the same file
+ * @return HMT_ERROR_FORMAT (no checkpoint, or damaged), _ARGUMENT (made with other options, or the
+ * model has other parameters), _STATE (not new), _NOT_FOUND, _IO, _MEMORY, _BACKEND, _UNSUPPORTED
+ * (a backend without that). After a failure the trainer is to be freed
+ */
+HMT_API hmt_status hmt_trainer_resume(hmt_trainer *trainer, const char *path);
+
+/**
+ * The note of a checkpoint.
+ * @param note      receives the text with a terminating zero, cut at capacity; may be NULL if
+ *                  capacity is 0
+ * @param length    receives its whole length in bytes, without the zero; may be NULL
+ * @return HMT_ERROR_FORMAT (no checkpoint), _NOT_FOUND, _IO, _MEMORY, _ARGUMENT
+ */
+HMT_API hmt_status hmt_checkpoint_note(const hmt_context *context, const char *path, char *note,
+                                       size_t capacity, size_t *length);
+
 HMT_API hmt_status hmt_trainer_memory(const hmt_trainer *trainer, hmt_memory *memory);
 HMT_API hmt_status hmt_trainer_profile(const hmt_trainer *trainer, hmt_step_profile *steps,
                                        size_t capacity, size_t *count);
@@ -713,15 +764,17 @@ typedef enum hmt_schedule_kind {
 typedef struct hmt_schedule {
     size_t struct_size;
     hmt_schedule_kind kind;
-    double base;     /**< the rate, for one-cycle its highest */
-    double factor;   /**< see the kinds */
-    uint64_t period; /**< steps; HMT_SCHEDULE_STEP only */
-    double warmup;   /**< share of the total, [0, 1); HMT_SCHEDULE_ONE_CYCLE only */
-    uint64_t total;  /**< steps of the whole run */
+    double base;           /**< the rate, for one-cycle its highest */
+    double factor;         /**< see the kinds */
+    uint64_t period;       /**< steps; HMT_SCHEDULE_STEP only */
+    double warmup;         /**< share of the total, [0, 1); HMT_SCHEDULE_ONE_CYCLE only */
+    uint64_t total;        /**< steps of the whole run */
+    uint64_t warmup_steps; /**< the rate climbs in equal steps up to base before the rest begins;
+                              not for HMT_SCHEDULE_ONE_CYCLE, which has warmup */
 } hmt_schedule;
 #define HMT_SCHEDULE_INIT                                                                          \
     {                                                                                              \
-        sizeof(hmt_schedule), HMT_SCHEDULE_CONSTANT, 1e-3, 0.1, 0, 0.3, 0                          \
+        sizeof(hmt_schedule), HMT_SCHEDULE_CONSTANT, 1e-3, 0.1, 0, 0.3, 0, 0                       \
     }
 
 /** The rate for step `step`, counted from 0. @return HMT_ERROR_ARGUMENT */

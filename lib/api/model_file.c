@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/checkpoint.h"
 #include "api/model.h"
 #include "api/options.h"
 #include "core/memory.h"
@@ -173,8 +174,16 @@ static hmt_status load_param(hmt_model *model, const source_file *file, int32_t 
     return HMT_OK;
 }
 
-/* Tensors that the network does not have are an error, but for scales of its weights, and a counter
- * that PyTorch adds to each batch norm. */
+/* Whether tensor `name` is the momentum of one of the network's parameters. */
+static bool is_momentum(const hmt_model *model, const source_file *file, const char *name)
+{
+    const char *param = checkpoint_momentum_of(&file->index, name);
+
+    return param != NULL && graph_find_param(&model->graph, param) >= 0;
+}
+
+/* Tensors that the network does not have are an error, but for scales of its weights, the momentum
+ * in a checkpoint, and a counter that PyTorch adds to each batch norm. */
 static hmt_status check_strangers(const hmt_model *model, const source_file *file)
 {
     static const char counter[] = ".num_batches_tracked";
@@ -184,6 +193,7 @@ static hmt_status check_strangers(const hmt_model *model, const source_file *fil
         size_t length = strlen(name);
 
         if (graph_find_param(&model->graph, name) < 0 && !is_scales(model, file, name) &&
+            !is_momentum(model, file, name) &&
             (length < sizeof counter || strcmp(name + length - (sizeof counter - 1), counter) != 0))
             return status_fail(HMT_ERROR_FORMAT, "%s: tensor %s is not part of the network",
                                file->what, name);

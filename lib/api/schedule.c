@@ -31,6 +31,16 @@ static hmt_status check(const hmt_schedule *s)
     return HMT_OK;
 }
 
+/* How far the run is behind its warm-up, [0, 1]. */
+static double run_share(const hmt_schedule *s, uint64_t step)
+{
+    uint64_t before = s->kind == HMT_SCHEDULE_ONE_CYCLE ? 0 : s->warmup_steps;
+
+    return s->total > before + 1
+               ? fmin(1.0, (double)(step - before) / (double)(s->total - 1 - before))
+               : 1.0;
+}
+
 hmt_status hmt_schedule_rate(const hmt_schedule *schedule, uint64_t step, double *rate)
 {
     hmt_schedule s = HMT_SCHEDULE_INIT;
@@ -45,7 +55,11 @@ hmt_status hmt_schedule_rate(const hmt_schedule *schedule, uint64_t step, double
         status = check(&s);
     if (status != HMT_OK)
         return status;
-    share = s.total > 1 ? fmin(1.0, (double)step / (double)(s.total - 1)) : 1.0;
+    if (s.kind != HMT_SCHEDULE_ONE_CYCLE && step < s.warmup_steps) {
+        *rate = s.base * (double)(step + 1) / (double)(s.warmup_steps + 1);
+        return HMT_OK;
+    }
+    share = run_share(&s, step);
     warmup = s.warmup;
     if (s.kind == HMT_SCHEDULE_CONSTANT)
         *rate = s.base;

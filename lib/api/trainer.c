@@ -1,95 +1,18 @@
 /*
- * Trainers: a training plan prepared on the context's device, with the parameters and momentum it
- * changes. A step is forward, a look at the losses, and only then backward with the updates, so
- * that a bad loss changes nothing.
+ * Trainers (see trainer.h): creation, steps. A step is forward, a look at the losses, and only then
+ * backward with the updates, so that a bad loss changes nothing.
  */
 #include "api/trainer.h"
 
 #include <math.h>
 #include <stdio.h>
-#include <string.h>
 
-#include "api/execution.h"
-#include "api/model.h"
 #include "api/options.h"
-#include "api/predictions.h"
 #include "core/memory.h"
 #include "core/random.h"
 #include "core/status.h"
 
-enum { MOST_BATCH = 4096, CROP = 224 };
-
-struct hmt_trainer {
-    hmt_model *model;
-    hmt_trainer_options options;
-    void *weights; /* the backend's home of the parameters in training */
-    execution train;
-    execution evaluation; /* empty until the first hmt_evaluate() */
-    uint64_t steps;       /* done so far */
-
-    /* For labels that were not given, and images of a short evaluation batch. */
-    int32_t *no_labels; /* (batch) of -1 */
-    int32_t *labels[2]; /* (batch) each */
-    float *no_scores;   /* (batch) of NaN */
-    float *scores;      /* (batch) */
-    float *staging;     /* (batch,3,224,224); made with evaluation */
-    float *logits;      /* by task, (batch,classes); likewise */
-};
-
-static const char *const task_names[HMT_TASK_COUNT] = {"gender", "race", "attractiveness"};
-static const size_t image_elements = (size_t)3 * CROP * CROP;
-
-static hmt_status check_options(const hmt_trainer_options *o)
-{
-    bool any = false;
-
-    if (o->batch < 2 || o->batch > MOST_BATCH)
-        return status_fail(HMT_ERROR_ARGUMENT, "options: batch is %d, not in 2..%d", o->batch,
-                           MOST_BATCH);
-    if (!(o->learning_rate >= 0.0) || !isfinite(o->learning_rate))
-        return status_fail(HMT_ERROR_ARGUMENT, "options: learning_rate is %g", o->learning_rate);
-    if (!(o->momentum >= 0.0 && o->momentum < 1.0))
-        return status_fail(HMT_ERROR_ARGUMENT, "options: momentum is %g, not in [0, 1)",
-                           o->momentum);
-    if (!(o->weight_decay >= 0.0) || !isfinite(o->weight_decay))
-        return status_fail(HMT_ERROR_ARGUMENT, "options: weight_decay is %g", o->weight_decay);
-    for (int task = 0; task < HMT_TASK_COUNT; ++task) {
-        if (!(o->alpha[task] >= 0.0) || !isfinite(o->alpha[task]))
-            return status_fail(HMT_ERROR_ARGUMENT, "options: alpha of %s is %g", task_names[task],
-                               o->alpha[task]);
-        any = any || o->alpha[task] > 0.0;
-    }
-    if (!any)
-        return status_fail(HMT_ERROR_ARGUMENT,
-                           "options: every alpha is 0, there is nothing to train");
-    if ((int)o->loss < HMT_LOSS_SMOOTH_HUBER || o->loss > HMT_LOSS_SMOOTH_L1)
-        return status_fail(HMT_ERROR_ARGUMENT, "options: no loss has the number %d", (int)o->loss);
-    if (!(o->delta > 0.0) || !isfinite(o->delta))
-        return status_fail(HMT_ERROR_ARGUMENT, "options: delta is %g, not above 0", o->delta);
-    return HMT_OK;
-}
-
-static hmt_status allocate_labels(hmt_trainer *trainer)
-{
-    const hmt_allocator *allocator = &trainer->model->context->allocator;
-    size_t batch = (size_t)trainer->options.batch;
-    void *block;
-    hmt_status status =
-        memory_zeroed(allocator, batch, 3 * sizeof(int32_t) + 2 * sizeof(float), "labels", &block);
-
-    if (status != HMT_OK)
-        return status;
-    trainer->no_labels = block;
-    trainer->labels[0] = trainer->no_labels + batch;
-    trainer->labels[1] = trainer->labels[0] + batch;
-    trainer->no_scores = (float *)(trainer->labels[1] + batch);
-    trainer->scores = trainer->no_scores + batch;
-    for (size_t i = 0; i < batch; ++i) {
-        trainer->no_labels[i] = -1;
-        trainer->no_scores[i] = NAN;
-    }
-    return HMT_OK;
-}
+const size_t trainer_image_elements = (size_t)3 * 224 * 224;
 
 static hmt_status plan_training(hmt_trainer *trainer)
 {
@@ -99,7 +22,9 @@ static hmt_status plan_training(hmt_trainer *trainer)
                              .training = true,
                              .tasks = HMT_TASKS_ALL,
                              .loss = o->loss,
-                             .delta = (float)o->delta};
+                             .delta = (float)o->delta,
+                             .label_smoothing = (float)o->label_smoothing,
+                             .group = trainer->recipe.group};
     hmt_status status;
 
     for (int task = 0; task < HMT_TASK_COUNT; ++task)
@@ -110,6 +35,21 @@ static hmt_status plan_training(hmt_trainer *trainer)
     if (status == HMT_OK)
         status = execution_create(&trainer->train, trainer->model, &options, trainer->weights,
                                   o->profile != 0);
+    return status;
+}
+
+static hmt_status make_recipe(hmt_trainer *trainer, const hmt_trainer_options *o)
+{
+    const hmt_allocator *allocator = &trainer->model->context->allocator;
+    void *block;
+    hmt_status status = recipe_make(allocator, o, &trainer->model->graph, &trainer->recipe);
+
+    if (status != HMT_OK)
+        return status;
+    status = memory_zeroed(allocator, (size_t)trainer->recipe.group_count, sizeof(hmt_sgd),
+                           "the optimiser's groups", &block);
+    if (status == HMT_OK)
+        trainer->sgd = block;
     return status;
 }
 
@@ -139,6 +79,8 @@ static void destroy(hmt_trainer *trainer)
     memory_free(&context->allocator, trainer->no_labels);
     memory_free(&context->allocator, trainer->staging);
     memory_free(&context->allocator, trainer->logits);
+    memory_free(&context->allocator, trainer->sgd);
+    recipe_clear(&context->allocator, &trainer->recipe);
     memory_free(&context->allocator, trainer);
     model_release(model);
 }
@@ -156,7 +98,7 @@ hmt_status hmt_trainer_create(hmt_model *model, const hmt_trainer_options *optio
         return status_fail(HMT_ERROR_ARGUMENT, "hmt_trainer_create: model or trainer is NULL");
     status = options_copy(&o, sizeof o, options, "hmt_trainer_options");
     if (status == HMT_OK)
-        status = check_options(&o);
+        status = recipe_check(&o);
     if (status == HMT_OK)
         status = context_progress(model->context, "prepare", 0, 1);
     if (status == HMT_OK)
@@ -174,7 +116,11 @@ hmt_status hmt_trainer_create(hmt_model *model, const hmt_trainer_options *optio
     model_acquire(model);
     trainer->model = model;
     trainer->options = o;
-    status = allocate_labels(trainer);
+    trainer->options.rules = NULL; /* the caller's; what they say is in the recipe */
+    trainer->options.rule_count = 0;
+    status = make_recipe(trainer, &o);
+    if (status == HMT_OK)
+        status = batch_allocate(trainer);
     if (status == HMT_OK)
         status = plan_training(trainer);
     if (status == HMT_OK)
@@ -221,96 +167,11 @@ void hmt_trainer_free(hmt_trainer *trainer)
     destroy(trainer);
 }
 
-/* Classes of a task's head; 0 for regression. */
-static int32_t classes_of(const hmt_model *model, int task)
-{
-    for (int32_t i = 0; i < model->graph.head_count; ++i)
-        if ((int)model->graph.heads[i].task == task)
-            return model->graph.heads[i].classes;
-    return 0;
-}
-
-static hmt_status check_batch(const hmt_trainer *trainer, const hmt_batch *batch)
-{
-    const int32_t *labels[2] = {batch->gender, batch->race};
-
-    if (batch->images == NULL || batch->count < 1 || batch->count > (size_t)trainer->options.batch)
-        return status_fail(HMT_ERROR_ARGUMENT,
-                           "batch: images is NULL, or its count %zu is not in 1..%d", batch->count,
-                           trainer->options.batch);
-    for (int task = 0; task < 2; ++task) {
-        int32_t classes = classes_of(trainer->model, task);
-
-        for (size_t i = 0; labels[task] != NULL && i < batch->count; ++i)
-            if (labels[task][i] >= classes)
-                return status_fail(HMT_ERROR_ARGUMENT,
-                                   "batch: %s label %d of image %zu, there are %d classes",
-                                   task_names[task], labels[task][i], i, classes);
-    }
-    for (size_t i = 0; batch->score != NULL && i < batch->count; ++i)
-        if (isinf(batch->score[i]))
-            return status_fail(HMT_ERROR_ARGUMENT, "batch: the score of image %zu is infinite", i);
-    return HMT_OK;
-}
-
-/* Fills in the tasks of a run: labels (padded where the batch is short), how many there are, and
- * the gradient's factor. */
-static void fill_tasks(hmt_trainer *trainer, const lowered *plan, const hmt_batch *batch,
-                       hmt_run_task tasks[HMT_TASK_COUNT], hmt_losses *losses)
-{
-    const int32_t *given[2] = {batch->gender, batch->race};
-    size_t size = (size_t)trainer->options.batch;
-
-    for (int task = 0; task < HMT_TASK_COUNT; ++task) {
-        hmt_run_task *t;
-        int64_t known = 0;
-
-        if (plan->head_task[task] < 0)
-            continue;
-        t = &tasks[plan->head_task[task]];
-        if (task == HMT_TASK_ATTRACTIVENESS) {
-            memcpy(trainer->scores, trainer->no_scores, size * sizeof(float));
-            for (size_t i = 0; batch->score != NULL && i < batch->count; ++i) {
-                trainer->scores[i] = batch->score[i];
-                known += !isnan(batch->score[i]);
-            }
-            t->targets = trainer->scores;
-        } else {
-            memcpy(trainer->labels[task], trainer->no_labels, size * sizeof(int32_t));
-            for (size_t i = 0; given[task] != NULL && i < batch->count; ++i) {
-                trainer->labels[task][i] = given[task][i];
-                known += given[task][i] >= 0;
-            }
-            t->labels = trainer->labels[task];
-        }
-        t->scale = known > 0 ? (float)(trainer->options.alpha[task] / (double)known) : 0.0f;
-        losses->labelled[task] = known;
-    }
-}
-
-/* Turns the runs' sums into means and their weighted total; refuses what is not finite. */
-static hmt_status add_up(const hmt_trainer *trainer, const lowered *plan,
-                         const hmt_run_task tasks[HMT_TASK_COUNT], hmt_losses *losses)
-{
-    for (int task = 0; task < HMT_TASK_COUNT; ++task) {
-        if (plan->head_task[task] < 0 || losses->labelled[task] == 0)
-            continue;
-        losses->task[task] = tasks[plan->head_task[task]].loss_sum / (double)losses->labelled[task];
-        losses->total += trainer->options.alpha[task] * losses->task[task];
-        if (!isfinite(losses->task[task]))
-            return status_fail(
-                HMT_ERROR_NONFINITE, "step %llu: the %s loss is %g; no parameter was changed",
-                (unsigned long long)trainer->steps + 1, task_names[task], losses->task[task]);
-    }
-    return HMT_OK;
-}
-
 hmt_status hmt_train_step(hmt_trainer *trainer, const hmt_batch *batch, hmt_losses *out)
 {
     hmt_run_task tasks[HMT_TASK_COUNT] = {{NULL, NULL, 0.0f, 0.0}};
     hmt_batch b = HMT_BATCH_INIT;
     hmt_losses losses = HMT_LOSSES_INIT;
-    hmt_sgd sgd;
     uint64_t seed;
     hmt_status status;
 
@@ -319,7 +180,7 @@ hmt_status hmt_train_step(hmt_trainer *trainer, const hmt_batch *batch, hmt_loss
         return status_fail(HMT_ERROR_ARGUMENT, "hmt_train_step: trainer or batch is NULL");
     status = options_copy(&b, sizeof b, batch, "hmt_batch");
     if (status == HMT_OK)
-        status = check_batch(trainer, &b);
+        status = batch_check(trainer, &b);
     if (status == HMT_OK && b.count != (size_t)trainer->options.batch)
         status = status_fail(HMT_ERROR_ARGUMENT, "batch: %zu images, the trainer was made for %d",
                              b.count, trainer->options.batch);
@@ -328,7 +189,7 @@ hmt_status hmt_train_step(hmt_trainer *trainer, const hmt_batch *batch, hmt_loss
     if (status != HMT_OK)
         return status;
     seed = random_split(trainer->options.seed, trainer->steps);
-    fill_tasks(trainer, trainer->train.lowered, &b, tasks, &losses);
+    batch_fill_tasks(trainer, trainer->train.lowered, &b, tasks, &losses);
     status = execution_run(&trainer->train, HMT_PHASE_FORWARD, b.images, tasks, NULL, seed);
     if (status == HMT_ERROR_NONFINITE) {
         char step[32];
@@ -337,114 +198,19 @@ hmt_status hmt_train_step(hmt_trainer *trainer, const hmt_batch *batch, hmt_loss
         return status_fail_at(status, step);
     }
     if (status == HMT_OK)
-        status = add_up(trainer, trainer->train.lowered, tasks, &losses);
+        status = batch_add_up(trainer, trainer->train.lowered, tasks, &losses);
     if (status == HMT_OK)
         status = context_progress(trainer->model->context, "train", 1, 2);
     if (status != HMT_OK)
         return status;
-    sgd = (hmt_sgd){.learning_rate = (float)trainer->options.learning_rate,
-                    .momentum = (float)trainer->options.momentum,
-                    .weight_decay = (float)trainer->options.weight_decay};
+    recipe_groups(&trainer->recipe, &trainer->options, trainer->steps, trainer->sgd);
     trainer->model->stale = true;
     atomic_fetch_add(&trainer->model->generation, 1);
-    status = execution_run(&trainer->train, HMT_PHASE_BACKWARD, NULL, tasks, &sgd, seed);
+    status = execution_run(&trainer->train, HMT_PHASE_BACKWARD, NULL, tasks, trainer->sgd, seed);
     if (status != HMT_OK)
         return status;
     losses.step = ++trainer->steps;
     return out != NULL ? options_give(out, &losses, sizeof losses, "hmt_losses") : HMT_OK;
-}
-
-/* Prepares evaluation when it is first asked for: training alone need not hold its memory. */
-static hmt_status prepare_evaluation(hmt_trainer *trainer)
-{
-    const hmt_allocator *allocator = &trainer->model->context->allocator;
-    const hmt_trainer_options *o = &trainer->options;
-    const lower_options options = {.batch = o->batch,
-                                   .tasks = HMT_TASKS_ALL,
-                                   .losses = true,
-                                   .loss = o->loss,
-                                   .delta = (float)o->delta};
-    size_t batch = (size_t)o->batch;
-    void *block;
-    hmt_status status = HMT_OK;
-
-    if (trainer->staging == NULL) {
-        status = memory_zeroed(allocator, batch * image_elements, sizeof(float),
-                               "images to evaluate", &block);
-        trainer->staging = block;
-    }
-    if (status == HMT_OK && trainer->logits == NULL) {
-        status = memory_zeroed(allocator, batch * HMT_TASK_COUNT * HMT_MAX_CLASSES, sizeof(float),
-                               "logits", &block);
-        trainer->logits = block;
-    }
-    if (status == HMT_OK && trainer->evaluation.model == NULL)
-        status = execution_create(&trainer->evaluation, trainer->model, &options, trainer->weights,
-                                  false);
-    return status;
-}
-
-/* Predictions of the evaluation that has just run. */
-static hmt_status read_predictions(hmt_trainer *trainer, size_t count, hmt_prediction *predictions)
-{
-    const lowered *plan = trainer->evaluation.lowered;
-    size_t head_room = (size_t)trainer->options.batch * HMT_MAX_CLASSES;
-
-    for (int task = 0; task < HMT_TASK_COUNT; ++task) {
-        hmt_status status = HMT_OK;
-
-        if (plan->head_tensor[task] >= 0)
-            status = execution_read(&trainer->evaluation, plan->head_tensor[task],
-                                    trainer->logits + (size_t)task * head_room);
-        if (status != HMT_OK)
-            return status;
-    }
-    for (size_t i = 0; i < count; ++i) {
-        const float *rows[HMT_TASK_COUNT] = {NULL, NULL, NULL};
-
-        for (int task = 0; task < HMT_TASK_COUNT; ++task)
-            if (plan->head_tensor[task] >= 0)
-                rows[task] = trainer->logits + (size_t)task * head_room +
-                             i * (size_t)plan->plan.tensors[plan->head_tensor[task]].shape[1];
-        predictions_from_logits(trainer->model, rows, &predictions[i]);
-    }
-    return HMT_OK;
-}
-
-hmt_status hmt_evaluate(hmt_trainer *trainer, const hmt_batch *batch, hmt_losses *out,
-                        hmt_prediction *predictions)
-{
-    hmt_run_task tasks[HMT_TASK_COUNT] = {{NULL, NULL, 0.0f, 0.0}};
-    hmt_batch b = HMT_BATCH_INIT;
-    hmt_losses losses = HMT_LOSSES_INIT;
-    const float *images;
-    hmt_status status;
-
-    status_clear();
-    if (trainer == NULL || batch == NULL)
-        return status_fail(HMT_ERROR_ARGUMENT, "hmt_evaluate: trainer or batch is NULL");
-    status = options_copy(&b, sizeof b, batch, "hmt_batch");
-    if (status == HMT_OK)
-        status = check_batch(trainer, &b);
-    if (status == HMT_OK)
-        status = prepare_evaluation(trainer);
-    if (status != HMT_OK)
-        return status;
-    images = b.images;
-    if (b.count < (size_t)trainer->options
-                      .batch) { /* the other rows keep what they had: nothing reads them */
-        memcpy(trainer->staging, b.images, b.count * image_elements * sizeof(float));
-        images = trainer->staging;
-    }
-    fill_tasks(trainer, trainer->evaluation.lowered, &b, tasks, &losses);
-    status = execution_run(&trainer->evaluation, HMT_PHASE_FORWARD, images, tasks, NULL, 0);
-    if (status == HMT_OK && predictions != NULL)
-        status = read_predictions(trainer, b.count, predictions);
-    if (status == HMT_OK)
-        status = add_up(trainer, trainer->evaluation.lowered, tasks, &losses);
-    if (status == HMT_OK && out != NULL)
-        status = options_give(out, &losses, sizeof losses, "hmt_losses");
-    return status;
 }
 
 hmt_status hmt_trainer_set_learning_rate(hmt_trainer *trainer, double learning_rate)
@@ -497,8 +263,8 @@ hmt_status hmt_trainer_memory(const hmt_trainer *trainer, hmt_memory *memory)
     if (status == HMT_OK && trainer->evaluation.model != NULL) {
         status = execution_memory(&trainer->evaluation, trainer->weights, &evaluation);
         all.arena += evaluation.arena;
-        all.staging +=
-            evaluation.staging + (uint64_t)trainer->options.batch * image_elements * sizeof(float);
+        all.staging += evaluation.staging +
+                       (uint64_t)trainer->options.batch * trainer_image_elements * sizeof(float);
     }
     return status == HMT_OK ? options_give(memory, &all, sizeof all, "hmt_memory") : status;
 }

@@ -1,12 +1,49 @@
 /*
- * What the model needs to know of its trainer.
+ * The trainer: a training plan prepared on the context's device, with the parameters and momentum
+ * that it changes. trainer.c makes it and steps, batch.c deals with labels and losses, evaluate.c
+ * measures, checkpoint.c saves and resumes.
  */
 #ifndef HMT_API_TRAINER_H
 #define HMT_API_TRAINER_H
 
-#include <hmtnet/hmtnet.h>
+#include "api/execution.h"
+#include "api/model.h"
+#include "api/recipe.h"
+
+struct hmt_trainer {
+    hmt_model *model;
+    hmt_trainer_options options; /* rules are not kept: they are in the recipe */
+    recipe recipe;
+    hmt_sgd *sgd;  /* (recipe.group_count), of the current step */
+    void *weights; /* the backend's home of the parameters in training */
+    execution train;
+    execution evaluation; /* empty until the first hmt_evaluate() */
+    uint64_t steps;       /* done so far */
+
+    /* For labels that were not given, and images of a short evaluation batch. */
+    int32_t *no_labels; /* (batch) of -1 */
+    int32_t *labels[2]; /* (batch) each */
+    float *no_scores;   /* (batch) of NaN */
+    float *scores;      /* (batch) */
+    float *staging;     /* (batch,3,224,224); made with evaluation */
+    float *logits;      /* by task, (batch,classes); likewise */
+};
+
+/* Elements of one image, (3,224,224). */
+extern const size_t trainer_image_elements;
 
 /* Copies the trainer's parameters into the model's values. */
 hmt_status trainer_sync(hmt_trainer *trainer);
+
+/* The arrays for labels. */
+hmt_status batch_allocate(hmt_trainer *trainer);
+hmt_status batch_check(const hmt_trainer *trainer, const hmt_batch *batch);
+/* Fills in the tasks of a run: labels (padded where the batch is short), how many there are, and
+ * the gradient's factor. */
+void batch_fill_tasks(hmt_trainer *trainer, const lowered *plan, const hmt_batch *batch,
+                      hmt_run_task tasks[HMT_TASK_COUNT], hmt_losses *losses);
+/* Turns the runs' sums into means and their weighted total; refuses what is not finite. */
+hmt_status batch_add_up(const hmt_trainer *trainer, const lowered *plan,
+                        const hmt_run_task tasks[HMT_TASK_COUNT], hmt_losses *losses);
 
 #endif

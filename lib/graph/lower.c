@@ -34,6 +34,11 @@ static void *room(build *b, void **array, int32_t *count, int32_t *capacity, siz
     return (char *)*array + (size_t)(*count)++ * size;
 }
 
+int32_t build_group(const build *b, int32_t param)
+{
+    return b->options->group != NULL ? b->options->group[param] : 0;
+}
+
 int32_t build_tensor(build *b, const char *name, int64_t n, int64_t c, int64_t h, int64_t w)
 {
     void *array = b->tensors;
@@ -253,7 +258,7 @@ static void finish(lowered *plan, build *b, uint64_t arena)
 static hmt_status node_tables(build *b, void **block)
 {
     size_t n = (size_t)b->g->node_count;
-    hmt_status status = memory_zeroed(b->allocator, n, 4 * sizeof(int32_t) + 2, "a plan", block);
+    hmt_status status = memory_zeroed(b->allocator, n, 4 * sizeof(int32_t) + 3, "a plan", block);
 
     if (status != HMT_OK)
         return status;
@@ -263,6 +268,7 @@ static hmt_status node_tables(build *b, void **block)
     b->value_scale = b->weight_scale + n;
     b->needed = (bool *)(b->value_scale + n);
     b->kept = b->needed + n;
+    b->learns = b->kept + n;
     return HMT_OK;
 }
 

@@ -19,6 +19,9 @@ typedef struct lower_options {
     float delta;   /* Smooth Huber's */
     uint32_t trained_tasks; /* training: heads whose loss has a gradient; the others are evaluated
                                only */
+    float label_smoothing;  /* of classification heads */
+    const int32_t *group;   /* training: the optimiser's group of each parameter, -1: frozen; NULL:
+                               all   in group 0 */
 } lower_options;
 
 /* A plan and what the session needs to find its way in it. */

@@ -113,12 +113,22 @@ static int32_t take(backward *w, int32_t of, int32_t forward, bool *own)
     return w->b->status == HMT_OK ? tensor : -1;
 }
 
+/* Whether a weight of the plan is changed by training. */
+static bool learns(const backward *w, int32_t weight)
+{
+    return weight >= 0 && build_group(w->b, w->b->weights[weight].param) >= 0;
+}
+
 static void update(backward *w, int32_t gradient, int32_t weight, int32_t forward)
 {
-    hmt_plan_step *step = step_of(w, HMT_STEP_SGD, forward);
+    hmt_plan_step *step;
 
-    if (step == NULL || weight < 0)
+    if (w->b->status != HMT_OK || !learns(w, weight))
         return;
+    step = step_of(w, HMT_STEP_SGD, forward);
+    if (step == NULL)
+        return;
+    step->group = build_group(w->b, w->b->weights[weight].param);
     step->in[0] = gradient;
     step->weight[0] = weight;
     step->flops = 5.0 * size_of(w, gradient);
@@ -149,8 +159,10 @@ static void weighted(backward *w, int32_t forward, int32_t dy)
         step->flops = f.flops;
         flow(w, f.in[0], dx, 1.0f, true, forward);
     }
+    if (!learns(w, f.weight[0]) && !learns(w, f.weight[1]))
+        return;
     dw = build_tensor(w->b, f.name, outputs, inputs, height, width);
-    if (f.weight[1] >= 0)
+    if (learns(w, f.weight[1]))
         db = build_tensor(w->b, f.name, 1, outputs, 1, 1);
     step = step_of(w, linear ? HMT_STEP_LINEAR_BACKWARD_WEIGHTS : HMT_STEP_CONV_BACKWARD_WEIGHTS,
                    forward);
@@ -177,9 +189,9 @@ static void batch_norm(backward *w, int32_t forward, int32_t dy)
 
     if (wanted)
         dx = like(w, f.in[0]);
-    if (f.weight[0] >= 0)
+    if (learns(w, f.weight[0]))
         dgamma = build_tensor(w->b, f.name, 1, channels, 1, 1);
-    if (f.weight[1] >= 0)
+    if (learns(w, f.weight[1]))
         dbeta = build_tensor(w->b, f.name, 1, channels, 1, 1);
     step = step_of(w, HMT_STEP_BATCH_NORM_BACKWARD, forward);
     if (step == NULL)
@@ -327,7 +339,7 @@ static void find_wanted(backward *w, int32_t forward_count)
 {
     for (int32_t s = 0; s < forward_count; ++s) {
         const hmt_plan_step *step = &w->b->steps[s];
-        bool wanted = step->weight[0] >= 0 || step->weight[1] >= 0;
+        bool wanted = learns(w, step->weight[0]) || learns(w, step->weight[1]);
 
         for (int i = 0; i < HMT_STEP_INPUTS; ++i)
             wanted = wanted || (step->in[i] >= 0 && w->wanted[step->in[i]]);

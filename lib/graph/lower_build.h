@@ -24,6 +24,7 @@ typedef struct build {
     bool *kept;          /* by node: is a head or tap, so its value must exist as it is */
     int32_t *tensor_of;  /* by node: its value, -1 until made */
     int32_t *consumer;   /* by node: the one needed node that reads it; -1 none, -2 several */
+    bool *learns;        /* by node: it or one before it has a parameter that is trained */
     float *weight_scale; /* by node: factor that was moved into its weights */
     float *value_scale;  /* by node: factor of an aggregator that was moved elsewhere: 1 / count,
                             else 1 */
@@ -37,6 +38,9 @@ int32_t build_tensor(build *b, const char *name, int64_t n, int64_t c, int64_t h
  */
 int32_t build_weight(build *b, int32_t param, bool is_bias, const graph_node *fold, float scale,
                      int64_t length);
+
+/* The optimiser's group of a parameter, -1: it is not trained. */
+int32_t build_group(const build *b, int32_t param);
 
 /* Appends a step with all operands absent; NULL after a failure. */
 hmt_plan_step *build_step(build *b, hmt_step_kind kind, const char *name);

@@ -157,7 +157,8 @@ static void emit_weighted(build *b, int32_t i)
 static void emit_batch_norm(build *b, int32_t i)
 {
     const graph_node *node = &b->g->nodes[i];
-    bool training = b->options->training;
+    /* Frozen, after nothing but what is frozen: it works as in inference. */
+    bool training = b->options->training && b->learns[i];
     hmt_plan_step *step =
         build_step(b, training ? HMT_STEP_BATCH_NORM_TRAIN : HMT_STEP_BATCH_NORM, node->name);
     int32_t last;
@@ -300,12 +301,28 @@ static void emit_loss(build *b, const graph_head *head)
     step->task = b->head_task[head->task] = b->task_count++;
     step->loss = b->options->loss;
     step->delta = b->options->delta;
+    step->smoothing = b->options->label_smoothing;
     if (wants_gradient)
         step->out[0] = value(b, head->node);
 }
 
+/* A batch norm without scale and shift counts as its convolution does. */
+static void find_learning(build *b)
+{
+    for (int32_t i = 0; i < b->g->node_count; ++i) {
+        const graph_node *node = &b->g->nodes[i];
+
+        for (int32_t k = 0; k < 2; ++k)
+            b->learns[i] =
+                b->learns[i] || (node->param[k] >= 0 && build_group(b, node->param[k]) >= 0);
+        for (int32_t k = 0; k < node->in_count; ++k)
+            b->learns[i] = b->learns[i] || b->learns[node->in[k]];
+    }
+}
+
 void build_forward(build *b)
 {
+    find_learning(b);
     move_aggregator_scales(b);
     for (int32_t i = 0; i < b->g->node_count && b->status == HMT_OK; ++i)
         if (b->needed[i] && b->tensor_of[i] < 0)

@@ -70,19 +70,25 @@ OBJECTIVE_INLINE void losses_softmax(const float *logits, int32_t classes, float
 }
 
 /*
- * Cross entropy of one row of logits against class `label` (0 <= label < classes). If gradient is
- * not NULL it receives (softmax - one-hot) * scale.
+ * Cross entropy of one row of logits against a target that gives class `label` (0 <= label <
+ * classes) 1 - smoothing and spreads smoothing evenly over all classes. If gradient is not NULL it
+ * receives (softmax - target) * scale.
  */
 OBJECTIVE_INLINE double losses_cross_entropy(const float *logits, int32_t classes, int32_t label,
-                                             double scale, float *gradient)
+                                             double smoothing, double scale, float *gradient)
 {
-    double all = losses_log_sum_exp(logits, classes, 1);
+    double all = losses_log_sum_exp(logits, classes, 1), loss = 0.0;
     int32_t i;
 
-    if (gradient)
-        for (i = 0; i < classes; ++i)
-            gradient[i] = (float)(scale * (exp(logits[i] - all) - (i == label ? 1.0 : 0.0)));
-    return all - logits[label];
+    for (i = 0; i < classes; ++i) {
+        double target = smoothing / classes + (i == label ? 1.0 - smoothing : 0.0);
+
+        if (target > 0.0)
+            loss += target * (all - logits[i]);
+        if (gradient)
+            gradient[i] = (float)(scale * (exp(logits[i] - all) - target));
+    }
+    return loss;
 }
 
 #endif

@@ -1,0 +1,105 @@
+/*
+ * Evaluation by a trainer: losses and predictions with the running statistics, nothing changed. Its
+ * plan is made when it is first asked for.
+ */
+#include <string.h>
+
+#include "api/options.h"
+#include "api/predictions.h"
+#include "api/trainer.h"
+#include "core/memory.h"
+#include "core/status.h"
+
+/* Prepares evaluation when it is first asked for: training alone need not hold its memory. */
+static hmt_status prepare_evaluation(hmt_trainer *trainer)
+{
+    const hmt_allocator *allocator = &trainer->model->context->allocator;
+    const hmt_trainer_options *o = &trainer->options;
+    const lower_options options = {.batch = o->batch,
+                                   .tasks = HMT_TASKS_ALL,
+                                   .losses = true,
+                                   .label_smoothing = (float)o->label_smoothing,
+                                   .loss = o->loss,
+                                   .delta = (float)o->delta};
+    size_t batch = (size_t)o->batch;
+    void *block;
+    hmt_status status = HMT_OK;
+
+    if (trainer->staging == NULL) {
+        status = memory_zeroed(allocator, batch * trainer_image_elements, sizeof(float),
+                               "images to evaluate", &block);
+        trainer->staging = block;
+    }
+    if (status == HMT_OK && trainer->logits == NULL) {
+        status = memory_zeroed(allocator, batch * HMT_TASK_COUNT * HMT_MAX_CLASSES, sizeof(float),
+                               "logits", &block);
+        trainer->logits = block;
+    }
+    if (status == HMT_OK && trainer->evaluation.model == NULL)
+        status = execution_create(&trainer->evaluation, trainer->model, &options, trainer->weights,
+                                  false);
+    return status;
+}
+
+/* Predictions of the evaluation that has just run. */
+static hmt_status read_predictions(hmt_trainer *trainer, size_t count, hmt_prediction *predictions)
+{
+    const lowered *plan = trainer->evaluation.lowered;
+    size_t head_room = (size_t)trainer->options.batch * HMT_MAX_CLASSES;
+
+    for (int task = 0; task < HMT_TASK_COUNT; ++task) {
+        hmt_status status = HMT_OK;
+
+        if (plan->head_tensor[task] >= 0)
+            status = execution_read(&trainer->evaluation, plan->head_tensor[task],
+                                    trainer->logits + (size_t)task * head_room);
+        if (status != HMT_OK)
+            return status;
+    }
+    for (size_t i = 0; i < count; ++i) {
+        const float *rows[HMT_TASK_COUNT] = {NULL, NULL, NULL};
+
+        for (int task = 0; task < HMT_TASK_COUNT; ++task)
+            if (plan->head_tensor[task] >= 0)
+                rows[task] = trainer->logits + (size_t)task * head_room +
+                             i * (size_t)plan->plan.tensors[plan->head_tensor[task]].shape[1];
+        predictions_from_logits(trainer->model, rows, &predictions[i]);
+    }
+    return HMT_OK;
+}
+
+hmt_status hmt_evaluate(hmt_trainer *trainer, const hmt_batch *batch, hmt_losses *out,
+                        hmt_prediction *predictions)
+{
+    hmt_run_task tasks[HMT_TASK_COUNT] = {{NULL, NULL, 0.0f, 0.0}};
+    hmt_batch b = HMT_BATCH_INIT;
+    hmt_losses losses = HMT_LOSSES_INIT;
+    const float *images;
+    hmt_status status;
+
+    status_clear();
+    if (trainer == NULL || batch == NULL)
+        return status_fail(HMT_ERROR_ARGUMENT, "hmt_evaluate: trainer or batch is NULL");
+    status = options_copy(&b, sizeof b, batch, "hmt_batch");
+    if (status == HMT_OK)
+        status = batch_check(trainer, &b);
+    if (status == HMT_OK)
+        status = prepare_evaluation(trainer);
+    if (status != HMT_OK)
+        return status;
+    images = b.images;
+    if (b.count < (size_t)trainer->options
+                      .batch) { /* the other rows keep what they had: nothing reads them */
+        memcpy(trainer->staging, b.images, b.count * trainer_image_elements * sizeof(float));
+        images = trainer->staging;
+    }
+    batch_fill_tasks(trainer, trainer->evaluation.lowered, &b, tasks, &losses);
+    status = execution_run(&trainer->evaluation, HMT_PHASE_FORWARD, images, tasks, NULL, 0);
+    if (status == HMT_OK && predictions != NULL)
+        status = read_predictions(trainer, b.count, predictions);
+    if (status == HMT_OK)
+        status = batch_add_up(trainer, trainer->evaluation.lowered, tasks, &losses);
+    if (status == HMT_OK && out != NULL)
+        status = options_give(out, &losses, sizeof losses, "hmt_losses");
+    return status;
+}
