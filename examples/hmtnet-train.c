@@ -21,8 +21,14 @@
 
 enum { TRAIN = 0, VALIDATE = 1 };
 
+enum { MOST_RULES = 64 };
+
 static struct {
-    const char *data, *validate, *output, *from, *backend, *alpha;
+    const char *data, *validate, *output, *from, *backend, *alpha, *freeze, *rates;
+    const char *checkpoint, *best, *history;
+    int64_t accumulate, checkpoint_steps, patience;
+    double warmup_epochs, smoothing;
+    int nesterov, decay_weights_only, best_by, resume;
     int64_t epochs, batch, steps, seed, threads, decoders, resize, save_every, validate_every;
     int64_t cache, step_epochs;
     int schedule, loss, wiring, aggregator, storage, no_flip, skip_bad, quiet;
@@ -42,7 +48,8 @@ static struct {
               .warmup = 0.3,
               .momentum = 0.9,
               .decay = 0.05,
-              .delta = 0.6};
+              .delta = 0.6,
+              .accumulate = 1};
 
 static const cli_option options[] = {
     {"data", 'd', CLI_TEXT, &settings.data, "TABLE", "the training photos", 0, 0},
@@ -68,9 +75,23 @@ static const cli_option options[] = {
      1, 1e6},
     {"warmup", 0, CLI_NUMBER, &settings.warmup, "X",
      "one-cycle: share of the run that the rate rises\n(default 0.3)", 0, 0.99},
+    {"warmup-epochs", 0, CLI_NUMBER, &settings.warmup_epochs, "X",
+     "other schedules: epochs in which the rate climbs\nfrom 0 first (default 0)", 0, 1e6},
     {"momentum", 0, CLI_NUMBER, &settings.momentum, "X", "of the descent (default 0.9)", 0, 0.9999},
     {"weight-decay", 0, CLI_NUMBER, &settings.decay, "X", "on every parameter (default 0.05)", 0,
      10},
+    {"nesterov", 0, CLI_FLAG, &settings.nesterov, NULL, "Nesterov's momentum", 0, 0},
+    {"decay-weights-only", 0, CLI_FLAG, &settings.decay_weights_only, NULL,
+     "no decay on biases and batch norms", 0, 0},
+    {"accumulate", 0, CLI_INTEGER, &settings.accumulate, "N",
+     "batches whose gradients make one update (default 1)", 1, 65536},
+    {"label-smoothing", 0, CLI_NUMBER, &settings.smoothing, "X",
+     "share of a class label spread over all classes\n(default 0)", 0, 0.99},
+    {"freeze", 0, CLI_TEXT, &settings.freeze, "PREFIX,...",
+     "keep the parameters whose names begin so as they are;\nconv,bn,fc trains the branches only",
+     0, 0},
+    {"rates", 0, CLI_TEXT, &settings.rates, "PREFIX=X,...",
+     "learn such parameters at X times the rate", 0, 0},
     {"loss", 0, CLI_CHOICE, &settings.loss, "smooth-huber|mse|l1|smooth-l1",
      "of the scores (default smooth-huber)", 0, 0},
     {"delta", 0, CLI_NUMBER, &settings.delta, "X", "smooth-huber's (default 0.6)", 1e-6, 1e6},
@@ -93,6 +114,19 @@ static const cli_option options[] = {
      "epochs between two saves (default 1; the end is\nalways saved)", 1, 1e6},
     {"validate-every", 0, CLI_INTEGER, &settings.validate_every, "N",
      "epochs between two validations (default 1; the last\nepoch is always validated)", 1, 1e6},
+    {"checkpoint", 0, CLI_TEXT, &settings.checkpoint, "FILE",
+     "save with the model all that going on needs", 0, 0},
+    {"checkpoint-steps", 0, CLI_INTEGER, &settings.checkpoint_steps, "N", "also every N steps", 1,
+     1e12},
+    {"resume", 0, CLI_FLAG, &settings.resume, NULL, "go on from --checkpoint's file if it is there",
+     0, 0},
+    {"best", 0, CLI_TEXT, &settings.best, "FILE", "the model with the best validation", 0, 0},
+    {"best-by", 0, CLI_CHOICE, &settings.best_by, "loss|pearson|mae",
+     "what the best validation is (default loss)", 0, 0},
+    {"patience", 0, CLI_INTEGER, &settings.patience, "N",
+     "stop after N validations without a better one", 1, 1e6},
+    {"history", 0, CLI_TEXT, &settings.history, "FILE", "epochs and validations as JSON Lines", 0,
+     0},
     {"skip-bad", 0, CLI_FLAG, &settings.skip_bad, NULL,
      "leave out photos that cannot be read instead of\nstopping", 0, 0},
     {"cache", 0, CLI_INTEGER, &settings.cache, "MIB", "memory for decoded photos (default 2048)", 0,
@@ -119,12 +153,16 @@ static const cli_program program = {
     "Exit status: 0 trained and saved, 1 training stopped (a photo, or a loss that is not\n"
     "finite; the last saved model stays), 2 wrong usage, table or model, 3 the model could not\n"
     "be saved, 130 interrupted: the step was finished and the model saved.\n\n"
+    "A run with --checkpoint that was stopped or killed at any moment goes on with the same\n"
+    "command and --resume, and ends with the same bytes as if it had never stopped.\n\n"
     "Example: hmtnet-train --data train.csv --validate val.csv --output faces.safetensors \\\n"
     "             --width 0.5 --epochs 16 --schedule one-cycle --learning-rate 0.02"};
 
 /* What a run needs, in the order in which it is made. */
 typedef struct setup {
     hmt_trainer_options recipe;
+    hmt_param_rule rules[MOST_RULES];
+    char *freeze, *rates; /* what their prefixes point into */
     manifest_classes classes[2];
     manifest tables[2]; /* training, validation */
     hmt_context *context;
@@ -132,12 +170,55 @@ typedef struct setup {
     hmt_model_config config;
     faces photos[2]; /* training, validation */
     hmt_trainer *trainer;
+    bool resumed; /* the model is the checkpoint's */
+    char plan[512];
 } setup;
 
 static bool wrong(const char *message)
 {
     cli_error("%s; see --help", message);
     return false;
+}
+
+/* Adds the rules of a list: names' beginnings, with rates where `rated`. */
+static bool add_rules(setup *made, char *list, bool rated)
+{
+    hmt_trainer_options *recipe = &made->recipe;
+    for (char *part; (part = strsep(&list, ",")) != NULL;) {
+        char *value = strchr(part, '='), *end = value;
+        double rate = rated && value ? strtod(value + 1, &end) : 0;
+        if (recipe->rule_count == MOST_RULES)
+            return wrong("at most 64 prefixes can be given");
+        if (!*part || (!rated && value))
+            return wrong("--freeze takes beginnings of names, such as conv1,conv2");
+        if (rated && (!value || end == value + 1 || *end))
+            return wrong("--rates takes pairs such as gbranch.=0.1");
+        if (rated)
+            *value = '\0';
+        made->rules[recipe->rule_count++] = (hmt_param_rule){part, rate};
+    }
+    return true;
+}
+
+static bool read_rules(setup *made)
+{
+    made->recipe.rules = made->rules;
+    made->freeze = settings.freeze ? cli_copy(settings.freeze) : NULL;
+    made->rates = settings.rates ? cli_copy(settings.rates) : NULL;
+    return (!made->freeze || add_rules(made, made->freeze, false)) &&
+           (!made->rates || add_rules(made, made->rates, true));
+}
+
+static bool read_alpha(hmt_trainer_options *recipe)
+{
+    char end;
+    double *alpha = recipe->alpha;
+    if (!settings.alpha)
+        return true;
+    int read = sscanf(settings.alpha, "%lf,%lf,%lf%c", &alpha[0], &alpha[1], &alpha[2], &end);
+    if (read != 3 || !(alpha[0] >= 0 && alpha[1] >= 0 && alpha[2] >= 0))
+        return wrong("--alpha takes three weights such as 1,1,2");
+    return true;
 }
 
 /* Checks what the table of options cannot, and fills in the recipe. */
@@ -151,6 +232,10 @@ static bool check_options(setup *made, int operands)
     if (settings.from &&
         (settings.width > 0 || settings.wiring >= 0 || settings.aggregator >= 0 || settings.resize))
         return wrong("--width, --wiring, --aggregator and --resize come from the model of --from");
+    if (!settings.checkpoint && (settings.resume || settings.checkpoint_steps))
+        return wrong("--resume and --checkpoint-steps need --checkpoint");
+    if (!settings.validate && (settings.best || settings.patience))
+        return wrong("--best and --patience need --validate");
     recipe->batch = (int32_t)settings.batch;
     recipe->learning_rate = settings.rate;
     recipe->momentum = settings.momentum;
@@ -159,24 +244,28 @@ static bool check_options(setup *made, int operands)
     recipe->delta = settings.delta;
     recipe->profile = 1;
     recipe->seed = (uint64_t)settings.seed;
-    if (!settings.alpha)
-        return true;
-    char end;
-    double *alpha = recipe->alpha;
-    int read = sscanf(settings.alpha, "%lf,%lf,%lf%c", &alpha[0], &alpha[1], &alpha[2], &end);
-    if (read != 3 || !(alpha[0] >= 0 && alpha[1] >= 0 && alpha[2] >= 0))
-        return wrong("--alpha takes three weights such as 1,1,2");
-    return true;
+    recipe->nesterov = settings.nesterov;
+    recipe->decay_weights_only = settings.decay_weights_only;
+    recipe->accumulate = (int32_t)settings.accumulate;
+    recipe->label_smoothing = settings.smoothing;
+    return read_alpha(recipe) && read_rules(made);
 }
 
 /* An output folder that cannot be written to is better known now than after hours. */
-static bool check_output(void)
+static bool check_outputs(void)
 {
-    char *folder = files_folder(settings.output);
-    bool good = access(folder, W_OK | X_OK) == 0;
-    if (!good)
-        cli_error("cannot write to %s: %s", folder, strerror(errno));
-    free(folder);
+    const char *const paths[] = {settings.output, settings.checkpoint, settings.best,
+                                 settings.history};
+    bool good = true;
+    for (size_t i = 0; good && i < sizeof paths / sizeof *paths; i++) {
+        if (!paths[i])
+            continue;
+        char *folder = files_folder(paths[i]);
+        good = access(folder, W_OK | X_OK) == 0;
+        if (!good)
+            cli_error("cannot write to %s: %s", folder, strerror(errno));
+        free(folder);
+    }
     return good;
 }
 
@@ -227,11 +316,15 @@ static void describe_model(setup *made)
 
 static bool make_model(setup *made)
 {
+    const char *from = settings.from;
     made->config.struct_size = sizeof made->config;
-    if (settings.from) {
-        if (hmt_model_load(made->context, settings.from, NULL, &made->model) != HMT_OK ||
+    made->resumed = settings.resume && access(settings.checkpoint, F_OK) == 0;
+    if (made->resumed)
+        from = settings.checkpoint;
+    if (from) {
+        if (hmt_model_load(made->context, from, NULL, &made->model) != HMT_OK ||
             hmt_model_get_config(made->model, &made->config) != HMT_OK) {
-            cli_library_error("cannot use the model %s", settings.from);
+            cli_library_error("cannot use the model %s", from);
             return false;
         }
         copy_classes(made);
@@ -289,9 +382,61 @@ static void plan_steps(const setup *made, training *run)
         schedule->factor = settings.factor;
     schedule->period = (uint64_t)settings.step_epochs * epoch_steps;
     schedule->warmup = settings.warmup;
+    schedule->warmup_steps = (uint64_t)(settings.warmup_epochs * (double)epoch_steps);
     schedule->total = (uint64_t)settings.epochs * epoch_steps;
     if (settings.steps && (uint64_t)settings.steps < schedule->total)
         schedule->total = (uint64_t)settings.steps;
+}
+
+/* A number for the training table's contents: FNV-1a over names and labels. */
+static uint64_t fingerprint(const manifest *table)
+{
+    uint64_t hash = 14695981039346656037u;
+    char text[96];
+    for (size_t i = 0; i < table->count; i++) {
+        const manifest_row *row = &table->rows[i];
+        const char *slash = strrchr(row->path, '/');
+        snprintf(text, sizeof text, "|%d|%d|%.9g|", (int)row->label[0], (int)row->label[1],
+                 (double)row->score);
+        for (const char *c = slash ? slash + 1 : row->path; *c; c++)
+            hash = (hash ^ (unsigned char)*c) * 1099511628211u;
+        for (const char *c = text; *c; c++)
+            hash = (hash ^ (unsigned char)*c) * 1099511628211u;
+    }
+    return hash;
+}
+
+/* What decides a run beside the trainer's recipe, which the library compares. */
+static void describe_plan(setup *made, const training *run)
+{
+    const hmt_schedule *s = &run->schedule;
+    snprintf(made->plan, sizeof made->plan,
+             "%zu photos %016llx, resize %d, %s, seed %lld, %llu steps, schedule %d %.9g %.9g %llu "
+             "%.9g %llu",
+             made->tables[TRAIN].count, (unsigned long long)fingerprint(&made->tables[TRAIN]),
+             (int)made->config.resize, run->flip ? "mirrored" : "not mirrored",
+             (long long)settings.seed, (unsigned long long)s->total, (int)s->kind, s->base,
+             s->factor, (unsigned long long)s->period, s->warmup,
+             (unsigned long long)s->warmup_steps);
+}
+
+/* Sets the run and its trainer to where the checkpoint was saved. */
+static bool resume(setup *made, training *run)
+{
+    char note[RUN_STATE_TEXT];
+    if (hmt_checkpoint_note(made->context, settings.checkpoint, note, sizeof note, NULL)) {
+        cli_library_error("cannot go on");
+        return false;
+    }
+    if (!run_state_read(&run->state, made->plan, note, settings.checkpoint))
+        return false;
+    if (hmt_trainer_resume(made->trainer, settings.checkpoint) != HMT_OK) {
+        cli_library_error("cannot go on");
+        return false;
+    }
+    printf("going on after step %llu of %llu\n", (unsigned long long)run->state.step,
+           (unsigned long long)run->schedule.total);
+    return true;
 }
 
 static void announce(const setup *made, const training *run)
@@ -322,7 +467,15 @@ static int train(setup *made)
                     .validate_every = (uint64_t)settings.validate_every,
                     .decoders = decoders(),
                     .flip = !settings.no_flip,
-                    .quiet = settings.quiet};
+                    .quiet = settings.quiet,
+                    .alpha = made->recipe.alpha,
+                    .checkpoint = settings.checkpoint,
+                    .checkpoint_every = (uint64_t)settings.checkpoint_steps,
+                    .plan = made->plan,
+                    .best = settings.best,
+                    .best_by = (best_by)settings.best_by,
+                    .patience = (uint64_t)settings.patience,
+                    .state = {.best = NAN}};
     if (made->tables[TRAIN].count < run.batch) {
         cli_error("%s: %zu photos do not fill a batch of %zu", settings.data,
                   made->tables[TRAIN].count, run.batch);
@@ -335,14 +488,21 @@ static int train(setup *made)
     }
     run.trainer = made->trainer;
     announce(made, &run);
-    return training_run(&run);
+    describe_plan(made, &run);
+    if (made->resumed && !resume(made, &run))
+        return CLI_USAGE;
+    if (settings.history && !history_open(&run.history, settings.history, run.state.step))
+        return CLI_OUTPUT;
+    int status = training_run(&run);
+    history_close(&run.history);
+    return status;
 }
 
 static int set_up_and_train(setup *made, int operands)
 {
     if (!check_options(made, operands))
         return CLI_USAGE;
-    if (!check_output())
+    if (!check_outputs())
         return CLI_OUTPUT;
     if (!open_context(made) || !make_model(made) ||
         (settings.validate && !read_table(made, VALIDATE, settings.validate)))
@@ -363,6 +523,8 @@ int main(int argc, char **argv)
     cli_catch_signals();
     status = set_up_and_train(&made, argc - first);
     hmt_trainer_free(made.trainer);
+    free(made.freeze);
+    free(made.rates);
     for (int which = TRAIN; which <= VALIDATE; which++) {
         faces_free(&made.photos[which]);
         manifest_free(&made.tables[which]);

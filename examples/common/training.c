@@ -19,7 +19,7 @@ enum { DEPTH = 3 };
 static bool load_training(void *user, size_t index, float *tensor, char *message)
 {
     training *run = user;
-    size_t row = run->order[index];
+    size_t row = run->order[run->epoch_first + index];
     uint64_t seed = faces_mix(run->epoch_seed, row);
     if (faces_tensor(run->photos, row, true, run->flip, seed, tensor) == HMT_OK)
         return true;
@@ -69,6 +69,18 @@ static int save(training *run)
     return CLI_OK;
 }
 
+/* Returns an exit status. */
+static int save_checkpoint(training *run)
+{
+    char note[RUN_STATE_TEXT];
+    run_state_write(&run->state, run->plan, note);
+    if (hmt_trainer_save(run->trainer, run->checkpoint, note) == HMT_OK)
+        return CLI_OK;
+    progress_clear(&run->bar);
+    cli_library_error("cannot save the checkpoint");
+    return CLI_OUTPUT;
+}
+
 /* Operations of one step, from the trainer's profile. */
 static double count_flops(const training *run)
 {
@@ -83,17 +95,10 @@ static double count_flops(const training *run)
     return sum;
 }
 
-/* Sums of an epoch. */
-typedef struct epoch {
-    uint64_t number, steps; /* from 1; steps done in it */
-    double loss, task[HMT_TASK_COUNT];
-    double labelled[HMT_TASK_COUNT];
-    double rate;    /* of its last step */
-    double seconds; /* in steps and waiting for photos */
-} epoch;
-
-static void report_epoch(const training *run, const epoch *sums)
+/* Returns an exit status. */
+static int report_epoch(training *run, const epoch *sums)
 {
+    static const char *const names[HMT_TASK_COUNT] = {"gender", "race", "attractiveness"};
     double mean[HMT_TASK_COUNT], count = (double)sums->steps;
     for (int i = 0; i < HMT_TASK_COUNT; i++)
         mean[i] = sums->labelled[i] > 0 ? sums->task[i] / sums->labelled[i] : 0;
@@ -103,13 +108,21 @@ static void report_epoch(const training *run, const epoch *sums)
            mean[0], mean[1], mean[2], sums->rate, count * (double)run->batch / sums->seconds,
            1e-9 * count * run->step_flops / sums->seconds, sums->seconds);
     fflush(stdout);
+    history_begin(&run->history, "epoch", run->state.step);
+    history_number(&run->history, "epoch", (double)sums->number);
+    history_number(&run->history, "loss", sums->loss / count);
+    for (int i = 0; i < HMT_TASK_COUNT; i++)
+        history_number(&run->history, names[i], mean[i]);
+    history_number(&run->history, "rate", sums->rate);
+    history_number(&run->history, "seconds", sums->seconds);
+    return history_end(&run->history) ? CLI_OK : CLI_OUTPUT;
 }
 
 /* One step with a filled batch. Returns an exit status. */
 static int step(training *run, const hmt_batch *batch, epoch *sums)
 {
     hmt_losses losses = HMT_LOSSES_INIT;
-    hmt_status status = hmt_schedule_rate(&run->schedule, run->step, &sums->rate);
+    hmt_status status = hmt_schedule_rate(&run->schedule, run->state.step, &sums->rate);
     if (status == HMT_OK)
         status = hmt_trainer_set_learning_rate(run->trainer, sums->rate);
     if (status == HMT_OK)
@@ -120,7 +133,8 @@ static int step(training *run, const hmt_batch *batch, epoch *sums)
         cli_error(run->saved ? "%s holds the last saved model" : "%s was not written", run->output);
         return CLI_SOME_FAILED;
     }
-    if (run->step++ == 0)
+    run->state.step++;
+    if (run->step_flops == 0)
         run->step_flops = count_flops(run);
     sums->steps++;
     sums->loss += losses.total;
@@ -131,36 +145,43 @@ static int step(training *run, const hmt_batch *batch, epoch *sums)
     return CLI_OK;
 }
 
-/* One time through the training photos, or up to the last step. */
-static int train_epoch(training *run, uint64_t number)
+static bool checkpoint_due(const training *run)
 {
-    epoch sums = {.number = number};
-    int status = CLI_OK;
+    return run->checkpoint && run->checkpoint_every && run->state.step % run->checkpoint_every == 0;
+}
+
+/* The rest of the epoch that is going on, up to the last step. */
+static int train_epoch(training *run)
+{
+    epoch *sums = &run->state.epoch;
     char note[120];
     batches_view view;
     hmt_batch batch;
-    size_t steps = run->photos->table->count / run->batch;
-    if (run->schedule.total - run->step < steps)
-        steps = (size_t)(run->schedule.total - run->step);
-    run->epoch_seed = faces_mix(run->seed, number);
+    uint64_t steps = run->photos->table->count / run->batch - sums->steps;
+    if (run->schedule.total - run->state.step < steps)
+        steps = run->schedule.total - run->state.step;
+    run->epoch_seed = faces_mix(run->seed, sums->number);
+    run->epoch_first = (size_t)sums->steps * run->batch;
     faces_shuffle(run->order, run->photos->table->count, run->epoch_seed);
-    batches *line = batches_start(&(batches_options){steps * run->batch, run->batch, FACES_FLOATS,
-                                                     run->decoders, DEPTH, load_training, run});
-    double begin = cli_seconds();
-    status = line ? CLI_OK : CLI_SOME_FAILED;
+    batches *line =
+        batches_start(&(batches_options){(size_t)steps * run->batch, run->batch, FACES_FLOATS,
+                                         run->decoders, DEPTH, load_training, run});
+    double begin = cli_seconds() - sums->seconds;
+    int status = line ? CLI_OK : CLI_SOME_FAILED;
     while (status == CLI_OK && !cli_interrupted() && batches_next(line, &view)) {
-        status = fill(run, run->photos->table, &view, run->order, &batch) ? step(run, &batch, &sums)
-                                                                          : CLI_SOME_FAILED;
-        sums.seconds = cli_seconds() - begin;
+        status = fill(run, run->photos->table, &view, run->order + run->epoch_first, &batch)
+                     ? step(run, &batch, sums)
+                     : CLI_SOME_FAILED;
+        sums->seconds = cli_seconds() - begin;
+        if (status == CLI_OK && checkpoint_due(run))
+            status = save_checkpoint(run);
         snprintf(note, sizeof note, "epoch %llu, loss %.4f, %.1f GFLOP/s",
-                 (unsigned long long)number, sums.loss / (double)sums.steps,
-                 1e-9 * (double)sums.steps * run->step_flops / sums.seconds);
-        progress_update(&run->bar, run->step * run->batch, note);
+                 (unsigned long long)sums->number, sums->loss / (double)sums->steps,
+                 1e-9 * (double)sums->steps * run->step_flops / sums->seconds);
+        progress_update(&run->bar, run->state.step * run->batch, note);
     }
     batches_stop(line);
     progress_clear(&run->bar);
-    if (status == CLI_OK && sums.steps)
-        report_epoch(run, &sums);
     return status;
 }
 
@@ -170,11 +191,43 @@ static void print_figure(const char *name, double value, const char *unit)
         printf("  %s %.*f%s", name, *unit ? 1 : 4, value, unit);
 }
 
+/* Notes a validation, and keeps the model if it is the best so far. Returns an exit status. */
+static int judge(training *run, double loss, const metrics *sums)
+{
+    run_state *state = &run->state;
+    double figure = run->best_by == BEST_BY_LOSS      ? -loss
+                    : run->best_by == BEST_BY_PEARSON ? metrics_pearson(sums)
+                                                      : -metrics_mae(sums);
+    history_begin(&run->history, "validation", state->step);
+    history_number(&run->history, "epoch", (double)state->epoch.number);
+    history_number(&run->history, "loss", loss);
+    history_number(&run->history, "mae", metrics_mae(sums));
+    history_number(&run->history, "rmse", metrics_rmse(sums));
+    history_number(&run->history, "pearson", metrics_pearson(sums));
+    history_number(&run->history, "gender", metrics_accuracy(sums, HMT_TASK_GENDER) / 100);
+    history_number(&run->history, "race", metrics_accuracy(sums, HMT_TASK_RACE) / 100);
+    if (!history_end(&run->history))
+        return CLI_OUTPUT;
+    state->validations_since++;
+    if (!isnan(state->best) && !(figure > state->best))
+        return CLI_OK;
+    state->best = figure;
+    state->best_epoch = state->epoch.number;
+    state->validations_since = 0;
+    if (run->best && hmt_model_save(run->model, run->best, run->storage) != HMT_OK) {
+        cli_library_error("cannot save the best model");
+        return CLI_OUTPUT;
+    }
+    return CLI_OK;
+}
+
 static int validate(training *run)
 {
+    double task[HMT_TASK_COUNT] = {0}, labelled[HMT_TASK_COUNT] = {0}, loss = 0;
     metrics sums = {0};
     batches_view view;
     hmt_batch batch;
+    hmt_losses losses = HMT_LOSSES_INIT;
     const manifest *table = run->unseen->table;
     int status;
     batches *line = batches_start(&(batches_options){table->count, run->batch, FACES_FLOATS,
@@ -183,9 +236,13 @@ static int validate(training *run)
     while (status == CLI_OK && !cli_interrupted() && batches_next(line, &view)) {
         if (!fill(run, table, &view, NULL, &batch)) {
             status = CLI_SOME_FAILED;
-        } else if (hmt_evaluate(run->trainer, &batch, NULL, run->predictions) != HMT_OK) {
+        } else if (hmt_evaluate(run->trainer, &batch, &losses, run->predictions) != HMT_OK) {
             cli_library_error("validation failed");
             status = CLI_SOME_FAILED;
+        }
+        for (int i = 0; status == CLI_OK && i < HMT_TASK_COUNT; i++) {
+            task[i] += losses.task[i] * (double)losses.labelled[i];
+            labelled[i] += (double)losses.labelled[i];
         }
         for (size_t i = 0; status == CLI_OK && i < view.count; i++)
             metrics_add(&sums, &run->predictions[i], run->labels[0][i], run->labels[1][i],
@@ -202,25 +259,55 @@ static int validate(training *run)
     print_figure("race", metrics_accuracy(&sums, HMT_TASK_RACE), " %");
     putchar('\n');
     fflush(stdout);
-    return CLI_OK;
+    for (int i = 0; i < HMT_TASK_COUNT; i++)
+        loss += labelled[i] > 0 ? run->alpha[i] * task[i] / labelled[i] : 0;
+    return judge(run, loss, &sums);
+}
+
+/* What follows an epoch: its report, validation, saves. Returns an exit status. */
+static int finish_epoch(training *run, bool *last)
+{
+    epoch *sums = &run->state.epoch;
+    int status = sums->steps ? report_epoch(run, sums) : CLI_OK;
+    *last = run->state.step == run->schedule.total;
+    if (status == CLI_OK && run->unseen && (*last || sums->number % run->validate_every == 0))
+        status = validate(run);
+    if (status == CLI_OK && run->patience && run->state.validations_since >= run->patience) {
+        printf("no better validation since epoch %llu: stopped\n",
+               (unsigned long long)run->state.best_epoch);
+        *last = true;
+    }
+    bool due = *last || sums->number % run->save_every == 0;
+    run->state.epoch = (epoch){.number = sums->number + 1};
+    if (status == CLI_OK && due)
+        status = save(run);
+    if (status == CLI_OK && due && run->checkpoint)
+        status = save_checkpoint(run);
+    return status;
 }
 
 static int train(training *run)
 {
     int status = CLI_OK;
+    bool last = run->state.step == run->schedule.total ||
+                (run->patience && run->state.validations_since >= run->patience);
     progress_start(&run->bar, "training", "photos", run->schedule.total * run->batch, run->quiet);
-    for (uint64_t number = 1; status == CLI_OK && run->step < run->schedule.total; number++) {
-        status = train_epoch(run, number);
-        bool last = run->step == run->schedule.total || cli_interrupted();
-        if (status == CLI_OK && run->step && (last || number % run->save_every == 0))
-            status = save(run);
+    if (run->state.epoch.number == 0)
+        run->state.epoch.number = 1;
+    if (last) /* a finished run that was resumed: only its model may be missing */
+        status = save(run);
+    while (status == CLI_OK && !last) {
+        status = train_epoch(run);
         if (cli_interrupted())
             break;
-        if (status == CLI_OK && run->unseen && (last || number % run->validate_every == 0))
-            status = validate(run);
+        if (status == CLI_OK)
+            status = finish_epoch(run, &last);
     }
     progress_finish(&run->bar);
-    return status;
+    if (status != CLI_OK || !cli_interrupted() || run->state.step == 0)
+        return status;
+    status = save(run);
+    return status == CLI_OK && run->checkpoint ? save_checkpoint(run) : status;
 }
 
 int training_run(training *run)
@@ -232,8 +319,8 @@ int training_run(training *run)
     run->order = cli_allocate(run->photos->table->count, sizeof *run->order);
     int status = train(run);
     if (status == CLI_OK && cli_interrupted()) {
-        cli_error("interrupted after step %llu; the model is %s", (unsigned long long)run->step,
-                  run->saved ? "saved" : "not written");
+        cli_error("interrupted after step %llu; the model is %s",
+                  (unsigned long long)run->state.step, run->saved ? "saved" : "not written");
         status = CLI_INTERRUPTED;
     }
     free(run->labels[0]);

@@ -1,7 +1,8 @@
 /*
  * A training run: epochs of steps over photos, validation, saving, reports on standard output.
  *
- * The caller makes model and trainer and reads the photos; training_run() does the rest.
+ * The caller makes model and trainer, reads the photos and sets where the run stands;
+ * training_run() does the rest.
  */
 #ifndef EXAMPLES_TRAINING_H
 #define EXAMPLES_TRAINING_H
@@ -13,7 +14,12 @@
 #include <hmtnet/hmtnet.h>
 
 #include "faces.h"
+#include "history.h"
 #include "progress.h"
+#include "run_state.h"
+
+/* Which validation is the best one. */
+typedef enum best_by { BEST_BY_LOSS, BEST_BY_PEARSON, BEST_BY_MAE } best_by;
 
 typedef struct training {
     /* Set by the caller. */
@@ -25,10 +31,19 @@ typedef struct training {
     const char *output;    /* the model file */
     hmt_dtype storage;
     size_t batch;
+    const double *alpha; /* by task: weights of the losses */
     uint64_t seed, epochs;
     uint64_t save_every, validate_every; /* epochs */
     int decoders;                        /* threads that prepare photos */
     bool flip, quiet;
+    const char *checkpoint;    /* the file to go on from, or NULL */
+    uint64_t checkpoint_every; /* steps; 0: with each save */
+    const char *plan;          /* one line that says what this run is */
+    const char *best;          /* the file for the best model, or NULL */
+    best_by best_by;
+    uint64_t patience; /* validations without a better one after which the run ends; 0: never */
+    history history;
+    run_state state; /* where the run stands: all zero but best, which is NaN, at its beginning */
 
     /* The run's own. */
     int32_t *labels[2];          /* (batch) gender, race */
@@ -36,9 +51,9 @@ typedef struct training {
     hmt_prediction *predictions; /* (batch) */
     size_t *order;               /* of the training photos in this epoch */
     uint64_t epoch_seed;
-    uint64_t step;     /* steps done */
-    double step_flops; /* operations of one */
-    bool saved;        /* output holds a model of this run */
+    size_t epoch_first; /* place in the order of the first photo still to come */
+    double step_flops;  /* operations of one step */
+    bool saved;         /* output holds a model of this run */
     progress bar;
 } training;
 

@@ -1,0 +1,83 @@
+#!/usr/bin/env bash
+# tier: quick
+# A training run that is killed at random moments, also within a step or while it writes, and goes on each time, ends with the
+# same model, best model and history as one that never stopped. A checkpoint that does not fit is refused.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+bin=${HMTNET_BUILD_DIR:?names the build tree}/examples
+kills=${HMTNET_TEST_KILLS:-20}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+failures=0
+complain() {
+    failures=$((failures + 1))
+    echo "failed: $*"
+    head -n 3 log
+}
+
+head -n 13 "$here/examples/faces/faces.csv" | sed "s|^\([^,p][^,]*\),|$here/examples/faces/\1,|" >faces.csv
+train=("$bin/hmtnet-train" --data faces.csv --validate faces.csv --batch 3 --width 0.06 --epochs 60 --threads 1 --quiet
+    --schedule cosine --warmup-epochs 1 --learning-rate 0.003 --accumulate 2 --checkpoint-steps 1)
+run() { # NAME [OPTION]...
+    local name=$1
+    shift
+    "${train[@]}" --output "$name.model" --checkpoint "$name.checkpoint" --best "$name.best" --history "$name.jsonl" "$@"
+}
+
+run whole >log 2>&1 || complain "the run without an interruption"
+same() {
+    cmp -s whole.model "$1.model" && cmp -s whole.best "$1.best" || complain "$1 has another model"
+    diff <(sed 's/,"seconds":[^,}]*//' whole.jsonl) <(sed 's/,"seconds":[^,}]*//' "$1.jsonl") >log || complain "$1 has another history"
+}
+
+# Killed after 0.02 to 0.5 seconds, until the kills are used up or the run ends by itself.
+RANDOM=7
+done=0
+for ((i = 0; i < kills; i++)); do
+    run killed --resume >log 2>&1 &
+    sleep "0.$(printf %03d $((20 + RANDOM % 500)))"
+    kill -KILL $! 2>/dev/null || done=$((done + 1))
+    wait $! 2>/dev/null || true
+done
+run killed --resume >log 2>&1 || complain "going on after $kills kills"
+same killed
+echo "$((kills - done)) of $kills kills hit the run"
+[ "$((kills - done))" -gt 0 ] || complain "no kill came in time"
+
+# SIGINT: the step is finished, everything saved; the next run goes on.
+run stopped >log 2>&1 &
+for ((i = 0; i < 100; i++)); do
+    [ -s stopped.checkpoint ] && break
+    sleep 0.02
+done
+kill -INT $! && { wait $! && status=0 || status=$?; }
+[ "$status" -eq 130 ] || complain "SIGINT ended the run with $status"
+run stopped --resume >log 2>&1 || complain "going on after SIGINT"
+grep -q 'going on after step' log || complain "it began anew"
+same stopped
+run stopped --resume >log 2>&1 || complain "going on with a finished run"
+same stopped
+
+# What does not fit.
+refused() { # TEXT OPTION...
+    local text=$1 status=0
+    shift
+    run stopped --resume "$@" >log 2>&1 || status=$?
+    [ "$status" -eq 2 ] && grep -qF -- "$text" log || complain "status $status without \"$text\" for $*"
+}
+refused 'belongs to another run' --seed 2
+refused 'belongs to another run' --epochs 61
+refused 'other trainer options' --momentum 0.5
+echo nonsense >stopped.checkpoint
+refused 'stopped.checkpoint'
+status=0
+"${train[@]}" --output x.model --resume >log 2>&1 || status=$?
+[ "$status" -eq 2 ] && grep -q -- '--checkpoint' log || complain "--resume alone was taken"
+
+if [ "$failures" -gt 0 ]; then
+    echo "$failures checks failed"
+    exit 1
+fi
+echo "every resumed run ended as the whole one"
