@@ -491,7 +491,10 @@ static int train(setup *made)
     describe_plan(made, &run);
     if (made->resumed && !resume(made, &run))
         return CLI_USAGE;
-    if (settings.history && !history_open(&run.history, settings.history, run.state.step))
+    /* In the middle of an epoch nothing has been noted at this step yet, also after its last one.
+     */
+    uint64_t noted = run.state.step - (run.state.epoch.steps > 0);
+    if (settings.history && !history_open(&run.history, settings.history, noted))
         return CLI_OUTPUT;
     int status = training_run(&run);
     history_close(&run.history);

@@ -18,12 +18,13 @@ complain() {
 }
 
 head -n 13 "$here/examples/faces/faces.csv" | sed "s|^\([^,p][^,]*\),|$here/examples/faces/\1,|" >faces.csv
-train=("$bin/hmtnet-train" --data faces.csv --validate faces.csv --batch 3 --width 0.06 --epochs 60 --threads 1 --quiet
+train=("$bin/hmtnet-train" --data faces.csv --validate faces.csv --batch 3 --width 0.06 --epochs 40 --threads 1 --quiet
     --schedule cosine --warmup-epochs 1 --learning-rate 0.003 --accumulate 2 --checkpoint-steps 1)
-run() { # NAME [OPTION]...
-    local name=$1
+run() { # NAME [OPTION]...; in the background a process of its own, so that a signal reaches the program
+    local name=$1 own=
     shift
-    "${train[@]}" --output "$name.model" --checkpoint "$name.checkpoint" --best "$name.best" --history "$name.jsonl" "$@"
+    [ "$BASHPID" = $$ ] || own=exec
+    $own "${train[@]}" --output "$name.model" --checkpoint "$name.checkpoint" --best "$name.best" --history "$name.jsonl" "$@"
 }
 
 run whole >log 2>&1 || complain "the run without an interruption"
@@ -68,7 +69,7 @@ refused() { # TEXT OPTION...
     [ "$status" -eq 2 ] && grep -qF -- "$text" log || complain "status $status without \"$text\" for $*"
 }
 refused 'belongs to another run' --seed 2
-refused 'belongs to another run' --epochs 61
+refused 'belongs to another run' --epochs 41
 refused 'other trainer options' --momentum 0.5
 echo nonsense >stopped.checkpoint
 refused 'stopped.checkpoint'
