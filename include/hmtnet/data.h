@@ -1,0 +1,252 @@
+/*
+ * data.h - what a program that trains and evaluates networks needs beside <hmtnet/hmtnet.h>: data
+ * sets, augmentation, a loader that works ahead, and metrics.
+ *
+ * A host that only infers needs none of it. The conventions of hmtnet.h hold here too.
+ *
+ *     1  Data sets      read labels and splits as they were published
+ *     2  Augmentation   section 4.2 of the paper, reproducible for every sample
+ *     3  Loaders        decoded, augmented batches, prepared ahead on worker threads
+ *     4  Metrics        errors, correlations, accuracies, by group, with intervals
+ */
+#ifndef HMTNET_DATA_H
+#define HMTNET_DATA_H
+
+#include <hmtnet/hmtnet.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct hmt_dataset hmt_dataset;
+typedef struct hmt_loader hmt_loader;
+
+/* ------------------------------------------------------------------------------------------------------
+ * 1  Data sets
+ * ------------------------------------------------------------------------------------------------------
+ */
+
+/** How a data set lies on the disk. docs/datasets.md shows each layout. */
+typedef enum hmt_dataset_kind {
+    HMT_DATASET_CSV = 0, /**< one table: path, gender, race, score, in any order; empty: unknown */
+    HMT_DATASET_SCUT_FBP5500 = 1, /**< either release: labels from the file names (mty12.jpg, or
+                                       AM12.jpg), train_test_files with its 60/40 split and five
+                                       folds */
+    HMT_DATASET_SCUT_FBP = 2, /**< 500 faces of Asian women: images, and the mean ratings as CSV */
+    HMT_DATASET_MEBEAUTY = 3  /**< folders gender/ethnicity/, and lists of paths and scores */
+} hmt_dataset_kind;
+
+/** One labelled photo of a data set. */
+typedef struct hmt_sample {
+    size_t struct_size;
+    const char *path;  /**< of the image file, to be opened as it is; the data set's */
+    const char *name;  /**< as the data set's own files name it; the data set's */
+    int32_t gender;    /**< class index; -1: not known */
+    int32_t race;      /**< likewise */
+    float score;       /**< in the data set's units; NaN: not known */
+    const char *table; /**< the file that the labels come from; the data set's */
+    size_t line;       /**< its line, from 1; 0 if the labels come from the file's name alone */
+} hmt_sample;
+#define HMT_SAMPLE_INIT                                                                            \
+    {                                                                                              \
+        sizeof(hmt_sample), NULL, NULL, -1, -1, 0, NULL, 0                                         \
+    }
+
+typedef struct hmt_dataset_options {
+    size_t struct_size;
+    const hmt_model_config *classes; /**< classes must be those of this config, else the call fails;
+                                          NULL: those that occur, sorted by name */
+} hmt_dataset_options;
+#define HMT_DATASET_OPTIONS_INIT                                                                   \
+    {                                                                                              \
+        sizeof(hmt_dataset_options), NULL                                                          \
+    }
+
+/**
+ * Reads a data set's tables. Images are not opened.
+ * @param path  the table for HMT_DATASET_CSV, else the data set's folder
+ * @return HMT_ERROR_NOT_FOUND or _IO (a file; the message names it), _FORMAT (file and line),
+ * _LIMIT, _MEMORY, _ARGUMENT
+ */
+HMT_API hmt_status hmt_dataset_read(const hmt_context *context, hmt_dataset_kind kind,
+                                    const char *path, const hmt_dataset_options *options,
+                                    hmt_dataset **dataset);
+/** A data set may be shared by threads that read it; it must outlive loaders made from it. */
+HMT_API void hmt_dataset_free(hmt_dataset *dataset);
+
+/** Number of samples. 0 for NULL. */
+HMT_API size_t hmt_dataset_count(const hmt_dataset *dataset);
+/** Sample `index`. sample->struct_size must be set. @return HMT_ERROR_ARGUMENT */
+HMT_API hmt_status hmt_dataset_sample(const hmt_dataset *dataset, size_t index, hmt_sample *sample);
+/** Sets the fields of a config that the data decide: classes and their names, and the scores' range
+ * and mean over `indices` (count of them; NULL: all). Labels that never occur leave theirs as they
+ * are. */
+HMT_API hmt_status hmt_dataset_describe(const hmt_dataset *dataset, const size_t *indices,
+                                        size_t count, hmt_model_config *config);
+
+/** Splits that a data set comes with, such as "60-40", "fold1" .. "fold5", "crops". */
+HMT_API size_t hmt_dataset_split_count(const hmt_dataset *dataset);
+/** Name of split `index`; NULL if there is none. The data set's. */
+HMT_API const char *hmt_dataset_split_name(const hmt_dataset *dataset, size_t index);
+/**
+ * The samples of one side of a split, in the published order.
+ * @param split    a name as above; or "random:K/N" (e.g. "random:1/5"), fold K of N drawn from
+ *                 `seed` and the sample names alone, for data sets without published folds
+ * @param test     non-zero: the test side
+ * @param indices  receives up to capacity sample indices; may be NULL if capacity is 0
+ * @param count    receives how many there are
+ * @return HMT_ERROR_NOT_FOUND (split), _ARGUMENT, _MEMORY
+ */
+HMT_API hmt_status hmt_dataset_split(const hmt_dataset *dataset, const char *split, uint64_t seed,
+                                     int32_t test, size_t *indices, size_t capacity, size_t *count);
+
+/* ------------------------------------------------------------------------------------------------------
+ * 2  Augmentation
+ * ------------------------------------------------------------------------------------------------------
+ */
+
+/** What is done to a photo at random before it is trained on (paper, section 4.2), in this order:
+ * resize, rotation about the centre (bilinear), random crop, mirror, colours. */
+typedef struct hmt_augment_options {
+    size_t struct_size;
+    int32_t resize;      /**< shorter side, pixels: 256, or the paper's 227; at least crop_size */
+    int32_t crop_size;   /**< side of the crop, pixels */
+    int32_t random_crop; /**< 0: from the centre */
+    double rotation;     /**< degrees: uniform in [-rotation, rotation]; 0 .. 180 */
+    double brightness;   /**< factor uniform in [1 - b, 1 + b]; 0 .. 1; torchvision's ColorJitter */
+    double contrast;     /**< likewise */
+    double saturation;   /**< likewise */
+    double hue;          /**< shift uniform in [-hue, hue] turns; 0 .. 0.5 */
+    double flip;         /**< probability of a mirror image */
+    float mean[3];       /**< as in hmt_preprocess_options */
+    float deviation[3];
+} hmt_augment_options;
+/** The paper's: crop 224 of 256, 30 degrees, colours by 0.2 (hue 0.05), mirrored half the time. */
+#define HMT_AUGMENT_OPTIONS_INIT                                                                   \
+    {                                                                                              \
+        sizeof(hmt_augment_options), 256, 224, 1, 30, 0.2, 0.2, 0.2, 0.05, 0.5,                    \
+            {0.485f, 0.456f, 0.406f},                                                              \
+        {                                                                                          \
+            0.229f, 0.224f, 0.225f                                                                 \
+        }                                                                                          \
+    }
+
+/**
+ * Augments one image into a tensor.
+ * @param seed    all of the randomness: the same image, options and seed give the same bits
+ * @param tensor  receives (1,3,crop_size,crop_size); @param count  how many floats it has room for
+ * @return HMT_ERROR_ARGUMENT, _LIMIT, _MEMORY
+ */
+HMT_API hmt_status hmt_augment(const hmt_context *context, const hmt_pixels *pixels,
+                               const hmt_augment_options *options, uint64_t seed, float *tensor,
+                               size_t count);
+
+/* ------------------------------------------------------------------------------------------------------
+ * 3  Loaders
+ * ------------------------------------------------------------------------------------------------------
+ */
+
+typedef struct hmt_loader_options {
+    size_t struct_size;
+    size_t batch;                             /**< images of a batch, at least 1 */
+    const hmt_augment_options *augment;       /**< NULL: hmt_preprocess() with preprocess below */
+    const hmt_preprocess_options *preprocess; /**< for augment NULL; NULL: its defaults. With
+                                                   HMT_CROP_FIVE each sample takes five places */
+    const size_t *indices; /**< samples to load, e.g. from hmt_dataset_split(); copied; NULL: all */
+    size_t index_count;    /**< how many they are */
+    int32_t shuffle;       /**< non-zero: another order in every epoch */
+    int32_t drop_last;     /**< non-zero: an epoch's samples that fill no batch are left out */
+    int32_t
+        skip_bad;  /**< non-zero: a photo that cannot be read is replaced by the epoch's next one */
+    uint64_t seed; /**< of order and augmentation */
+    int32_t workers; /**< threads that decode and augment; 0: one for every four processors */
+    uint64_t
+        ahead_bytes;     /**< of batches prepared ahead, at least two batches; 0: 256 MiB at most */
+    uint64_t keep_bytes; /**< of resized photos kept in memory; 0: none */
+} hmt_loader_options;
+#define HMT_LOADER_OPTIONS_INIT                                                                    \
+    {                                                                                              \
+        sizeof(hmt_loader_options), 32, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0                   \
+    }
+
+/** Starts the worker threads. @return HMT_ERROR_ARGUMENT, _MEMORY, _STATE (no thread started) */
+HMT_API hmt_status hmt_loader_create(const hmt_context *context, const hmt_dataset *dataset,
+                                     const hmt_loader_options *options, hmt_loader **loader);
+/** Ends the workers, at any moment, and releases everything. */
+HMT_API void hmt_loader_free(hmt_loader *loader);
+
+/** Batches of an epoch. */
+HMT_API uint64_t hmt_loader_batches(const hmt_loader *loader);
+
+/**
+ * Goes to batch `batch` of epoch `epoch` (both from 0): the next hmt_loader_next() gives it. What a
+ * batch holds depends on seed, epoch and place alone, not on threads or on what was loaded before.
+ * @return HMT_ERROR_ARGUMENT
+ */
+HMT_API hmt_status hmt_loader_seek(hmt_loader *loader, uint64_t epoch, uint64_t batch);
+
+/**
+ * The next batch; waits for it. Its arrays are the loader's, valid until the next call.
+ * @param batch    receives images and labels; count 0 at the end of the epoch, after which the next
+ *                 epoch begins
+ * @param samples  receives (count) sample indices; may be NULL
+ * @return HMT_ERROR_NOT_FOUND, _IO, _FORMAT, _LIMIT, _UNSUPPORTED, _MEMORY: a photo could not be
+ * read; the message begins with the file and line that names it
+ */
+HMT_API hmt_status hmt_loader_next(hmt_loader *loader, hmt_batch *batch, const size_t **samples);
+
+/* ------------------------------------------------------------------------------------------------------
+ * 4  Metrics
+ * ------------------------------------------------------------------------------------------------------
+ */
+
+/** One face: what is known of it and what was predicted. */
+typedef struct hmt_outcome {
+    int32_t gender, race;                     /**< labels; -1: not known */
+    float score;                              /**< label; NaN: not known */
+    int32_t predicted_gender, predicted_race; /**< -1: not predicted */
+    float predicted_score;                    /**< NaN: not predicted */
+} hmt_outcome;
+
+/** A figure with its confidence interval; all three NaN where there is nothing to say. */
+typedef struct hmt_figure {
+    double value;
+    double low, high; /**< equal to value without a bootstrap */
+} hmt_figure;
+
+/** How well predictions fit labels. */
+typedef struct hmt_metrics {
+    size_t struct_size;
+    uint64_t count;                 /**< outcomes taken in */
+    uint64_t known[HMT_TASK_COUNT]; /**< with label and prediction of the task */
+    hmt_figure mae, rmse, bias;     /**< of scores; bias: mean of predicted - label */
+    hmt_figure pearson;             /**< correlation, [-1, 1]: the paper's PC */
+    hmt_figure spearman;            /**< rank correlation, ties share their mean rank */
+    hmt_figure accuracy[2];         /**< gender, race: share of right classes, [0, 1] */
+    uint64_t confusion[2][HMT_MAX_CLASSES][HMT_MAX_CLASSES]; /**< [task][label][predicted] */
+} hmt_metrics;
+
+typedef struct hmt_metrics_options {
+    size_t struct_size;
+    uint32_t tasks;       /**< HMT_TASKS_... bits */
+    int32_t gender, race; /**< only outcomes with these labels; -1: any */
+    int32_t resamples;    /**< of the percentile bootstrap over faces; 0: no intervals */
+    double confidence;    /**< of the intervals, (0, 1) */
+    uint64_t seed;        /**< of the bootstrap: the same seed gives the same intervals */
+} hmt_metrics_options;
+#define HMT_METRICS_OPTIONS_INIT                                                                   \
+    {                                                                                              \
+        sizeof(hmt_metrics_options), HMT_TASKS_ALL, -1, -1, 0, 0.95, 1                             \
+    }
+
+/** Measures `count` outcomes. metrics->struct_size must be set. @return HMT_ERROR_ARGUMENT,
+ * _MEMORY */
+HMT_API hmt_status hmt_metrics_measure(const hmt_context *context, const hmt_outcome *outcomes,
+                                       size_t count, const hmt_metrics_options *options,
+                                       hmt_metrics *metrics);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* HMTNET_DATA_H */
