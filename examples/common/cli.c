@@ -18,7 +18,7 @@
 
 #include <hmtnet/hmtnet.h>
 
-enum { MOST_OPTIONS = 48, FIRST_LONG = 256, HELP_COLUMN = 30 };
+enum { MOST_OPTIONS = 96, FIRST_LONG = 256, HELP_COLUMN = 30 };
 
 static const char *program_name = "hmtnet";
 static volatile sig_atomic_t interrupted;

@@ -9,53 +9,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "batches.h"
 #include "cli.h"
 #include "metrics.h"
 
-enum { DEPTH = 3 };
-
-/* batches_load: an augmented tensor (3,224,224) for place `index` of the epoch. */
-static bool load_training(void *user, size_t index, float *tensor, char *message)
+/* The next batch. 1: there is one, 0: the end of the epoch, -1: a photo could not be read, and a
+ * message has been printed. */
+static int next_batch(training *run, hmt_loader *loader, hmt_batch *batch)
 {
-    training *run = user;
-    size_t row = run->order[run->epoch_first + index];
-    uint64_t seed = faces_mix(run->epoch_seed, row);
-    if (faces_tensor(run->photos, row, true, run->flip, seed, tensor) == HMT_OK)
-        return true;
-    snprintf(message, BATCHES_MESSAGE, "%s", hmt_last_error());
-    return false;
-}
-
-/* batches_load: the centre crop (3,224,224) of validation photo `index`. */
-static bool load_validation(void *user, size_t index, float *tensor, char *message)
-{
-    training *run = user;
-    if (faces_tensor(run->unseen, index, false, false, 0, tensor) == HMT_OK)
-        return true;
-    snprintf(message, BATCHES_MESSAGE, "%s", hmt_last_error());
-    return false;
-}
-
-/* Fills the batch's labels from the rows of a view; `order` NULL: in the table's order. false: a
- * photo of it could not be read. */
-static bool fill(training *run, const manifest *table, const batches_view *view,
-                 const size_t *order, hmt_batch *batch)
-{
-    for (size_t i = 0; i < view->count; i++) {
-        const manifest_row *row = &table->rows[order ? order[view->first + i] : view->first + i];
-        if (!view->items[i].good) {
-            progress_clear(&run->bar);
-            cli_error("%s:%zu: %s", table->name, row->line, view->items[i].message);
-            return false;
-        }
-        run->labels[0][i] = row->label[0];
-        run->labels[1][i] = row->label[1];
-        run->scores[i] = row->score;
+    batch->struct_size = sizeof *batch;
+    if (hmt_loader_next(loader, batch, NULL) != HMT_OK) {
+        progress_clear(&run->bar);
+        cli_library_error("cannot read a photo");
+        return -1;
     }
-    *batch = (hmt_batch){sizeof *batch,  view->count,    view->tensors,
-                         run->labels[0], run->labels[1], run->scores};
-    return true;
+    return batch->count > 0;
 }
 
 static int save(training *run)
@@ -155,23 +122,16 @@ static int train_epoch(training *run)
 {
     epoch *sums = &run->state.epoch;
     char note[120];
-    batches_view view;
-    hmt_batch batch;
-    uint64_t steps = run->photos->table->count / run->batch - sums->steps;
-    if (run->schedule.total - run->state.step < steps)
-        steps = run->schedule.total - run->state.step;
-    run->epoch_seed = faces_mix(run->seed, sums->number);
-    run->epoch_first = (size_t)sums->steps * run->batch;
-    faces_shuffle(run->order, run->photos->table->count, run->epoch_seed);
-    batches *line =
-        batches_start(&(batches_options){(size_t)steps * run->batch, run->batch, FACES_FLOATS,
-                                         run->decoders, DEPTH, load_training, run});
+    hmt_batch batch = HMT_BATCH_INIT;
     double begin = cli_seconds() - sums->seconds;
-    int status = line ? CLI_OK : CLI_SOME_FAILED;
-    while (status == CLI_OK && !cli_interrupted() && batches_next(line, &view)) {
-        status = fill(run, run->photos->table, &view, run->order + run->epoch_first, &batch)
-                     ? step(run, &batch, sums)
-                     : CLI_SOME_FAILED;
+    int status = CLI_OK, more = 1;
+    if (hmt_loader_seek(run->photos, sums->number - 1, sums->steps) != HMT_OK) {
+        cli_library_error("cannot go to epoch %llu", (unsigned long long)sums->number);
+        return CLI_SOME_FAILED;
+    }
+    while (status == CLI_OK && !cli_interrupted() && run->state.step < run->schedule.total &&
+           (more = next_batch(run, run->photos, &batch)) > 0) {
+        status = step(run, &batch, sums);
         sums->seconds = cli_seconds() - begin;
         if (status == CLI_OK && checkpoint_due(run))
             status = save_checkpoint(run);
@@ -180,9 +140,8 @@ static int train_epoch(training *run)
                  1e-9 * (double)sums->steps * run->step_flops / sums->seconds);
         progress_update(&run->bar, run->state.step * run->batch, note);
     }
-    batches_stop(line);
     progress_clear(&run->bar);
-    return status;
+    return more < 0 ? CLI_SOME_FAILED : status;
 }
 
 static void print_figure(const char *name, double value, const char *unit)
@@ -221,37 +180,39 @@ static int judge(training *run, double loss, const metrics *sums)
     return CLI_OK;
 }
 
+/* Measures one batch. Returns an exit status. */
+static int validate_batch(training *run, const hmt_batch *batch, metrics *sums, double task[],
+                          double labelled[])
+{
+    hmt_losses losses = HMT_LOSSES_INIT;
+    if (hmt_evaluate(run->trainer, batch, &losses, run->predictions) != HMT_OK) {
+        cli_library_error("validation failed");
+        return CLI_SOME_FAILED;
+    }
+    for (int i = 0; i < HMT_TASK_COUNT; i++) {
+        task[i] += losses.task[i] * (double)losses.labelled[i];
+        labelled[i] += (double)losses.labelled[i];
+    }
+    for (size_t i = 0; i < batch->count; i++)
+        metrics_add(sums, &run->predictions[i], batch->gender[i], batch->race[i], batch->score[i]);
+    return CLI_OK;
+}
+
 static int validate(training *run)
 {
     double task[HMT_TASK_COUNT] = {0}, labelled[HMT_TASK_COUNT] = {0}, loss = 0;
     metrics sums = {0};
-    batches_view view;
-    hmt_batch batch;
-    hmt_losses losses = HMT_LOSSES_INIT;
-    const manifest *table = run->unseen->table;
-    int status;
-    batches *line = batches_start(&(batches_options){table->count, run->batch, FACES_FLOATS,
-                                                     run->decoders, DEPTH, load_validation, run});
-    status = line ? CLI_OK : CLI_SOME_FAILED;
-    while (status == CLI_OK && !cli_interrupted() && batches_next(line, &view)) {
-        if (!fill(run, table, &view, NULL, &batch)) {
-            status = CLI_SOME_FAILED;
-        } else if (hmt_evaluate(run->trainer, &batch, &losses, run->predictions) != HMT_OK) {
-            cli_library_error("validation failed");
-            status = CLI_SOME_FAILED;
-        }
-        for (int i = 0; status == CLI_OK && i < HMT_TASK_COUNT; i++) {
-            task[i] += losses.task[i] * (double)losses.labelled[i];
-            labelled[i] += (double)losses.labelled[i];
-        }
-        for (size_t i = 0; status == CLI_OK && i < view.count; i++)
-            metrics_add(&sums, &run->predictions[i], run->labels[0][i], run->labels[1][i],
-                        run->scores[i]);
-    }
-    batches_stop(line);
+    hmt_batch batch = HMT_BATCH_INIT;
+    int status = CLI_OK, more = 1;
+    hmt_loader_seek(run->unseen, 0, 0);
+    while (status == CLI_OK && !cli_interrupted() &&
+           (more = next_batch(run, run->unseen, &batch)) > 0)
+        status = validate_batch(run, &batch, &sums, task, labelled);
+    if (more < 0)
+        return CLI_SOME_FAILED;
     if (status != CLI_OK || cli_interrupted())
         return status;
-    printf("    %zu unseen photos:", table->count);
+    printf("    %zu unseen photos:", run->unseen_count);
     print_figure("MAE", metrics_mae(&sums), "");
     print_figure("RMSE", metrics_rmse(&sums), "");
     print_figure("PC", metrics_pearson(&sums), "");
@@ -312,21 +273,13 @@ static int train(training *run)
 
 int training_run(training *run)
 {
-    run->labels[0] = cli_allocate(run->batch, sizeof *run->labels[0]);
-    run->labels[1] = cli_allocate(run->batch, sizeof *run->labels[1]);
-    run->scores = cli_allocate(run->batch, sizeof *run->scores);
     run->predictions = cli_allocate(run->batch, sizeof *run->predictions);
-    run->order = cli_allocate(run->photos->table->count, sizeof *run->order);
     int status = train(run);
     if (status == CLI_OK && cli_interrupted()) {
         cli_error("interrupted after step %llu; the model is %s",
                   (unsigned long long)run->state.step, run->saved ? "saved" : "not written");
         status = CLI_INTERRUPTED;
     }
-    free(run->labels[0]);
-    free(run->labels[1]);
-    free(run->scores);
     free(run->predictions);
-    free(run->order);
     return status;
 }

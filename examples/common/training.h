@@ -11,9 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <hmtnet/hmtnet.h>
+#include <hmtnet/data.h>
 
-#include "faces.h"
 #include "history.h"
 #include "progress.h"
 #include "run_state.h"
@@ -26,16 +25,16 @@ typedef struct training {
     hmt_model *model;
     hmt_trainer *trainer;  /* made with profile set, so that operations can be counted */
     hmt_schedule schedule; /* its total is the number of steps to do */
-    faces *photos;         /* to train on: at least one batch */
-    faces *unseen;         /* to validate on, or NULL */
+    hmt_loader *photos;    /* to train on: whole batches, shuffled */
+    hmt_loader *unseen;    /* to validate on, or NULL */
+    size_t unseen_count;   /* its photos */
     const char *output;    /* the model file */
     hmt_dtype storage;
     size_t batch;
     const double *alpha; /* by task: weights of the losses */
-    uint64_t seed, epochs;
+    uint64_t epochs;
     uint64_t save_every, validate_every; /* epochs */
-    int decoders;                        /* threads that prepare photos */
-    bool flip, quiet;
+    bool quiet;
     const char *checkpoint;    /* the file to go on from, or NULL */
     uint64_t checkpoint_every; /* steps; 0: with each save */
     const char *plan;          /* one line that says what this run is */
@@ -46,14 +45,9 @@ typedef struct training {
     run_state state; /* where the run stands: all zero but best, which is NaN, at its beginning */
 
     /* The run's own. */
-    int32_t *labels[2];          /* (batch) gender, race */
-    float *scores;               /* (batch) */
     hmt_prediction *predictions; /* (batch) */
-    size_t *order;               /* of the training photos in this epoch */
-    uint64_t epoch_seed;
-    size_t epoch_first; /* place in the order of the first photo still to come */
-    double step_flops;  /* operations of one step */
-    bool saved;         /* output holds a model of this run */
+    double step_flops;           /* operations of one step */
+    bool saved;                  /* output holds a model of this run */
     progress bar;
 } training;
 

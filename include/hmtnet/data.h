@@ -105,8 +105,9 @@ HMT_API hmt_status hmt_dataset_split(const hmt_dataset *dataset, const char *spl
  * ------------------------------------------------------------------------------------------------------
  */
 
-/** What is done to a photo at random before it is trained on (paper, section 4.2), in this order:
- * resize, rotation about the centre (bilinear), random crop, mirror, colours. */
+/** What is done to a photo at random before it is trained on (paper, section 4.2): resize, a crop
+ * at a random place, turned about its middle (bilinear; what lies outside the photo is black) and
+ * mirrored, then the colours in the order below, as torchvision's ColorJitter defines each. */
 typedef struct hmt_augment_options {
     size_t struct_size;
     int32_t resize;      /**< shorter side, pixels: 256, or the paper's 227; at least crop_size */
@@ -121,7 +122,8 @@ typedef struct hmt_augment_options {
     float mean[3];       /**< as in hmt_preprocess_options */
     float deviation[3];
 } hmt_augment_options;
-/** The paper's: crop 224 of 256, 30 degrees, colours by 0.2 (hue 0.05), mirrored half the time. */
+/** The paper's, which says what but not how much: crop 224 of 256, 30 degrees, colours by 0.2 (hue
+ * 0.05), mirrored half the time. */
 #define HMT_AUGMENT_OPTIONS_INIT                                                                   \
     {                                                                                              \
         sizeof(hmt_augment_options), 256, 224, 1, 30, 0.2, 0.2, 0.2, 0.05, 0.5,                    \
@@ -135,11 +137,16 @@ typedef struct hmt_augment_options {
  * Augments one image into a tensor.
  * @param seed    all of the randomness: the same image, options and seed give the same bits
  * @param tensor  receives (1,3,crop_size,crop_size); @param count  how many floats it has room for
- * @return HMT_ERROR_ARGUMENT, _LIMIT, _MEMORY
+ * @return HMT_ERROR_ARGUMENT, _LIMIT (resized it would have more than 100 million pixels), _MEMORY
  */
 HMT_API hmt_status hmt_augment(const hmt_context *context, const hmt_pixels *pixels,
                                const hmt_augment_options *options, uint64_t seed, float *tensor,
                                size_t count);
+/** The same as a picture to look at. @param augmented  receives RGB pixels, crop_size x crop_size;
+ * release them with hmt_pixels_free() */
+HMT_API hmt_status hmt_augment_pixels(const hmt_context *context, const hmt_pixels *pixels,
+                                      const hmt_augment_options *options, uint64_t seed,
+                                      hmt_pixels *augmented);
 
 /* ------------------------------------------------------------------------------------------------------
  * 3  Loaders
@@ -150,16 +157,16 @@ typedef struct hmt_loader_options {
     size_t struct_size;
     size_t batch;                             /**< images of a batch, at least 1 */
     const hmt_augment_options *augment;       /**< NULL: hmt_preprocess() with preprocess below */
-    const hmt_preprocess_options *preprocess; /**< for augment NULL; NULL: its defaults. With
-                                                   HMT_CROP_FIVE each sample takes five places */
+    const hmt_preprocess_options *preprocess; /**< for augment NULL; NULL: its defaults. One crop */
     const size_t *indices; /**< samples to load, e.g. from hmt_dataset_split(); copied; NULL: all */
     size_t index_count;    /**< how many they are */
     int32_t shuffle;       /**< non-zero: another order in every epoch */
     int32_t drop_last;     /**< non-zero: an epoch's samples that fill no batch are left out */
-    int32_t
-        skip_bad;  /**< non-zero: a photo that cannot be read is replaced by the epoch's next one */
-    uint64_t seed; /**< of order and augmentation */
-    int32_t workers; /**< threads that decode and augment; 0: one for every four processors */
+    int32_t skip_bad; /**< non-zero: a photo that cannot be read is left out, and the context's log
+                         told once: shuffled, the next readable one of the list takes its place;
+                         else its place is black and has no labels */
+    uint64_t seed;    /**< of order and augmentation */
+    int32_t workers;  /**< threads that decode and augment; 0: one for every four processors */
     uint64_t
         ahead_bytes;     /**< of batches prepared ahead, at least two batches; 0: 256 MiB at most */
     uint64_t keep_bytes; /**< of resized photos kept in memory; 0: none */
@@ -169,7 +176,11 @@ typedef struct hmt_loader_options {
         sizeof(hmt_loader_options), 32, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0                   \
     }
 
-/** Starts the worker threads. @return HMT_ERROR_ARGUMENT, _MEMORY, _STATE (no thread started) */
+/**
+ * Starts the worker threads.
+ * @param context  for its allocator and log; NULL: malloc's. Must outlive the loader, as dataset
+ * @return HMT_ERROR_ARGUMENT, _MEMORY, _STATE (no thread started)
+ */
 HMT_API hmt_status hmt_loader_create(const hmt_context *context, const hmt_dataset *dataset,
                                      const hmt_loader_options *options, hmt_loader **loader);
 /** Ends the workers, at any moment, and releases everything. */

@@ -9,7 +9,7 @@
 #include "core/status.h"
 #include "image/image.h"
 
-enum { LARGEST_SIDE = 1 << 16, LARGEST_PIXELS = 100000000, DEFAULT_BYTES = 64 << 20 };
+enum { LARGEST_SIDE = 1 << 16, DEFAULT_BYTES = 64 << 20 };
 
 static hmt_status decode_options(const hmt_decode_options *given, hmt_decode_options *o)
 {
@@ -25,7 +25,7 @@ static hmt_status decode_options(const hmt_decode_options *given, hmt_decode_opt
     if (o->max_bytes == 0)
         o->max_bytes = DEFAULT_BYTES;
     if (o->max_pixels == 0)
-        o->max_pixels = LARGEST_PIXELS;
+        o->max_pixels = IMAGE_MOST_PIXELS;
     return HMT_OK;
 }
 
@@ -101,10 +101,11 @@ static hmt_status check_pixels(const hmt_pixels *pixels)
         return status_fail(HMT_ERROR_ARGUMENT, "pixels: no format has the number %d",
                            (int)pixels->format);
     if (pixels->width < 1 || pixels->height < 1 || pixels->width > LARGEST_SIDE ||
-        pixels->height > LARGEST_SIDE || (int64_t)pixels->width * pixels->height > LARGEST_PIXELS)
+        pixels->height > LARGEST_SIDE ||
+        (int64_t)pixels->width * pixels->height > IMAGE_MOST_PIXELS)
         return status_fail(HMT_ERROR_ARGUMENT,
                            "pixels: %d x %d is not from 1 x 1 up to %d pixels in all and %d a side",
-                           pixels->width, pixels->height, LARGEST_PIXELS, LARGEST_SIDE);
+                           pixels->width, pixels->height, IMAGE_MOST_PIXELS, LARGEST_SIDE);
     if (pixels->stride > INT64_MAX / LARGEST_SIDE || pixels->stride < -INT64_MAX / LARGEST_SIDE)
         return status_fail(HMT_ERROR_ARGUMENT, "pixels: no image has a stride of %lld bytes",
                            (long long)pixels->stride);
@@ -116,22 +117,48 @@ static hmt_status check_pixels(const hmt_pixels *pixels)
     return HMT_OK;
 }
 
-static hmt_status check_preprocess(const hmt_preprocess_options *o)
+/* What preprocessing and augmentation have in common. */
+static hmt_status check_geometry(int32_t resize, int32_t crop_size, const float mean[3],
+                                 const float deviation[3])
 {
-    if (o->crop_size < 1 || o->resize < o->crop_size || o->resize > 4096)
+    if (crop_size < 1 || resize < crop_size || resize > 4096)
         return status_fail(
             HMT_ERROR_ARGUMENT,
             "options: crop_size %d and resize %d are not 1 <= crop_size <= resize <= 4096",
-            o->crop_size, o->resize);
+            crop_size, resize);
+    for (int c = 0; c < 3; ++c)
+        if (!isfinite(mean[c]) || !isfinite(deviation[c]) || !(deviation[c] > 0.0f))
+            return status_fail(HMT_ERROR_ARGUMENT,
+                               "options: normalisation of channel %d is (level - %g) / %g", c,
+                               mean[c], deviation[c]);
+    return HMT_OK;
+}
+
+static hmt_status check_preprocess(const hmt_preprocess_options *o)
+{
     if ((int)o->crop < HMT_CROP_CENTER || o->crop > HMT_CROP_RANDOM || o->flip < 0 || o->flip > 2)
         return status_fail(HMT_ERROR_ARGUMENT, "options: no crop has the number %d, or no flip %d",
                            (int)o->crop, o->flip);
-    for (int c = 0; c < 3; ++c)
-        if (!isfinite(o->mean[c]) || !isfinite(o->deviation[c]) || !(o->deviation[c] > 0.0f))
-            return status_fail(HMT_ERROR_ARGUMENT,
-                               "options: normalisation of channel %d is (level - %g) / %g", c,
-                               o->mean[c], o->deviation[c]);
-    return HMT_OK;
+    return check_geometry(o->resize, o->crop_size, o->mean, o->deviation);
+}
+
+static hmt_status check_augment(const hmt_augment_options *o)
+{
+    const struct {
+        const char *name;
+        double value, most;
+    } ranges[] = {{"rotation", o->rotation, 180.0},
+                  {"brightness", o->brightness, 1.0},
+                  {"contrast", o->contrast, 1.0},
+                  {"saturation", o->saturation, 1.0},
+                  {"hue", o->hue, 0.5},
+                  {"flip", o->flip, 1.0}};
+
+    for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; ++i)
+        if (!(ranges[i].value >= 0.0 && ranges[i].value <= ranges[i].most))
+            return status_fail(HMT_ERROR_ARGUMENT, "options: %s is %g, not in [0, %g]",
+                               ranges[i].name, ranges[i].value, ranges[i].most);
+    return check_geometry(o->resize, o->crop_size, o->mean, o->deviation);
 }
 
 hmt_status hmt_preprocess(const hmt_context *context, const hmt_pixels *pixels,
@@ -175,7 +202,7 @@ hmt_status hmt_resize(const hmt_context *context, const hmt_pixels *pixels, int3
     if (status != HMT_OK)
         return status;
     image_resized_size(pixels->width, pixels->height, shorter_side, &width, &height);
-    status = image_check_size(width, height, LARGEST_PIXELS);
+    status = image_check_size(width, height, IMAGE_MOST_PIXELS);
     if (status == HMT_OK)
         status = image_from_pixels(allocator, pixels, &in);
     if (status == HMT_OK)
@@ -189,4 +216,78 @@ hmt_status hmt_resize(const hmt_context *context, const hmt_pixels *pixels, int3
     }
     give_pixels(&out, resized);
     return HMT_OK;
+}
+
+/* The checked options, and levels from 0 to 255 in planes of (3,crop_size,crop_size) that the
+ * caller frees. */
+static hmt_status augment(const hmt_allocator *allocator, const hmt_pixels *pixels,
+                          const hmt_augment_options *options, uint64_t seed, hmt_augment_options *o,
+                          float **planes)
+{
+    hmt_status status = options_copy(o, sizeof *o, options, "hmt_augment_options");
+    void *block = NULL;
+
+    if (status == HMT_OK)
+        status = check_pixels(pixels);
+    if (status == HMT_OK)
+        status = check_augment(o);
+    if (status == HMT_OK)
+        status = memory_uninitialised(allocator, 3 * (size_t)o->crop_size * (size_t)o->crop_size,
+                                      sizeof(float), "an augmented photo", &block);
+    if (status != HMT_OK)
+        return status;
+    *planes = block;
+    return image_augment(allocator, pixels, o, seed, *planes);
+}
+
+hmt_status hmt_augment(const hmt_context *context, const hmt_pixels *pixels,
+                       const hmt_augment_options *options, uint64_t seed, float *tensor,
+                       size_t count)
+{
+    const hmt_allocator *allocator = context_allocator(context);
+    hmt_augment_options o = HMT_AUGMENT_OPTIONS_INIT;
+    float *planes = NULL;
+    size_t area;
+    hmt_status status;
+
+    status_clear();
+    if (tensor == NULL)
+        return status_fail(HMT_ERROR_ARGUMENT, "hmt_augment: tensor is NULL");
+    status = augment(allocator, pixels, options, seed, &o, &planes);
+    area = (size_t)o.crop_size * (size_t)o.crop_size;
+    if (status == HMT_OK && count < 3 * area)
+        status = status_fail(HMT_ERROR_ARGUMENT, "hmt_augment: room for %zu floats, %zu are needed",
+                             count, 3 * area);
+    for (size_t c = 0; status == HMT_OK && c < 3; ++c)
+        for (size_t i = 0; i < area; ++i)
+            tensor[c * area + i] = (planes[c * area + i] / 255.0f - o.mean[c]) / o.deviation[c];
+    memory_free(allocator, planes);
+    return status;
+}
+
+hmt_status hmt_augment_pixels(const hmt_context *context, const hmt_pixels *pixels,
+                              const hmt_augment_options *options, uint64_t seed,
+                              hmt_pixels *augmented)
+{
+    const hmt_allocator *allocator = context_allocator(context);
+    hmt_augment_options o = HMT_AUGMENT_OPTIONS_INIT;
+    image out = {NULL, 0, 0};
+    float *planes = NULL;
+    size_t area;
+    hmt_status status;
+
+    status_clear();
+    if (augmented == NULL)
+        return status_fail(HMT_ERROR_ARGUMENT, "hmt_augment_pixels: augmented is NULL");
+    status = augment(allocator, pixels, options, seed, &o, &planes);
+    area = (size_t)o.crop_size * (size_t)o.crop_size;
+    if (status == HMT_OK)
+        status = image_allocate(allocator, o.crop_size, o.crop_size, 0, &out);
+    for (size_t c = 0; status == HMT_OK && c < 3; ++c)
+        for (size_t i = 0; i < area; ++i)
+            out.data[3 * i + c] = (uint8_t)(planes[c * area + i] + 0.5f);
+    memory_free(allocator, planes);
+    if (status == HMT_OK)
+        give_pixels(&out, augmented);
+    return status;
 }

@@ -9,7 +9,10 @@
 
 #include <stdbool.h>
 
-#include <hmtnet/hmtnet.h>
+#include <hmtnet/data.h>
+
+/* What a resized image may have. */
+enum { IMAGE_MOST_PIXELS = 100 * 1000 * 1000 };
 
 /* Dense 8-bit RGB, (height,width,3). Owned: `data` is released with memory_free(). */
 typedef struct image {
@@ -64,6 +67,15 @@ hmt_status image_resize(const hmt_allocator *allocator, const image *in, int32_t
 /* The size with the given shorter side, as torchvision's Resize makes it. */
 void image_resized_size(int32_t width, int32_t height, int32_t shorter_side, int32_t *new_width,
                         int32_t *new_height);
+
+/* Where a centred crop begins: (length - crop) / 2 rounded to nearest, halves to even, as
+ * torchvision's center crop does. */
+int32_t image_centre(int32_t length, int32_t crop);
+
+/* hmt_augment() with checked arguments, before it normalises: levels from 0 to 255 in planes of
+ * (3,crop_size,crop_size). */
+hmt_status image_augment(const hmt_allocator *allocator, const hmt_pixels *pixels,
+                         const hmt_augment_options *o, uint64_t seed, float *planes);
 
 /* hmt_preprocess() with checked arguments. tensor: (1 or 5,3,crop_size,crop_size). */
 hmt_status image_preprocess(const hmt_allocator *allocator, const hmt_pixels *pixels,

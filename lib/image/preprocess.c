@@ -38,8 +38,7 @@ hmt_status image_from_pixels(const hmt_allocator *allocator, const hmt_pixels *p
     return HMT_OK;
 }
 
-/* (length - crop) / 2 rounded to nearest, halves to even, as torchvision's center crop does. */
-static int32_t centre(int32_t length, int32_t crop)
+int32_t image_centre(int32_t length, int32_t crop)
 {
     int32_t room = length - crop, half = room / 2;
 
@@ -50,7 +49,7 @@ static int32_t centre(int32_t length, int32_t crop)
 static int squares(const hmt_preprocess_options *o, int32_t width, int32_t height, square at[5])
 {
     int32_t right = width - o->crop_size, bottom = height - o->crop_size;
-    square middle = {centre(width, o->crop_size), centre(height, o->crop_size)};
+    square middle = {image_centre(width, o->crop_size), image_centre(height, o->crop_size)};
 
     if (o->crop == HMT_CROP_FIVE) {
         at[0] = (square){0, 0};

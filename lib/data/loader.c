@@ -1,0 +1,534 @@
+/*
+ * Loaders: a ring of batch buffers that worker threads fill ahead of the caller.
+ *
+ * Batches are numbered through all epochs; a worker takes the next place of the newest batch that
+ * has a buffer. Shared fields are under one lock, decoding runs outside it. A batch's samples are
+ * chosen when its first place is taken, so that the order of one epoch is all that is remembered.
+ */
+#include <math.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "api/context.h"
+#include "api/options.h"
+#include "core/memory.h"
+#include "core/status.h"
+#include "data/order.h"
+#include "data/photos.h"
+
+enum { MOST_BATCH = 1 << 20, MOST_WORKERS = 256, MOST_SLOTS = 64, MESSAGE = 512 };
+static const uint64_t default_ahead = (uint64_t)256 << 20;
+
+/* One batch's buffer. */
+typedef struct slot {
+    float *images;          /* (batch,3,crop,crop) */
+    size_t *samples;        /* (batch) */
+    int32_t *gender, *race; /* (batch) */
+    float *score;           /* (batch) */
+    size_t size, done;      /* places that the batch has, and that are filled */
+    size_t bad_place;       /* the first one that failed; size: none */
+    hmt_status status;      /* what it came to */
+    char message[MESSAGE];
+} slot;
+
+struct hmt_loader {
+    const hmt_allocator *allocator;
+    hmt_loader_options options;
+    hmt_augment_options augment;
+    photos photos;
+    size_t *indices; /* (count) samples of an epoch */
+    size_t count, per_epoch;
+    size_t floats; /* of an image */
+    slot *slots;   /* (slot_count); batch b is in slot b % slot_count */
+    size_t slot_count;
+    pthread_t *threads;
+    size_t started;
+
+    pthread_mutex_t lock;
+    pthread_cond_t work, filled; /* for workers: there may be something to do; for the caller */
+    size_t *order;               /* (count) of epoch order_epoch */
+    uint64_t order_epoch;        /* UINT64_MAX: none yet */
+    uint64_t next_batch;         /* being handed out to workers */
+    size_t next_place;
+    uint64_t taken, released; /* batches given to the caller, and given back */
+    bool at_end;              /* the end of an epoch is to be told next */
+    size_t busy;              /* workers outside the lock */
+    bool paused, stop;
+};
+
+static uint64_t batches_of(const hmt_loader *loader)
+{
+    return loader->per_epoch;
+}
+
+/* Chooses the samples of batch `number`. Under the lock. */
+static void begin_batch(hmt_loader *loader, uint64_t number, slot *s)
+{
+    const uint64_t epoch = number / batches_of(loader);
+    const size_t first = (size_t)(number % batches_of(loader)) * loader->options.batch;
+    const size_t left = loader->count - first;
+
+    if (loader->order_epoch != epoch) {
+        order_fill(loader->order, loader->count, loader->options.shuffle != 0, loader->options.seed,
+                   epoch);
+        loader->order_epoch = epoch;
+    }
+    s->size = left < loader->options.batch ? left : loader->options.batch;
+    s->done = 0;
+    s->bad_place = s->size;
+    s->status = HMT_OK;
+    for (size_t i = 0; i < s->size; ++i)
+        s->samples[i] = loader->indices[loader->order[first + i]];
+}
+
+/* Takes the next place to fill; waits for one. false: the loader ends. */
+static bool take(hmt_loader *loader, uint64_t *batch, size_t *place)
+{
+    bool any;
+
+    pthread_mutex_lock(&loader->lock);
+    while (!loader->stop &&
+           (loader->paused || loader->next_batch >= loader->released + loader->slot_count))
+        pthread_cond_wait(&loader->work, &loader->lock);
+    any = !loader->stop;
+    if (any) {
+        slot *s = &loader->slots[loader->next_batch % loader->slot_count];
+
+        if (loader->next_place == 0)
+            begin_batch(loader, loader->next_batch, s);
+        *batch = loader->next_batch;
+        *place = loader->next_place++;
+        if (loader->next_place == s->size) {
+            loader->next_place = 0;
+            ++loader->next_batch;
+        }
+        ++loader->busy;
+    }
+    pthread_mutex_unlock(&loader->lock);
+    return any;
+}
+
+static void set_labels(const hmt_loader *loader, slot *s, size_t place, bool known)
+{
+    hmt_sample sample = HMT_SAMPLE_INIT;
+
+    (void)hmt_dataset_sample(loader->photos.dataset, s->samples[place], &sample);
+    s->gender[place] = known ? sample.gender : -1;
+    s->race[place] = known ? sample.race : -1;
+    s->score[place] = known ? sample.score : NAN;
+}
+
+/* Loads a sample that may be left out: HMT_ERROR_NOT_FOUND if it cannot be read, which the
+ * context's log is told once. */
+static hmt_status try_sample(hmt_loader *loader, uint64_t epoch, size_t sample, float *tensor)
+{
+    const hmt_context *context = loader->photos.context;
+    hmt_status status;
+
+    if (photos_is_bad(&loader->photos, sample))
+        return HMT_ERROR_NOT_FOUND;
+    status = photos_tensor(&loader->photos, sample,
+                           order_sample_seed(loader->options.seed, epoch, sample), tensor);
+    if (status == HMT_OK || status == HMT_ERROR_MEMORY)
+        return status;
+    if (photos_mark_bad(&loader->photos, sample) && context != NULL && context->options.log != NULL)
+        context->options.log(context->options.log_user, HMT_LOG_WARNING, hmt_last_error());
+    return HMT_ERROR_NOT_FOUND;
+}
+
+/* Where a sample stands in the loader's list. */
+static size_t find_index(const hmt_loader *loader, size_t sample)
+{
+    size_t at = 0;
+
+    while (loader->indices[at] != sample)
+        ++at;
+    return at;
+}
+
+/* Loads one place, whatever can be read: see skip_bad. */
+static hmt_status fill_anyhow(hmt_loader *loader, uint64_t epoch, slot *s, size_t place)
+{
+    float *tensor = s->images + place * loader->floats;
+    hmt_status status = try_sample(loader, epoch, s->samples[place], tensor);
+
+    if (status == HMT_ERROR_NOT_FOUND && loader->options.shuffle) {
+        const size_t first = find_index(loader, s->samples[place]);
+
+        for (size_t i = 1; i < loader->count && status == HMT_ERROR_NOT_FOUND; ++i) {
+            s->samples[place] = loader->indices[(first + i) % loader->count];
+            status = try_sample(loader, epoch, s->samples[place], tensor);
+        }
+        if (status == HMT_ERROR_NOT_FOUND)
+            return status_fail(status, "none of %zu photos can be read", loader->count);
+    }
+    if (status == HMT_ERROR_NOT_FOUND)
+        memset(tensor, 0, loader->floats * sizeof *tensor);
+    else if (status != HMT_OK)
+        return status;
+    set_labels(loader, s, place, status == HMT_OK);
+    return HMT_OK;
+}
+
+static hmt_status fill(hmt_loader *loader, uint64_t epoch, slot *s, size_t place)
+{
+    const size_t sample = s->samples[place];
+
+    if (loader->options.skip_bad)
+        return fill_anyhow(loader, epoch, s, place);
+    set_labels(loader, s, place, true);
+    return photos_tensor(&loader->photos, sample,
+                         order_sample_seed(loader->options.seed, epoch, sample),
+                         s->images + place * loader->floats);
+}
+
+static void *work(void *argument)
+{
+    hmt_loader *loader = argument;
+    uint64_t batch;
+    size_t place;
+
+    while (take(loader, &batch, &place)) {
+        slot *s = &loader->slots[batch % loader->slot_count];
+        hmt_status status = fill(loader, batch / batches_of(loader), s, place);
+
+        pthread_mutex_lock(&loader->lock);
+        if (status != HMT_OK && place < s->bad_place) {
+            s->bad_place = place;
+            s->status = status;
+            snprintf(s->message, sizeof s->message, "%s", hmt_last_error());
+        }
+        --loader->busy;
+        ++s->done;
+        pthread_cond_broadcast(&loader->filled);
+        pthread_mutex_unlock(&loader->lock);
+    }
+    return NULL;
+}
+
+/* ---- making and ending ---- */
+
+static hmt_status check_options(const hmt_loader_options *o, size_t samples)
+{
+    if (o->batch < 1 || o->batch > MOST_BATCH)
+        return status_fail(HMT_ERROR_ARGUMENT, "options: batch is %zu, not in 1..%d", o->batch,
+                           MOST_BATCH);
+    if (o->workers < 0 || o->workers > MOST_WORKERS)
+        return status_fail(HMT_ERROR_ARGUMENT, "options: workers is %d, not in 0..%d", o->workers,
+                           MOST_WORKERS);
+    if (o->indices == NULL && o->index_count > 0)
+        return status_fail(HMT_ERROR_ARGUMENT, "options: indices is NULL, index_count is %zu",
+                           o->index_count);
+    for (size_t i = 0; i < o->index_count; ++i)
+        if (o->indices[i] >= samples)
+            return status_fail(HMT_ERROR_ARGUMENT,
+                               "options: index %zu names sample %zu, there are %zu", i,
+                               o->indices[i], samples);
+    return HMT_OK;
+}
+
+/* The options as copies of our own, and checked by a first use. */
+static hmt_status take_options(hmt_loader *loader, const hmt_loader_options *o)
+{
+    const hmt_preprocess_options plain = HMT_PREPROCESS_OPTIONS_INIT;
+    const hmt_augment_options paper = HMT_AUGMENT_OPTIONS_INIT;
+    size_t side;
+    hmt_status status = HMT_OK;
+
+    loader->options = *o;
+    loader->photos.preprocess = plain;
+    loader->augment = paper;
+    if (o->augment != NULL) {
+        status = options_copy(&loader->augment, sizeof loader->augment, o->augment,
+                              "hmt_augment_options");
+        loader->photos.augment = &loader->augment;
+    } else if (o->preprocess != NULL) {
+        status = options_copy(&loader->photos.preprocess, sizeof loader->photos.preprocess,
+                              o->preprocess, "hmt_preprocess_options");
+    }
+    if (status != HMT_OK)
+        return status;
+    if (loader->photos.preprocess.crop == HMT_CROP_FIVE)
+        return status_fail(HMT_ERROR_ARGUMENT, "options: a loader takes one crop of each photo");
+    side = (size_t)(o->augment != NULL ? loader->augment.crop_size
+                                       : loader->photos.preprocess.crop_size);
+    if (side < 1 || side > 4096)
+        return status_fail(HMT_ERROR_ARGUMENT, "options: crop_size is not in 1..4096");
+    loader->floats = 3 * side * side;
+    return HMT_OK;
+}
+
+static hmt_status take_indices(hmt_loader *loader, const hmt_loader_options *o, size_t samples)
+{
+    void *block;
+    hmt_status status;
+
+    loader->count = o->indices != NULL ? o->index_count : samples;
+    loader->per_epoch = loader->count / o->batch;
+    if (!o->drop_last && loader->count % o->batch != 0)
+        ++loader->per_epoch;
+    if (loader->per_epoch == 0)
+        return status_fail(HMT_ERROR_ARGUMENT, "%zu samples do not fill a batch of %zu",
+                           loader->count, o->batch);
+    status = memory_uninitialised(loader->allocator, loader->count, 2 * sizeof(size_t),
+                                  "a loader's order", &block);
+    if (status != HMT_OK)
+        return status;
+    loader->indices = block;
+    loader->order = loader->indices + loader->count;
+    for (size_t i = 0; i < loader->count; ++i)
+        loader->indices[i] = o->indices != NULL ? o->indices[i] : i;
+    return HMT_OK;
+}
+
+/* As many buffers as fit in ahead_bytes: two at least, for a whole epoch and one more at most. */
+static hmt_status make_slots(hmt_loader *loader)
+{
+    const size_t batch = loader->options.batch;
+    const uint64_t bytes = (uint64_t)batch * loader->floats * sizeof(float);
+    const uint64_t bound =
+        loader->options.ahead_bytes > 0 ? loader->options.ahead_bytes : default_ahead;
+    uint64_t slots = bound / bytes;
+    void *block;
+    hmt_status status;
+
+    slots = slots < 2 ? 2 : slots > MOST_SLOTS ? MOST_SLOTS : slots;
+    if (slots > loader->per_epoch + 1)
+        slots = loader->per_epoch + 1;
+    status =
+        memory_zeroed(loader->allocator, (size_t)slots, sizeof *loader->slots, "a loader", &block);
+    if (status != HMT_OK)
+        return status;
+    loader->slots = block;
+    loader->slot_count = (size_t)slots;
+    for (size_t i = 0; i < loader->slot_count; ++i) {
+        slot *s = &loader->slots[i];
+
+        status = memory_uninitialised(loader->allocator, batch, loader->floats * sizeof(float),
+                                      "a loader's batch", &block);
+        if (status != HMT_OK)
+            return status;
+        s->images = block;
+        status = memory_uninitialised(loader->allocator, batch,
+                                      sizeof(size_t) + 2 * sizeof(int32_t) + sizeof(float),
+                                      "a loader's labels", &block);
+        if (status != HMT_OK)
+            return status;
+        s->samples = block;
+        s->gender = (int32_t *)(s->samples + batch);
+        s->race = s->gender + batch;
+        s->score = (float *)(s->race + batch);
+    }
+    return HMT_OK;
+}
+
+static size_t worker_count(const hmt_loader_options *o)
+{
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+
+    if (o->workers > 0)
+        return (size_t)o->workers;
+    return processors > 0 ? ((size_t)processors + 3) / 4 : 1;
+}
+
+static hmt_status start_workers(hmt_loader *loader)
+{
+    const size_t wanted = worker_count(&loader->options);
+    void *block;
+    hmt_status status = memory_zeroed(loader->allocator, wanted, sizeof *loader->threads,
+                                      "a loader's threads", &block);
+
+    if (status != HMT_OK)
+        return status;
+    loader->threads = block;
+    while (loader->started < wanted &&
+           pthread_create(&loader->threads[loader->started], NULL, work, loader) == 0)
+        ++loader->started;
+    return loader->started > 0 ? HMT_OK
+                               : status_fail(HMT_ERROR_STATE, "a loader's thread did not start");
+}
+
+static hmt_status make_locks(hmt_loader *loader)
+{
+    if (pthread_mutex_init(&loader->lock, NULL) != 0)
+        return status_fail(HMT_ERROR_MEMORY, "out of memory for a lock");
+    if (pthread_cond_init(&loader->work, NULL) != 0) {
+        pthread_mutex_destroy(&loader->lock);
+        return status_fail(HMT_ERROR_MEMORY, "out of memory for a lock");
+    }
+    if (pthread_cond_init(&loader->filled, NULL) != 0) {
+        pthread_cond_destroy(&loader->work);
+        pthread_mutex_destroy(&loader->lock);
+        return status_fail(HMT_ERROR_MEMORY, "out of memory for a lock");
+    }
+    return HMT_OK;
+}
+
+/* What was allocated, without threads, locks and kept photos. */
+static void release(hmt_loader *loader)
+{
+    for (size_t i = 0; i < loader->slot_count; ++i) {
+        memory_free(loader->allocator, loader->slots[i].images);
+        memory_free(loader->allocator, loader->slots[i].samples);
+    }
+    memory_free(loader->allocator, loader->slots);
+    memory_free(loader->allocator, loader->indices);
+    memory_free(loader->allocator, loader->threads);
+    memory_free(loader->allocator, loader);
+}
+
+hmt_status hmt_loader_create(const hmt_context *context, const hmt_dataset *dataset,
+                             const hmt_loader_options *options, hmt_loader **out)
+{
+    hmt_loader_options o = HMT_LOADER_OPTIONS_INIT;
+    hmt_loader *loader;
+    void *block;
+    hmt_status status;
+
+    status_clear();
+    if (dataset == NULL || out == NULL)
+        return status_fail(HMT_ERROR_ARGUMENT, "hmt_loader_create: dataset or loader is NULL");
+    status = options_copy(&o, sizeof o, options, "hmt_loader_options");
+    if (status == HMT_OK)
+        status = check_options(&o, hmt_dataset_count(dataset));
+    if (status == HMT_OK)
+        status = memory_zeroed(context_allocator(context), 1, sizeof *loader, "a loader", &block);
+    if (status != HMT_OK)
+        return status;
+    loader = block;
+    loader->allocator = context_allocator(context);
+    loader->photos.context = context;
+    loader->photos.dataset = dataset;
+    loader->order_epoch = UINT64_MAX;
+    status = take_options(loader, &o);
+    if (status == HMT_OK)
+        status = take_indices(loader, &o, hmt_dataset_count(dataset));
+    if (status == HMT_OK)
+        status = make_slots(loader);
+    if (status == HMT_OK)
+        status = photos_open(&loader->photos, o.keep_bytes);
+    if (status != HMT_OK) {
+        release(loader);
+        return status;
+    }
+    status = make_locks(loader);
+    if (status != HMT_OK) {
+        photos_close(&loader->photos);
+        release(loader);
+        return status;
+    }
+    status = start_workers(loader);
+    if (status != HMT_OK) {
+        hmt_loader_free(loader);
+        return status;
+    }
+    *out = loader;
+    return HMT_OK;
+}
+
+void hmt_loader_free(hmt_loader *loader)
+{
+    if (loader == NULL)
+        return;
+    pthread_mutex_lock(&loader->lock);
+    loader->stop = true;
+    pthread_cond_broadcast(&loader->work);
+    pthread_mutex_unlock(&loader->lock);
+    for (size_t i = 0; i < loader->started; ++i)
+        pthread_join(loader->threads[i], NULL);
+    pthread_cond_destroy(&loader->filled);
+    pthread_cond_destroy(&loader->work);
+    pthread_mutex_destroy(&loader->lock);
+    photos_close(&loader->photos);
+    release(loader);
+}
+
+/* ---- taking batches ---- */
+
+uint64_t hmt_loader_batches(const hmt_loader *loader)
+{
+    return loader != NULL ? batches_of(loader) : 0;
+}
+
+hmt_status hmt_loader_seek(hmt_loader *loader, uint64_t epoch, uint64_t batch)
+{
+    uint64_t number;
+
+    status_clear();
+    if (loader == NULL || batch > batches_of(loader) || epoch > UINT32_MAX)
+        return status_fail(HMT_ERROR_ARGUMENT,
+                           "hmt_loader_seek: loader is NULL, or no epoch has a batch %llu",
+                           (unsigned long long)batch);
+    number = epoch * batches_of(loader) + batch;
+    pthread_mutex_lock(&loader->lock);
+    loader->paused = true;
+    while (loader->busy > 0)
+        pthread_cond_wait(&loader->filled, &loader->lock);
+    loader->next_batch = loader->taken = loader->released = number;
+    loader->next_place = 0;
+    loader->at_end = batch == batches_of(loader);
+    for (size_t i = 0; i < loader->slot_count; ++i)
+        loader->slots[i].size = loader->slots[i].done = 0;
+    loader->paused = false;
+    pthread_cond_broadcast(&loader->work);
+    pthread_mutex_unlock(&loader->lock);
+    return HMT_OK;
+}
+
+/* Waits until the batch is whole. Under the lock. */
+static slot *wait_for(hmt_loader *loader, uint64_t number)
+{
+    slot *s = &loader->slots[number % loader->slot_count];
+
+    while (loader->next_batch < number ||
+           (loader->next_batch == number && loader->next_place == 0) || s->done < s->size)
+        pthread_cond_wait(&loader->filled, &loader->lock);
+    return s;
+}
+
+/* Gives the batch before back, and the next one's buffer; NULL at the end of an epoch. */
+static slot *next_slot(hmt_loader *loader)
+{
+    slot *s = NULL;
+
+    pthread_mutex_lock(&loader->lock);
+    if (loader->released < loader->taken) {
+        ++loader->released;
+        pthread_cond_broadcast(&loader->work);
+    }
+    if (loader->at_end) {
+        loader->at_end = false;
+    } else {
+        s = wait_for(loader, loader->taken++);
+        loader->at_end = loader->taken % batches_of(loader) == 0;
+    }
+    pthread_mutex_unlock(&loader->lock);
+    return s;
+}
+
+hmt_status hmt_loader_next(hmt_loader *loader, hmt_batch *out, const size_t **samples)
+{
+    hmt_batch batch = HMT_BATCH_INIT;
+    const slot *s;
+    hmt_status status;
+
+    status_clear();
+    if (loader == NULL || out == NULL)
+        return status_fail(HMT_ERROR_ARGUMENT, "hmt_loader_next: loader or batch is NULL");
+    s = next_slot(loader);
+    if (s != NULL && s->status != HMT_OK)
+        return status_fail(s->status, "%s", s->message);
+    if (s != NULL) {
+        batch.count = s->size;
+        batch.images = s->images;
+        batch.gender = s->gender;
+        batch.race = s->race;
+        batch.score = s->score;
+    }
+    status = options_give(out, &batch, sizeof batch, "hmt_batch");
+    if (status == HMT_OK && samples != NULL)
+        *samples = s != NULL ? s->samples : NULL;
+    return status;
+}
