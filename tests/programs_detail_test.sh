@@ -105,7 +105,7 @@ is '$(stat -c %s half.safetensors) -lt $(stat -c %s one.safetensors)'
 gives 0 hmtnet-train --data train.csv --batch 3 --epochs 2 --from one.safetensors --output two.safetensors --cache 0
 has out "width 0.0625" "1 photos of each epoch fill no batch" "epoch 2/2"
 gives 2 hmtnet-train --data train.csv --batch 5 --from one.safetensors --output three.safetensors
-has err "4 photos do not fill a batch of 5"
+has err "4 samples do not fill a batch of 5"
 gives 3 $train --output nowhere/three.safetensors
 gives 2 hmtnet-train --data train.csv --from photos/text.jpg --output three.safetensors
 has err "photos/text.jpg"
@@ -148,8 +148,9 @@ cp one.safetensors old.safetensors
 gives 1 hmtnet-train --data bad.csv --batch 2 --width 0.0625 --output old.safetensors
 has err "bad.csv:3: photos/cut.png: "
 gives 0 hmtnet-train --data bad.csv --batch 2 --width 0.0625 --epochs 1 --skip-bad --output two.safetensors
-has err "bad.csv:3: photos/cut.png: " "bad.csv:4: cannot open photos/missing.png" "2 photos could not be read and are left out"
-has out "2 photos, 2 classes of gender, 2 of race, 2 scores"
+has err "bad.csv:3: photos/cut.png: " "bad.csv:4: cannot open photos/missing.png"
+is '$(wc -l <err) == 2' # each once
+has out "epoch 1/1  loss"
 cat >huge.csv <<<$'path,score\nphotos/a.png,1e38\nphotos/b.png,-1e38\nphotos/c.png,1e38\nphotos/a.png,-1e38'
 gives 1 hmtnet-train --data huge.csv --batch 2 --width 0.0625 --loss mse --output old.safetensors
 has err "training stopped: step 2: " "old.safetensors was not written"
@@ -184,10 +185,11 @@ cut -d, -f1 out | diff - wanted || complain "rows of a folder"
 has out '"photos/more/d, ""e"".png",' 'photos/cut.png,,,,,,' 'photos/text.jpg,,,,,,'
 has err "6 photos in" "2 could not be read"
 is '$(grep -c "^photos/text.jpg,,,,,,.\+" out) == 1'
-sed 1d out | sort >by_two
+rounded() { sed 1d out | sed 's/\(,-\{0,1\}[0-9]*\.[0-9]\{2\}\)[0-9]*/\1/g' | sort; }
+rounded >by_two
 gives 1 $score --batch 16 --decoders 4 photos
 checks=$((checks + 1))
-sed 1d out | sort | diff - by_two || complain "the batch changes the predictions"
+rounded | diff - by_two || complain "the batch changes the predictions"
 gives 1 $score --quiet photos/missing.png
 has out 'photos/missing.png,,,,,,'
 is '! -s err'

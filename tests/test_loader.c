@@ -250,8 +250,8 @@ static void what_cannot_be_read_is_named_or_left_out(void)
         o.workers = 3;
         o.skip_bad = mode > 0;
         o.shuffle = mode == 2;
-        CHECK_STATUS(hmt_loader_create(context, set, &o, &loader), HMT_OK);
         n.count = 0;
+        CHECK_STATUS(hmt_loader_create(context, set, &o, &loader), HMT_OK);
         if (mode == 0) {
             CHECK_STATUS(hmt_loader_next(loader, &batch, NULL), HMT_OK);
             CHECK_STATUS(hmt_loader_next(loader, &batch, NULL), HMT_ERROR_NOT_FOUND);
