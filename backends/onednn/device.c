@@ -5,6 +5,7 @@
 
 #include <omp.h>
 #include <stddef.h>
+#include <sys/mman.h>
 
 static const char *reason(dnnl_status_t status)
 {
@@ -36,13 +37,31 @@ hmt_status device_check(const device *d, const char *where, const char *function
     return d->host->fail(code, "%s: %s failed: %s", where, function, reason(status));
 }
 
+/* Asks for huge pages within a large block: weights are streamed, and a page is translated for each
+ * 4 KiB otherwise. Only whole ones, so that no memory is added; a wish that may be refused. */
+static void prefer_huge_pages(void *block, uint64_t bytes)
+{
+#ifdef MADV_HUGEPAGE
+    const uintptr_t page = (uintptr_t)2 << 20;
+    const uintptr_t first = ((uintptr_t)block + page - 1) & ~(page - 1);
+    const uintptr_t last = ((uintptr_t)block + bytes) & ~(page - 1);
+
+    if (last > first)
+        (void)madvise((void *)first, last - first, MADV_HUGEPAGE);
+#else
+    (void)block, (void)bytes;
+#endif
+}
+
 hmt_status device_allocate(const device *d, uint64_t bytes, const char *what, void **out)
 {
     const hmt_allocator *a = &d->host->allocator;
 
     *out = bytes <= SIZE_MAX - 64 ? a->allocate(a->user, (size_t)bytes + 64, 64) : NULL;
-    if (*out != NULL)
+    if (*out != NULL) {
+        prefer_huge_pages(*out, bytes);
         return HMT_OK;
+    }
     return d->host->fail(HMT_ERROR_MEMORY, "out of memory: %llu bytes for %s",
                          (unsigned long long)bytes, what);
 }

@@ -46,9 +46,10 @@ KERNEL void linear_block(const hmt_dtype stored, const int images, const int fea
             xs[n] = load(x + n * x_row + i);
 #pragma GCC unroll 16
         for (int o = 0; o < features; ++o) {
-            vec wo = load_stored(stored, w, o * w_row + i);
+            const vec wo = load_stored(stored, w, o * w_row + i);
 
-            if (images == 1)
+            /* Rows of float32 are read ahead by the processor itself, and faster. */
+            if (images == 1 && stored != HMT_DTYPE_F32)
                 __builtin_prefetch((const char *)w + (o * w_row + i) * width(stored) +
                                    WEIGHTS_AHEAD);
 #pragma GCC unroll 16
