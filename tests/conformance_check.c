@@ -1,7 +1,7 @@
 /*
  * One network on the backend under test and on the reference: inference as it is and with
- * everything folded, evaluation, and two training steps, after which every parameter, statistic and
- * momentum is compared.
+ * everything folded, gradients of logits, evaluation, and two training steps, after which every
+ * parameter, statistic and momentum is compared.
  */
 #include <math.h>
 #include <stdio.h>
@@ -91,7 +91,7 @@ static bool step(pair *p, const hmt_sgd *sgd, const char *what)
     return status == HMT_OK;
 }
 
-static void compare_tensor(pair *p, int32_t tensor, const char *what)
+static void compare_tensor(pair *p, int32_t tensor, const char *what, double tolerance)
 {
     const hmt_plan_tensor *t = &p->a.low->plan.tensors[tensor];
     hmt_status status_a, status_b;
@@ -100,7 +100,7 @@ static void compare_tensor(pair *p, int32_t tensor, const char *what)
     conformance_status(p->c, what, status_a != HMT_OK ? status_a : status_b);
     if (got && want)
         conformance_result(p->c, what, t->name, distance(got, want, rig_count(t->shape), 0.0),
-                           CONFORMANCE_VALUES);
+                           tolerance);
     free(got);
     free(want);
 }
@@ -109,7 +109,7 @@ static void compare_outputs(pair *p, const char *what)
 {
     for (size_t i = 0; i < p->a.low->plan.tensor_count; ++i)
         if (p->a.low->plan.tensors[i].flags & HMT_TENSOR_OUTPUT)
-            compare_tensor(p, (int32_t)i, what);
+            compare_tensor(p, (int32_t)i, what, CONFORMANCE_VALUES);
 }
 
 static void compare_losses(pair *p, const char *what)
@@ -215,6 +215,24 @@ static void infer(pair *p, lower_options options, bool fold)
     release(p);
 }
 
+/* Gradients of single logits by the tested node, if there is one, and by the input. */
+static void explain(pair *p, lower_options options, bool fold, bool network)
+{
+    const char *what = fold ? "explanation, folded" : "explanation";
+    const double tolerance = network ? CONFORMANCE_NETWORK_GRADIENT : CONFORMANCE_GRADIENT;
+
+    options.fold = fold;
+    options.gradients = options.input_gradient = true;
+    if (!prepare(p, &options, what))
+        return;
+    if (step(p, NULL, what) && step(p, NULL, what)) { /* twice, as above */
+        if (options.tap_count > 0)
+            compare_tensor(p, p->a.low->tap_gradient[0], what, tolerance);
+        compare_tensor(p, p->a.low->input_gradient, what, tolerance);
+    }
+    release(p);
+}
+
 /* The momentum of every trained parameter is zero before the first step. */
 static void check_fresh_momentum(pair *p)
 {
@@ -298,6 +316,8 @@ void conformance_network(conformance *c, const graph *g, const conformance_case 
     if (status == HMT_OK) {
         infer(&p, options, false);
         infer(&p, options, true);
+        explain(&p, options, false, k->network);
+        explain(&p, options, true, k->network);
         options.tasks = HMT_TASKS_ATTRACTIVENESS;
         infer(&p, options, true);
         options.tasks = HMT_TASKS_ALL;

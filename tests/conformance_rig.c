@@ -158,7 +158,7 @@ static void label(rig_plan *p)
     for (size_t t = 0; t < plan->task_count; ++t) {
         bool regression = classes_of(p, (int32_t)t) == 0;
 
-        p->tasks[t].labels = regression ? NULL : p->labels;
+        p->tasks[t].labels = regression && !p->explains ? NULL : p->labels;
         p->tasks[t].targets = regression ? p->targets : NULL;
         p->tasks[t].scale = (float)(t + 1) / (float)(batch > 1 ? batch - 1 : 1);
     }
@@ -172,6 +172,7 @@ hmt_status rig_prepare(rig *r, const lower_options *options, rig_plan *p)
 
     memset(p, 0, sizeof *p);
     p->r = r;
+    p->explains = options->gradients;
     status = lower(r->g, options, &p->low);
     if (status != HMT_OK)
         return status;

@@ -39,6 +39,7 @@ typedef struct rig_plan {
     float *targets;       /* (N), for regressions; row 0 has none */
     hmt_run_task *tasks;  /* (task_count) */
     double *milliseconds; /* (step_count) of the last run */
+    bool explains;        /* made for gradients of logits: a score's row with label 0 counts */
     int32_t bad_step;     /* of the last forward run: where it was not finite, or -1 */
 } rig_plan;
 

@@ -1,8 +1,8 @@
 /* tier: quick
- * A machine whose memory runs out: every allocation of create, load, session, infer, train,
- * evaluate and save is made to fail in turn through the allocator hook. Each time: a status and a
- * sentence, everything freed, the file on disk as it was, and the objects that lived before still
- * usable.
+ * A machine whose memory runs out: every allocation of create, load, session, infer, gradient,
+ * train, evaluate and save is made to fail in turn through the allocator hook. Each time: a status
+ * and a sentence, everything freed, the file on disk as it was, and the objects that lived before
+ * still usable.
  */
 #include <math.h>
 #include <stdio.h>
@@ -94,6 +94,41 @@ static hmt_status inference(faulty *f, const char *backend)
         status = hmt_session_create(loaded, &o, &session);
     if (status == HMT_OK)
         status = hmt_infer(session, images, BATCH, p);
+    hmt_session_free(session);
+    hmt_model_free(loaded);
+    hmt_model_free(model);
+    hmt_context_free(context);
+    return status;
+}
+
+/* Gradients of a model in 8 bits. */
+static hmt_status explanation(faulty *f, const char *backend)
+{
+    static float gradient[BATCH * IMAGE];
+    hmt_context *context = NULL;
+    hmt_model *model = NULL, *loaded = NULL;
+    hmt_session *session = NULL;
+    hmt_session_options o = HMT_SESSION_OPTIONS_INIT;
+    hmt_prediction p[BATCH];
+    const char *taps[1] = {"relu3"};
+    hmt_status status = open_context(f, backend, &context);
+
+    o.batch = BATCH;
+    o.taps = taps;
+    o.tap_count = 1;
+    o.gradients = HMT_GRADIENTS_INPUT;
+    if (status == HMT_OK)
+        status = create(context, &model);
+    if (status == HMT_OK)
+        status = hmt_model_save(model, path, HMT_DTYPE_I8);
+    if (status == HMT_OK)
+        status = hmt_model_load(context, path, NULL, &loaded);
+    if (status == HMT_OK)
+        status = hmt_session_create(loaded, &o, &session);
+    if (status == HMT_OK)
+        status = hmt_infer(session, images, BATCH, p);
+    if (status == HMT_OK)
+        status = hmt_session_gradient(session, HMT_TASK_RACE, -1, NULL, gradient, BATCH * IMAGE);
     hmt_session_free(session);
     hmt_model_free(loaded);
     hmt_model_free(model);
@@ -220,6 +255,7 @@ int main(void)
              getenv("TMPDIR") != NULL ? getenv("TMPDIR") : "/tmp", (long)getpid());
     for (size_t i = 0; backends_builtin[i] != NULL; ++i) {
         fail_each(backends_builtin[i]->name, inference);
+        fail_each(backends_builtin[i]->name, explanation);
         fail_each(backends_builtin[i]->name, training);
         survivors(backends_builtin[i]->name);
     }

@@ -109,3 +109,39 @@ void batch_norm_backward(exec *e, const hmt_plan_step *s)
     exec_operand(e, DNNL_ARG_DIFF_SCALE, dgamma);
     exec_operand(e, DNNL_ARG_DIFF_SHIFT, dbeta);
 }
+
+/* Operands: dy, dx, variance, [gamma]; dense. */
+static void slope_loop(const exec *e, const op *o)
+{
+    const hmt_plan_step *s = &e->plan->steps[o->step];
+    const int64_t *shape = e->plan->tensors[s->in[0]].shape;
+    const int64_t maps = shape[0] * shape[1], area = shape[2] * shape[3];
+    const float *dy = exec_data(e, o, 0), *variance = exec_data(e, o, 2);
+    const float *gamma = o->count > 3 ? exec_data(e, o, 3) : NULL;
+    float *dx = exec_data(e, o, 1);
+
+#pragma omp parallel for schedule(static) if (maps * area >= PARALLEL_FROM)
+    for (int64_t map = 0; map < maps; ++map) {
+        const int64_t c = map % shape[1];
+        const double slope =
+            statistics_slope(gamma != NULL ? gamma[c] : 1.0f, variance[c], (double)s->epsilon);
+
+        for (int64_t i = map * area; i < (map + 1) * area; ++i)
+            dx[i] = (float)(dy[i] * slope);
+    }
+}
+
+/* Only plans for explanation have it, seldom: a dense layout will do. */
+void batch_norm_backward_data(exec *e, const hmt_plan_step *s)
+{
+    const_dnnl_memory_desc_t md = exec_like(e, s->in[0], dnnl_nchw);
+    int32_t dy = exec_input(e, s->in[0], md), dx = exec_output(e, s->out[0], md);
+    int32_t variance = exec_weight_vector(e, s->weight[3]);
+    int32_t gamma = exec_weight_vector(e, s->weight[0]);
+
+    exec_loop(e, slope_loop);
+    exec_operand(e, 0, dy);
+    exec_operand(e, 0, dx);
+    exec_operand(e, 0, variance);
+    exec_operand(e, 0, gamma);
+}

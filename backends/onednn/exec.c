@@ -36,6 +36,8 @@ static void prepare_step(exec *e, const hmt_plan_step *s)
         {HMT_STEP_MAX_POOL_BACKWARD, pool_backward},
         {HMT_STEP_AVERAGE_POOL_BACKWARD, pool_backward},
         {HMT_STEP_DROPOUT_BACKWARD, elementwise_dropout},
+        {HMT_STEP_BATCH_NORM_BACKWARD_DATA, batch_norm_backward_data},
+        {HMT_STEP_ONE_HOT, losses_one_hot},
         {HMT_STEP_SGD, update_sgd},
         {HMT_STEP_STATISTICS, update_statistics},
     };

@@ -168,6 +168,7 @@ void linear_backward_weights(exec *e, const hmt_plan_step *s);
 int batch_norm_moments(exec *e, int32_t tensor, int32_t x, int32_t mean, int32_t variance);
 void batch_norm_forward(exec *e, const hmt_plan_step *s);
 void batch_norm_backward(exec *e, const hmt_plan_step *s);
+void batch_norm_backward_data(exec *e, const hmt_plan_step *s);
 void pool_forward(exec *e, const hmt_plan_step *s);
 void pool_backward(exec *e, const hmt_plan_step *s);
 void elementwise_relu(exec *e, const hmt_plan_step *s);
@@ -179,6 +180,7 @@ void channels_slice(exec *e, const hmt_plan_step *s);
 void channels_reshape(exec *e, const hmt_plan_step *s);
 void losses_cross_entropy_step(exec *e, const hmt_plan_step *s);
 void losses_regression_step(exec *e, const hmt_plan_step *s);
+void losses_one_hot(exec *e, const hmt_plan_step *s);
 void update_sgd(exec *e, const hmt_plan_step *s);
 void update_statistics(exec *e, const hmt_plan_step *s);
 

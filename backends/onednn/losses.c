@@ -1,5 +1,6 @@
 /*
- * The losses: a few numbers for each image, so plain loops over objective/losses.h.
+ * The losses, and the one-hot rows that stand in for them where the gradient of single logits is
+ * wanted: a few numbers for each image, so plain loops.
  */
 #include "objective/losses.h"
 
@@ -69,4 +70,28 @@ void losses_cross_entropy_step(exec *e, const hmt_plan_step *s)
 void losses_regression_step(exec *e, const hmt_plan_step *s)
 {
     add_loss(e, s, regression_loop);
+}
+
+/* Operands: y (N,K). */
+static void one_hot_loop(const exec *e, const op *o)
+{
+    const hmt_plan_step *s = &e->plan->steps[o->step];
+    const int64_t *shape = e->plan->tensors[s->out[0]].shape;
+    const hmt_run_task *task = &e->run->tasks[s->task];
+    float *y = exec_data(e, o, 0);
+
+    for (int64_t n = 0; n < shape[0]; ++n, y += shape[1]) {
+        int32_t label = task->labels != NULL ? task->labels[n] : -1;
+
+        for (int64_t k = 0; k < shape[1]; ++k)
+            y[k] = k == label ? 1.0f : 0.0f;
+    }
+}
+
+void losses_one_hot(exec *e, const hmt_plan_step *s)
+{
+    int32_t y = exec_output(e, s->out[0], exec_like(e, s->out[0], dnnl_nchw));
+
+    exec_loop(e, one_hot_loop);
+    exec_operand(e, 0, y);
 }

@@ -104,3 +104,18 @@ void reference_batch_norm_backward(const reference_operands *o)
             o->out[2].at[c] = (float)dbeta;
     }
 }
+
+void reference_batch_norm_backward_data(const reference_operands *o)
+{
+    const reference_tensor *dy = &o->in[0];
+    int64_t area = dy->h * dy->w;
+
+    for (int64_t c = 0; c < dy->c; ++c) {
+        double slope = statistics_slope(value_or(o->weight[0], c, 1.0f), o->weight[3][c],
+                                        (double)o->step->epsilon);
+
+        for (int64_t n = 0; n < dy->n; ++n)
+            for (int64_t p = 0, at = (n * dy->c + c) * area; p < area; ++p, ++at)
+                o->out[0].at[at] = (float)(dy->at[at] * slope);
+    }
+}

@@ -50,6 +50,7 @@ void reference_linear_backward_weights(const reference_operands *o);
 void reference_batch_norm(const reference_operands *o);
 void reference_batch_norm_train(const reference_operands *o);
 void reference_batch_norm_backward(const reference_operands *o);
+void reference_batch_norm_backward_data(const reference_operands *o);
 
 /* pool.c */
 void reference_max_pool(const reference_operands *o);
@@ -69,6 +70,7 @@ void reference_dropout(const reference_operands *o);
 /* losses.c */
 void reference_cross_entropy(const reference_operands *o);
 void reference_regression_loss(const reference_operands *o);
+void reference_one_hot(const reference_operands *o);
 
 /* update.c */
 void reference_sgd(const reference_operands *o);

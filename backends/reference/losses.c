@@ -1,6 +1,7 @@
 /*
  * The losses of one task over the batch: the sum into hmt_run_task.loss_sum, and the gradient by
- * the logits (N,K) or predictions (N,1). Rows without a label count nothing.
+ * the logits (N,K) or predictions (N,1). Rows without a label count nothing. Also what stands in
+ * for a loss where the gradient of single logits is wanted.
  */
 #include "internal.h"
 
@@ -43,5 +44,19 @@ void reference_regression_loss(const reference_operands *o)
                 known ? (float)((double)task->scale *
                                 losses_regression_slope(step->loss, (double)step->delta, error))
                       : 0.0f;
+    }
+}
+
+void reference_one_hot(const reference_operands *o)
+{
+    const hmt_run_task *task = &o->run->tasks[o->step->task];
+    const reference_tensor *y = &o->out[0];
+
+    memset(y->at, 0, (size_t)reference_count(y) * sizeof(float));
+    for (int64_t n = 0; n < y->n; ++n) {
+        int32_t label = task->labels ? task->labels[n] : -1;
+
+        if (label >= 0 && label < y->c)
+            y->at[n * y->c + label] = 1.0f;
     }
 }

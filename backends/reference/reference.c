@@ -124,12 +124,16 @@ reference_step reference_find(hmt_step_kind kind)
         return reference_linear_backward_weights;
     case HMT_STEP_BATCH_NORM_BACKWARD:
         return reference_batch_norm_backward;
+    case HMT_STEP_BATCH_NORM_BACKWARD_DATA:
+        return reference_batch_norm_backward_data;
     case HMT_STEP_RELU_BACKWARD:
         return reference_relu_backward;
     case HMT_STEP_MAX_POOL_BACKWARD:
         return reference_max_pool_backward;
     case HMT_STEP_AVERAGE_POOL_BACKWARD:
         return reference_average_pool_backward;
+    case HMT_STEP_ONE_HOT:
+        return reference_one_hot;
     case HMT_STEP_SGD:
         return reference_sgd;
     case HMT_STEP_STATISTICS:

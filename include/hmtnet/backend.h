@@ -83,6 +83,12 @@ typedef enum hmt_step_kind {
         36, /**< dy, x saved, y saved -> dx: to the first largest cell of the window */
     HMT_STEP_AVERAGE_POOL_BACKWARD = 37, /**< dy -> dx; window */
     HMT_STEP_DROPOUT_BACKWARD = 38,      /**< dy -> dx: the mask of `salt` again; dx may be dy */
+    HMT_STEP_BATCH_NORM_BACKWARD_DATA =
+        39, /**< dy -> dx {[gamma], [beta], mean, variance}: dy * gamma / sqrt(variance + epsilon),
+                 of BATCH_NORM; dx may be dy */
+    HMT_STEP_ONE_HOT = 40, /**< -> y (N,K,1,1): in row n 1 at hmt_run_task.labels[n], else 0; all 0
+                              where that is not in 0..K-1, or labels is NULL. Where the gradient of
+                              single logits starts */
 
     /* update */
     HMT_STEP_SGD = 50, /**< gradient {parameter}: objective/sgd.h with hmt_run.groups[group] */
@@ -122,7 +128,7 @@ typedef struct hmt_plan_step {
     float momentum;               /**< STATISTICS: share of the new value, 0.1 */
     int64_t samples;              /**< STATISTICS: N*H*W, for the unbiased variance */
     int32_t channel;              /**< SLICE */
-    int32_t task;                 /**< losses: index into hmt_run.tasks */
+    int32_t task;                 /**< losses, ONE_HOT: index into hmt_run.tasks */
     hmt_loss loss;                /**< REGRESSION_LOSS */
     float delta;                  /**< REGRESSION_LOSS */
     float drop;                   /**< DROPOUT: probability of 0 */
@@ -169,7 +175,8 @@ typedef struct hmt_plan_weight {
 
 typedef struct hmt_plan {
     size_t struct_size;
-    int32_t training; /**< non-zero: has backward steps */
+    int32_t training; /**< non-zero: has backward steps; without SGD and STATISTICS steps it changes
+                         no weight, and may share a weights object with plans for inference */
     int32_t batch;    /**< N */
     int32_t input;    /**< tensor index of the images */
     const hmt_plan_tensor *tensors;
@@ -242,7 +249,7 @@ typedef struct hmt_sgd {
 
 /** One task's labels in a run. */
 typedef struct hmt_run_task {
-    const int32_t *labels; /**< (N), negative: none; classification */
+    const int32_t *labels; /**< (N), negative: none; classification, and ONE_HOT */
     const float *targets;  /**< (N), NaN: none; regression */
     float scale; /**< what the loss gradient is multiplied by: alpha / number of labelled rows */
     double loss_sum; /**< 0 before the run; receives the sum of the loss over labelled rows */
@@ -253,7 +260,7 @@ typedef struct hmt_run {
     size_t struct_size;
     hmt_phase phase;
     const float *input;    /**< (N,C,H,W) dense, in host memory; HMT_PHASE_FORWARD only */
-    hmt_run_task *tasks;   /**< (task_count); NULL where the plan has no loss steps */
+    hmt_run_task *tasks;   /**< (task_count); NULL where the plan has no loss or ONE_HOT steps */
     const hmt_sgd *groups; /**< NULL where the plan has no SGD steps */
     uint64_t seed;         /**< of this training step's dropout masks */
     int32_t bad_step; /**< -1 before a forward run; receives the first BATCH_NORM_TRAIN step whose
@@ -284,9 +291,9 @@ typedef enum hmt_slot {
 /**
  * The functions of a backend. `device`, `weights` and `exec` are its own objects. Unless it says
  * (optional), every entry must be set. Functions of one device may be called from several threads
- * at once for different execs; one exec is used by one thread at a time; a weights object that only
- * inference plans use is shared by many execs at once. Each function returns a status and has then
- * called host->fail.
+ * at once for different execs; one exec is used by one thread at a time; a weights object whose
+ * plans have no updates is shared by many execs at once. Each function returns a status and has
+ * then called host->fail.
  */
 typedef struct hmt_backend {
     size_t struct_size;
@@ -316,8 +323,8 @@ typedef struct hmt_backend {
     hmt_status (*exec_create)(void *device, const hmt_plan *plan, void *weights, void **exec);
     void (*exec_destroy)(void *exec);
     hmt_status (*exec_run)(void *exec, hmt_run *run);
-    /** Copies a tensor flagged HMT_TENSOR_OUTPUT out, as dense float32 N,C,H,W, after a forward
-     * run. */
+    /** Copies a tensor flagged HMT_TENSOR_OUTPUT out, as dense float32 N,C,H,W, after a run of the
+     * phase that writes it. */
     hmt_status (*exec_read)(void *exec, int32_t tensor, float *values);
 
     hmt_status (*memory)(void *weights, void *exec,

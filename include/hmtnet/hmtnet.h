@@ -11,7 +11,7 @@
  *     3  Contexts            backend, device, threads, memory, hooks
  *     4  Images              decode, resize, crop, normalise
  *     5  Models              create, load, save, parameters
- *     6  Sessions            inference, taps, profile
+ *     6  Sessions            inference, taps, gradients, profile
  *     7  Trainers            training steps, evaluation, schedules
  *     8  Backends            enumerate; write your own with <hmtnet/backend.h>
  *
@@ -487,6 +487,13 @@ HMT_API hmt_status hmt_model_param_write(hmt_model *model, size_t index, const f
  * ------------------------------------------------------------------------------------------------------
  */
 
+/** What hmt_session_gradient() can give. */
+typedef enum hmt_gradients {
+    HMT_GRADIENTS_NONE = 0,
+    HMT_GRADIENTS_TAPS = 1, /**< by the taps; a run back ends at the first of them */
+    HMT_GRADIENTS_INPUT = 2 /**< by the taps and by the images */
+} hmt_gradients;
+
 typedef struct hmt_session_options {
     size_t struct_size;
     int32_t
@@ -496,12 +503,14 @@ typedef struct hmt_session_options {
     const char *const
         *taps; /**< names of inner maps to keep for hmt_session_tap_read(), e.g. "relu5" */
     size_t tap_count;
-    int32_t profile;    /**< non-zero: time every step for hmt_session_profile() */
-    int32_t keep_exact; /**< non-zero: no batch norm is folded into a convolution */
+    int32_t profile;         /**< non-zero: time every step for hmt_session_profile() */
+    int32_t keep_exact;      /**< non-zero: no batch norm is folded into a convolution */
+    hmt_gradients gradients; /**< other than HMT_GRADIENTS_NONE the session takes about the memory
+                                of training, and computes from the parameters as float32 */
 } hmt_session_options;
 #define HMT_SESSION_OPTIONS_INIT                                                                   \
     {                                                                                              \
-        sizeof(hmt_session_options), 1, HMT_TASKS_ALL, 0, NULL, 0, 0, 0                            \
+        sizeof(hmt_session_options), 1, HMT_TASKS_ALL, 0, NULL, 0, 0, 0, HMT_GRADIENTS_NONE        \
     }
 
 /**
@@ -558,6 +567,26 @@ HMT_API hmt_status hmt_session_tap_shape(const hmt_session *session, const char 
  * undefined */
 HMT_API hmt_status hmt_session_tap_read(hmt_session *session, const char *name, float *values,
                                         size_t count);
+
+/**
+ * The gradient of a class's logit, or of the score, by a tap or by the images of the last run: how
+ * much it would grow with each value there. For saliency maps (Simonyan et al. 2014) and Grad-CAM
+ * (Selvaraju et al. 2017). Batch norms count as they do in inference, with their running
+ * statistics. What other heads make of a shared map does not enter. The last run is the last
+ * `batch` images of a call: give at most that many at once. A call for another task or label than
+ * the one before computes; one that differs in the tap only copies.
+ * @param task    a head of the session
+ * @param label   whose logit; -1: of each image the class predicted. Ignored for
+ *                HMT_TASK_ATTRACTIVENESS
+ * @param tap     a tap of the session; NULL: the images, as hmt_infer() took them
+ * @param values  receives (N,C,H,W) floats, N the session's batch; 0 past the last run's images,
+ *                and for taps that the head does not read
+ * @param count   must be N*C*H*W
+ * @return HMT_ERROR_ARGUMENT, _NOT_FOUND (tap), _STATE (made without these gradients, has not run,
+ * or the parameters have changed), _BACKEND, _CANCELLED
+ */
+HMT_API hmt_status hmt_session_gradient(hmt_session *session, hmt_task task, int32_t label,
+                                        const char *tap, float *values, size_t count);
 
 /** Bytes held, known before anything runs. */
 typedef struct hmt_memory {

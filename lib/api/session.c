@@ -4,31 +4,13 @@
  */
 #include <string.h>
 
-#include "api/execution.h"
-#include "api/model.h"
 #include "api/options.h"
 #include "api/predictions.h"
+#include "api/session.h"
 #include "core/memory.h"
 #include "core/status.h"
 
 enum { MOST_BATCH = 4096, CROP = 224, VIEWS = 5 };
-
-struct hmt_session {
-    hmt_model *model;
-    model_weights *weights;
-    execution run;
-    int32_t batch;
-    uint32_t tasks;
-    int32_t views;          /* crops of an image: 1 or 5 */
-    const char **tap_names; /* (tap_count) pointers into the model's graph */
-    size_t tap_count;
-    float *staging; /* (batch,3,224,224): images that do not come as a whole batch of tensors */
-    float *crops;   /* (views,3,224,224) of the current image; NULL with one view */
-    float *logits[HMT_TASK_COUNT];   /* (batch,classes) of the last run; NULL if not asked for */
-    int32_t classes[HMT_TASK_COUNT]; /* columns of logits: 1 for the score */
-    hmt_prediction *partial;         /* (batch) predictions of a run over crops */
-    size_t last_count;               /* images in the last run */
-};
 
 static const size_t image_elements = (size_t)3 * CROP * CROP;
 
@@ -54,6 +36,8 @@ static hmt_status plan_session(hmt_session *session, const hmt_session_options *
     lower_options options = {.batch = o->batch,
                              .tasks = o->tasks,
                              .tap_count = (int32_t)o->tap_count,
+                             .gradients = o->gradients != HMT_GRADIENTS_NONE,
+                             .input_gradient = o->gradients == HMT_GRADIENTS_INPUT,
                              .fold = !o->keep_exact};
     void *block;
     hmt_status status;
@@ -97,6 +81,11 @@ static hmt_status allocate(hmt_session *session)
                                "a session's predictions", &block);
         session->partial = block;
     }
+    if (status == HMT_OK && session->gradients != HMT_GRADIENTS_NONE) {
+        status =
+            memory_zeroed(allocator, batch, sizeof *session->labels, "a session's labels", &block);
+        session->labels = block;
+    }
     for (int task = 0; task < HMT_TASK_COUNT && status == HMT_OK; ++task) {
         int32_t tensor = session->run.lowered->head_tensor[task];
 
@@ -123,6 +112,14 @@ static hmt_status check_options(const hmt_session_options *o)
         return status_fail(HMT_ERROR_ARGUMENT, "options: taps is NULL, tap_count is not 0");
     if (o->tap_count > 4096)
         return status_fail(HMT_ERROR_ARGUMENT, "options: tap_count is %zu", o->tap_count);
+    if ((int)o->gradients < HMT_GRADIENTS_NONE || o->gradients > HMT_GRADIENTS_INPUT)
+        return status_fail(HMT_ERROR_ARGUMENT, "options: gradients is %d, not one of HMT_GRADIENTS",
+                           (int)o->gradients);
+    if (o->gradients != HMT_GRADIENTS_NONE && o->tasks == 0)
+        return status_fail(HMT_ERROR_ARGUMENT, "options: gradients are asked for, but no task");
+    if (o->gradients == HMT_GRADIENTS_TAPS && o->tap_count == 0)
+        return status_fail(HMT_ERROR_ARGUMENT,
+                           "options: gradients by taps are asked for, but no tap");
     return HMT_OK;
 }
 
@@ -152,6 +149,7 @@ hmt_status hmt_session_create(hmt_model *model, const hmt_session_options *optio
     session->batch = o.batch;
     session->tasks = o.tasks;
     session->views = o.five_crop ? VIEWS : 1;
+    session->gradients = o.gradients;
     status = model_weights_acquire(model, &session->weights);
     if (status == HMT_OK)
         status = context_progress(model->context, "prepare", 0, 1);
@@ -185,6 +183,7 @@ void hmt_session_free(hmt_session *session)
     memory_free(allocator, session->staging);
     memory_free(allocator, session->crops);
     memory_free(allocator, session->partial);
+    memory_free(allocator, session->labels);
     memory_free(allocator, (void *)session->tap_names);
     memory_free(allocator, session);
     model_release(model);
@@ -210,10 +209,19 @@ hmt_model *hmt_session_model(const hmt_session *session)
     return session != NULL ? session->model : NULL;
 }
 
-/* Runs one batch of tensors, of which the first `count` mean something, and reads the logits. */
+/* Runs one batch of tensors, of which the first `count` mean something, and reads the logits. For
+ * gradients the images are kept: a second one runs the plan again. */
 static hmt_status run(hmt_session *session, const float *images, size_t count)
 {
-    hmt_status status = execution_run(&session->run, HMT_PHASE_FORWARD, images, NULL, NULL, 0);
+    hmt_status status;
+
+    session->last_count = 0;
+    session->spent = false;
+    if (session->gradients != HMT_GRADIENTS_NONE && images != session->staging) {
+        memcpy(session->staging, images, count * image_elements * sizeof(float));
+        images = session->staging;
+    }
+    status = execution_run(&session->run, HMT_PHASE_FORWARD, images, NULL, NULL, 0);
 
     for (int task = 0; task < HMT_TASK_COUNT && status == HMT_OK; ++task)
         if (session->logits[task] != NULL)
@@ -233,7 +241,7 @@ static void predict(const hmt_session *session, size_t image, hmt_prediction *pr
     predictions_from_logits(session->model, rows, prediction);
 }
 
-static hmt_status check_fresh(const hmt_session *session)
+hmt_status session_check_fresh(const hmt_session *session)
 {
     if (atomic_load(&session->model->generation) != session->weights->generation)
         return status_fail(
@@ -251,7 +259,7 @@ hmt_status hmt_infer(hmt_session *session, const float *images, size_t count,
     if (session == NULL || images == NULL || predictions == NULL || count == 0)
         return status_fail(HMT_ERROR_ARGUMENT,
                            "hmt_infer: session, images or predictions is NULL, or count is 0");
-    status = check_fresh(session);
+    status = session_check_fresh(session);
     for (size_t done = 0; done < count && status == HMT_OK;) {
         size_t left = count - done, batch = (size_t)session->batch;
         const float *input = images + done * image_elements;
@@ -307,7 +315,7 @@ hmt_status hmt_predict_pixels(hmt_session *session, const hmt_pixels *images, si
     views = (size_t)session->views;
     if (!size_multiply(count, views, &total))
         return status_fail(HMT_ERROR_ARGUMENT, "hmt_predict_pixels: count is %zu", count);
-    status = check_fresh(session);
+    status = session_check_fresh(session);
     for (size_t k = 0; k < total && status == HMT_OK; ++k) { /* view k % views of image k / views */
         status = stage(session, &images[k / views], k % views, slot++);
         if (status != HMT_OK || (slot < (size_t)session->batch && k + 1 < total))
@@ -381,29 +389,28 @@ hmt_status hmt_session_logits(const hmt_session *session, hmt_task task, float *
     return HMT_OK;
 }
 
-/* Tensor index of a tap; -1 with a message if the session has none of that name. */
-static int32_t find_tap(const hmt_session *session, const char *name)
+int32_t session_find_tap(const hmt_session *session, const char *name)
 {
-    for (size_t i = 0; session != NULL && name != NULL && i < session->tap_count; ++i)
+    for (size_t i = 0; i < session->tap_count; ++i)
         if (strcmp(session->tap_names[i], name) == 0)
-            return session->run.lowered->tap_tensor[i];
-    status_fail(HMT_ERROR_NOT_FOUND, "the session has no tap \"%s\"",
-                name != NULL ? name : "(null)");
+            return (int32_t)i;
+    status_fail(HMT_ERROR_NOT_FOUND, "the session has no tap \"%s\"", name);
     return -1;
 }
 
 hmt_status hmt_session_tap_shape(const hmt_session *session, const char *name, int64_t shape[4])
 {
-    int32_t tensor;
+    int32_t tap;
 
     status_clear();
     if (session == NULL || name == NULL || shape == NULL)
         return status_fail(HMT_ERROR_ARGUMENT,
                            "hmt_session_tap_shape: session, name or shape is NULL");
-    tensor = find_tap(session, name);
-    if (tensor < 0)
+    tap = session_find_tap(session, name);
+    if (tap < 0)
         return HMT_ERROR_NOT_FOUND;
-    memcpy(shape, session->run.lowered->plan.tensors[tensor].shape, 4 * sizeof *shape);
+    tap = session->run.lowered->tap_tensor[tap];
+    memcpy(shape, session->run.lowered->plan.tensors[tap].shape, 4 * sizeof *shape);
     return HMT_OK;
 }
 
@@ -416,9 +423,10 @@ hmt_status hmt_session_tap_read(hmt_session *session, const char *name, float *v
     if (session == NULL || name == NULL || values == NULL)
         return status_fail(HMT_ERROR_ARGUMENT,
                            "hmt_session_tap_read: session, name or values is NULL");
-    tensor = find_tap(session, name);
+    tensor = session_find_tap(session, name);
     if (tensor < 0)
         return HMT_ERROR_NOT_FOUND;
+    tensor = session->run.lowered->tap_tensor[tensor];
     shape = session->run.lowered->plan.tensors[tensor].shape;
     if (count != (size_t)(shape[0] * shape[1] * shape[2] * shape[3]))
         return status_fail(HMT_ERROR_ARGUMENT, "tap %s has %lld values, not %zu", name,
@@ -443,6 +451,8 @@ hmt_status hmt_session_memory(const hmt_session *session, hmt_memory *memory)
     if (session->crops != NULL)
         all.staging += VIEWS * image_elements * sizeof(float);
     all.staging += (uint64_t)session->batch * sizeof *session->partial;
+    if (session->labels != NULL)
+        all.staging += (uint64_t)session->batch * sizeof *session->labels;
     return options_give(memory, &all, sizeof all, "hmt_memory");
 }
 

@@ -36,7 +36,14 @@ static void *room(build *b, void **array, int32_t *count, int32_t *capacity, siz
 
 int32_t build_group(const build *b, int32_t param)
 {
+    if (!b->options->training)
+        return -1;
     return b->options->group != NULL ? b->options->group[param] : 0;
+}
+
+bool build_is_backward(const build *b)
+{
+    return b->options->training || b->options->gradients;
 }
 
 int32_t build_tensor(build *b, const char *name, int64_t n, int64_t c, int64_t h, int64_t w)
@@ -226,7 +233,7 @@ static void finish(lowered *plan, build *b, uint64_t arena)
     const graph *g = b->g;
 
     plan->plan = (hmt_plan){.struct_size = sizeof plan->plan,
-                            .training = b->options->training,
+                            .training = build_is_backward(b),
                             .batch = b->options->batch,
                             .input = -1,
                             .tensors = b->tensors,
@@ -240,9 +247,13 @@ static void finish(lowered *plan, build *b, uint64_t arena)
     b->tensors = NULL;
     b->weights = NULL;
     b->steps = NULL;
+    plan->input_gradient = -1;
     for (int32_t i = 0; i < b->tensor_count; ++i)
-        if (plan->plan.tensors[i].flags & HMT_TENSOR_INPUT)
+        if (plan->plan.tensors[i].flags & HMT_TENSOR_INPUT) {
             plan->plan.input = i;
+            if (b->gradient_of != NULL)
+                plan->input_gradient = b->gradient_of[i];
+        }
     for (int32_t task = 0; task < HMT_TASK_COUNT; ++task) {
         plan->head_tensor[task] = -1;
         plan->head_task[task] = b->head_task[task];
@@ -250,8 +261,26 @@ static void finish(lowered *plan, build *b, uint64_t arena)
     for (int32_t i = 0; i < g->head_count; ++i)
         if (b->options->tasks & (1u << g->heads[i].task))
             plan->head_tensor[g->heads[i].task] = b->tensor_of[g->heads[i].node];
-    for (int32_t i = 0; i < b->options->tap_count; ++i)
+    for (int32_t i = 0; i < b->options->tap_count; ++i) {
         plan->tap_tensor[i] = b->tensor_of[b->options->taps[i]];
+        plan->tap_gradient[i] = b->gradient_of != NULL ? b->gradient_of[plan->tap_tensor[i]] : -1;
+    }
+}
+
+/* The forward steps are there: their tensors have numbers. */
+static void gradient_table(build *b)
+{
+    void *block;
+
+    if (b->status != HMT_OK || !b->options->gradients)
+        return;
+    b->status = memory_zeroed(b->allocator, (size_t)b->tensor_count, sizeof *b->gradient_of,
+                              "a plan", &block);
+    if (b->status != HMT_OK)
+        return;
+    b->gradient_of = block;
+    for (int32_t i = 0; i < b->tensor_count; ++i)
+        b->gradient_of[i] = -1;
 }
 
 /* The arrays indexed by node, all in one block. */
@@ -286,16 +315,18 @@ hmt_status lower(const graph *g, const lower_options *options, lowered **out)
         goto fail;
     plan = block;
     plan->allocator = b.allocator;
-    b.status =
-        memory_zeroed(b.allocator, (size_t)options->tap_count, sizeof(int32_t), "a plan", &block);
+    b.status = memory_zeroed(b.allocator, (size_t)options->tap_count, 2 * sizeof(int32_t), "a plan",
+                             &block);
     if (b.status != HMT_OK)
         goto fail;
     plan->tap_tensor = block;
+    plan->tap_gradient = plan->tap_tensor + options->tap_count;
     b.status = prune(&b);
     if (b.status != HMT_OK)
         goto fail;
     build_forward(&b);
-    if (options->training)
+    gradient_table(&b);
+    if (build_is_backward(&b))
         build_backward(&b);
     place(&b, &arena);
     if (b.status == HMT_OK)
@@ -304,6 +335,7 @@ hmt_status lower(const graph *g, const lower_options *options, lowered **out)
         goto fail;
     finish(plan, &b, arena);
     memory_free(b.allocator, tables);
+    memory_free(b.allocator, b.gradient_of);
     *out = plan;
     return HMT_OK;
 
@@ -312,6 +344,7 @@ fail:
     memory_free(b.allocator, b.weights);
     memory_free(b.allocator, b.steps);
     memory_free(b.allocator, tables);
+    memory_free(b.allocator, b.gradient_of);
     lower_free(plan);
     return b.status;
 }
@@ -357,6 +390,8 @@ const char *lower_kind_name(hmt_step_kind kind)
         {HMT_STEP_MAX_POOL_BACKWARD, "max_pool_backward"},
         {HMT_STEP_AVERAGE_POOL_BACKWARD, "average_pool_backward"},
         {HMT_STEP_DROPOUT_BACKWARD, "dropout_backward"},
+        {HMT_STEP_BATCH_NORM_BACKWARD_DATA, "batch_norm_backward_data"},
+        {HMT_STEP_ONE_HOT, "one_hot"},
         {HMT_STEP_SGD, "sgd"},
         {HMT_STEP_STATISTICS, "statistics"},
     };

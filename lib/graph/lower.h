@@ -20,6 +20,8 @@ typedef struct lower_options {
     uint32_t trained_tasks; /* training: heads whose loss has a gradient; the others are evaluated
                                only */
     float label_smoothing;  /* of classification heads */
+    bool gradients;         /* inference: also the gradients of single logits by the taps */
+    bool input_gradient;    /* with gradients: by the images too */
     const int32_t *group;   /* training: the optimiser's group of each parameter, -1: frozen; NULL:
                                all   in group 0 */
 } lower_options;
@@ -28,9 +30,12 @@ typedef struct lower_options {
 typedef struct lowered {
     hmt_plan plan;
     int32_t head_tensor[HMT_TASK_COUNT]; /* logits; -1 if the head was not asked for */
-    int32_t head_task[HMT_TASK_COUNT]; /* index into hmt_run.tasks; -1 likewise or without losses */
-    int32_t *tap_tensor;               /* (tap_count) */
-    char (*names)[GRAPH_NAME];         /* what the name pointers of the plan point to */
+    int32_t head_task[HMT_TASK_COUNT];   /* index into hmt_run.tasks; -1 likewise or without losses
+                                          and gradients */
+    int32_t *tap_tensor;                 /* (tap_count) */
+    int32_t *tap_gradient;     /* (tap_count) likewise; -1 if it is 0: no head reads the tap */
+    int32_t input_gradient;    /* -1 if it was not asked for */
+    char (*names)[GRAPH_NAME]; /* what the name pointers of the plan point to */
     const hmt_allocator *allocator;
 } lowered;
 

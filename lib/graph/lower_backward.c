@@ -1,117 +1,14 @@
 /*
- * Lowering, backward half: walks the forward steps in reverse, adds up the gradients that reach
- * each tensor, and updates each parameter as soon as its gradient is complete and nothing reads its
- * old value any more.
+ * Lowering, backward half: walks the forward steps in reverse. In training it updates each
+ * parameter as soon as its gradient is complete and nothing reads its old value any more. A plan
+ * for explanation starts from single logits instead of losses, updates nothing, and keeps the
+ * gradients of the taps and the images.
  */
 #include <string.h>
 
 #include "core/memory.h"
 #include "core/status.h"
-#include "graph/lower_build.h"
-
-/* The gradients that reach one forward tensor; summed when the step that made it comes up. */
-typedef struct inflow {
-    int32_t tensor[HMT_STEP_INPUTS];
-    float scale[HMT_STEP_INPUTS];
-    bool own[HMT_STEP_INPUTS]; /* nobody else reads that tensor: it may be overwritten */
-    int32_t count;
-} inflow;
-
-typedef struct backward {
-    build *b;
-    inflow *inflows; /* by forward tensor */
-    bool *wanted;    /* by forward tensor: a trained parameter lies before it */
-} backward;
-
-static hmt_plan_step *step_of(backward *w, hmt_step_kind kind, int32_t forward)
-{
-    hmt_plan_step *step = build_step(w->b, kind, w->b->steps[forward].name);
-
-    if (step == NULL)
-        return NULL;
-    step->phase = HMT_PHASE_BACKWARD;
-    step->forward = forward;
-    return step;
-}
-
-static int32_t like(backward *w, int32_t tensor)
-{
-    const hmt_plan_tensor *t = &w->b->tensors[tensor];
-    const int64_t shape[4] = {t->shape[0], t->shape[1], t->shape[2], t->shape[3]};
-
-    return build_tensor(w->b, t->name, shape[0], shape[1], shape[2], shape[3]);
-}
-
-static double size_of(const backward *w, int32_t tensor)
-{
-    const int64_t *shape = w->b->tensors[tensor].shape;
-
-    return (double)shape[0] * (double)shape[1] * (double)shape[2] * (double)shape[3];
-}
-
-static void swap(inflow *in, int32_t i, int32_t k)
-{
-    inflow old = *in;
-
-    in->tensor[i] = old.tensor[k], in->tensor[k] = old.tensor[i];
-    in->scale[i] = old.scale[k], in->scale[k] = old.scale[i];
-    in->own[i] = old.own[k], in->own[k] = old.own[i];
-}
-
-/* Adds up an inflow's entries into one tensor: into one of them if it is ours and unscaled. */
-static void gather(backward *w, inflow *in, int32_t forward)
-{
-    int32_t into = -1;
-    hmt_plan_step *step;
-
-    for (int32_t i = 0; i < in->count && into < 0; ++i)
-        if (in->own[i] && in->scale[i] == 1.0f) {
-            into = in->tensor[i];
-            swap(in, 0, i);
-        }
-    if (into < 0)
-        into = like(w, in->tensor[0]);
-    step = step_of(w, HMT_STEP_SUM, forward);
-    if (step == NULL || into < 0)
-        return;
-    memcpy(step->in, in->tensor, (size_t)in->count * sizeof in->tensor[0]);
-    memcpy(step->scale, in->scale, (size_t)in->count * sizeof in->scale[0]);
-    step->in_count = in->count;
-    step->out[0] = into;
-    step->flops = size_of(w, into) * in->count;
-    *in = (inflow){.tensor = {into}, .scale = {1.0f}, .own = {true}, .count = 1};
-}
-
-/* Notes that `tensor` times `scale` is part of the gradient of forward tensor `of`. */
-static void flow(backward *w, int32_t of, int32_t tensor, float scale, bool own, int32_t forward)
-{
-    inflow *in = &w->inflows[of];
-
-    if (w->b->status != HMT_OK)
-        return;
-    if (in->count == HMT_STEP_INPUTS)
-        gather(w, in, forward);
-    in->tensor[in->count] = tensor;
-    in->scale[in->count] = scale;
-    in->own[in->count++] = own;
-}
-
-/* The whole gradient of forward tensor `of`, -1 if none reached it. *own tells whether it may be
- * overwritten. The inflow starts anew: an in-place step's input has the same number. */
-static int32_t take(backward *w, int32_t of, int32_t forward, bool *own)
-{
-    inflow *in = &w->inflows[of];
-    int32_t tensor;
-
-    if (in->count == 0)
-        return -1;
-    if (in->count > 1 || in->scale[0] != 1.0f)
-        gather(w, in, forward);
-    tensor = in->tensor[0];
-    *own = in->own[0];
-    in->count = 0;
-    return w->b->status == HMT_OK ? tensor : -1;
-}
+#include "graph/lower_flow.h"
 
 /* Whether a weight of the plan is changed by training. */
 static bool learns(const backward *w, int32_t weight)
@@ -125,13 +22,13 @@ static void update(backward *w, int32_t gradient, int32_t weight, int32_t forwar
 
     if (w->b->status != HMT_OK || !learns(w, weight))
         return;
-    step = step_of(w, HMT_STEP_SGD, forward);
+    step = flow_step(w, HMT_STEP_SGD, forward);
     if (step == NULL)
         return;
     step->group = build_group(w->b, w->b->weights[weight].param);
     step->in[0] = gradient;
     step->weight[0] = weight;
-    step->flops = 5.0 * size_of(w, gradient);
+    step->flops = 5.0 * flow_size(w, gradient);
     w->b->weights[weight].trained = 1;
 }
 
@@ -146,10 +43,10 @@ static void weighted(backward *w, int32_t forward, int32_t dy)
     int32_t dw, db = -1;
 
     if (w->wanted[f.in[0]]) {
-        int32_t dx = like(w, f.in[0]);
+        int32_t dx = flow_like(w, f.in[0]);
 
-        step = step_of(w, linear ? HMT_STEP_LINEAR_BACKWARD_DATA : HMT_STEP_CONV_BACKWARD_DATA,
-                       forward);
+        step = flow_step(w, linear ? HMT_STEP_LINEAR_BACKWARD_DATA : HMT_STEP_CONV_BACKWARD_DATA,
+                         forward);
         if (step == NULL)
             return;
         step->in[0] = dy;
@@ -157,15 +54,15 @@ static void weighted(backward *w, int32_t forward, int32_t dy)
         step->weight[0] = f.weight[0];
         step->window = f.window;
         step->flops = f.flops;
-        flow(w, f.in[0], dx, 1.0f, true, forward);
+        flow_add(w, f.in[0], dx, 1.0f, true, forward);
     }
     if (!learns(w, f.weight[0]) && !learns(w, f.weight[1]))
         return;
     dw = build_tensor(w->b, f.name, outputs, inputs, height, width);
     if (learns(w, f.weight[1]))
         db = build_tensor(w->b, f.name, 1, outputs, 1, 1);
-    step = step_of(w, linear ? HMT_STEP_LINEAR_BACKWARD_WEIGHTS : HMT_STEP_CONV_BACKWARD_WEIGHTS,
-                   forward);
+    step = flow_step(w, linear ? HMT_STEP_LINEAR_BACKWARD_WEIGHTS : HMT_STEP_CONV_BACKWARD_WEIGHTS,
+                     forward);
     if (step == NULL)
         return;
     step->in[0] = dy;
@@ -179,6 +76,23 @@ static void weighted(backward *w, int32_t forward, int32_t dy)
         update(w, db, f.weight[1], forward);
 }
 
+/* With running statistics a batch norm is a factor for each channel. */
+static void fixed_norm(backward *w, int32_t forward, int32_t dy, bool own)
+{
+    const hmt_plan_step f = w->b->steps[forward];
+    int32_t dx = own ? dy : flow_like(w, f.in[0]);
+    hmt_plan_step *step = flow_step(w, HMT_STEP_BATCH_NORM_BACKWARD_DATA, forward);
+
+    if (step == NULL)
+        return;
+    step->in[0] = dy;
+    step->out[0] = dx;
+    memcpy(step->weight, f.weight, sizeof step->weight);
+    step->epsilon = f.epsilon;
+    step->flops = flow_size(w, dx);
+    flow_add(w, f.in[0], dx, 1.0f, true, forward);
+}
+
 static void batch_norm(backward *w, int32_t forward, int32_t dy)
 {
     const hmt_plan_step f = w->b->steps[forward];
@@ -188,12 +102,12 @@ static void batch_norm(backward *w, int32_t forward, int32_t dy)
     hmt_plan_step *step;
 
     if (wanted)
-        dx = like(w, f.in[0]);
+        dx = flow_like(w, f.in[0]);
     if (learns(w, f.weight[0]))
         dgamma = build_tensor(w->b, f.name, 1, channels, 1, 1);
     if (learns(w, f.weight[1]))
         dbeta = build_tensor(w->b, f.name, 1, channels, 1, 1);
-    step = step_of(w, HMT_STEP_BATCH_NORM_BACKWARD, forward);
+    step = flow_step(w, HMT_STEP_BATCH_NORM_BACKWARD, forward);
     if (step == NULL)
         return;
     step->in[0] = dy;
@@ -207,9 +121,9 @@ static void batch_norm(backward *w, int32_t forward, int32_t dy)
     memcpy(step->weight, f.weight, sizeof step->weight);
     step->epsilon = f.epsilon;
     step->relu = f.relu;
-    step->flops = 10.0 * size_of(w, f.in[0]);
+    step->flops = 10.0 * flow_size(w, f.in[0]);
     if (wanted)
-        flow(w, f.in[0], dx, 1.0f, true, forward);
+        flow_add(w, f.in[0], dx, 1.0f, true, forward);
     if (dgamma >= 0)
         update(w, dgamma, f.weight[0], forward);
     if (dbeta >= 0)
@@ -220,8 +134,8 @@ static void batch_norm(backward *w, int32_t forward, int32_t dy)
 static void masked(backward *w, int32_t forward, int32_t dy, bool own)
 {
     const hmt_plan_step f = w->b->steps[forward];
-    int32_t dx = own ? dy : like(w, f.in[0]);
-    hmt_plan_step *step = step_of(
+    int32_t dx = own ? dy : flow_like(w, f.in[0]);
+    hmt_plan_step *step = flow_step(
         w, f.kind == HMT_STEP_RELU ? HMT_STEP_RELU_BACKWARD : HMT_STEP_DROPOUT_BACKWARD, forward);
 
     if (step == NULL)
@@ -232,16 +146,16 @@ static void masked(backward *w, int32_t forward, int32_t dy, bool own)
     step->drop = f.drop;
     step->salt = f.salt;
     step->flops = f.flops;
-    flow(w, f.in[0], dx, 1.0f, true, forward);
+    flow_add(w, f.in[0], dx, 1.0f, true, forward);
 }
 
 static void pool(backward *w, int32_t forward, int32_t dy)
 {
     const hmt_plan_step f = w->b->steps[forward];
     bool max = f.kind == HMT_STEP_MAX_POOL;
-    int32_t dx = like(w, f.in[0]);
+    int32_t dx = flow_like(w, f.in[0]);
     hmt_plan_step *step =
-        step_of(w, max ? HMT_STEP_MAX_POOL_BACKWARD : HMT_STEP_AVERAGE_POOL_BACKWARD, forward);
+        flow_step(w, max ? HMT_STEP_MAX_POOL_BACKWARD : HMT_STEP_AVERAGE_POOL_BACKWARD, forward);
 
     if (step == NULL)
         return;
@@ -251,7 +165,7 @@ static void pool(backward *w, int32_t forward, int32_t dy)
     step->out[0] = dx;
     step->window = f.window;
     step->flops = f.flops;
-    flow(w, f.in[0], dx, 1.0f, true, forward);
+    flow_add(w, f.in[0], dx, 1.0f, true, forward);
 }
 
 /* A sum hands its gradient on, scaled; nothing is computed until somebody needs the result. */
@@ -261,7 +175,7 @@ static void sum(backward *w, int32_t forward, int32_t dy)
 
     for (int32_t i = 0; i < f.in_count; ++i)
         if (w->wanted[f.in[i]])
-            flow(w, f.in[i], dy, f.scale[i], false, forward);
+            flow_add(w, f.in[i], dy, f.scale[i], false, forward);
 }
 
 static void concat(backward *w, int32_t forward, int32_t dy)
@@ -271,15 +185,15 @@ static void concat(backward *w, int32_t forward, int32_t dy)
 
     for (int32_t i = 0; i < f.in_count; ++i) {
         if (w->wanted[f.in[i]]) {
-            int32_t dx = like(w, f.in[i]);
-            hmt_plan_step *step = step_of(w, HMT_STEP_SLICE, forward);
+            int32_t dx = flow_like(w, f.in[i]);
+            hmt_plan_step *step = flow_step(w, HMT_STEP_SLICE, forward);
 
             if (step == NULL)
                 return;
             step->in[0] = dy;
             step->out[0] = dx;
             step->channel = channel;
-            flow(w, f.in[i], dx, 1.0f, true, forward);
+            flow_add(w, f.in[i], dx, 1.0f, true, forward);
         }
         channel += (int32_t)w->b->tensors[f.in[i]].shape[1];
     }
@@ -288,14 +202,54 @@ static void concat(backward *w, int32_t forward, int32_t dy)
 static void reshape(backward *w, int32_t forward, int32_t dy)
 {
     const hmt_plan_step f = w->b->steps[forward];
-    int32_t dx = like(w, f.in[0]);
-    hmt_plan_step *step = step_of(w, HMT_STEP_RESHAPE, forward);
+    int32_t dx = flow_like(w, f.in[0]);
+    hmt_plan_step *step = flow_step(w, HMT_STEP_RESHAPE, forward);
 
     if (step == NULL)
         return;
     step->in[0] = dy;
     step->out[0] = dx;
-    flow(w, f.in[0], dx, 1.0f, true, forward);
+    flow_add(w, f.in[0], dx, 1.0f, true, forward);
+}
+
+/* Before the step itself, the relu that it does to its output. */
+static int32_t merged_relu(backward *w, int32_t forward, int32_t dy, bool *own)
+{
+    int32_t y = w->b->steps[forward].out[0], dx = *own ? dy : flow_like(w, y);
+    hmt_plan_step *step = flow_step(w, HMT_STEP_RELU_BACKWARD, forward);
+
+    if (step == NULL)
+        return -1;
+    step->in[0] = dy;
+    step->in[1] = y;
+    step->out[0] = dx;
+    step->flops = flow_size(w, dx);
+    *own = true;
+    return dx;
+}
+
+/* Whether anything before a step, or its own weights, needs a gradient. */
+static bool goes_on(const backward *w, const hmt_plan_step *f)
+{
+    bool wanted = learns(w, f->weight[0]) || learns(w, f->weight[1]);
+
+    for (int i = 0; i < HMT_STEP_INPUTS; ++i)
+        wanted = wanted || (f->in[i] >= 0 && w->wanted[f->in[i]]);
+    return wanted;
+}
+
+/* The gradient of the value of one forward step, kept if it is to be read; -1 if there is none. An
+ * in-place step's input has the same tensor: the last step that writes it makes the value. */
+static int32_t arriving(backward *w, int32_t tensor, int32_t forward, bool *own)
+{
+    int32_t dy = flow_take(w, tensor, forward, own);
+
+    if (dy >= 0 && w->target[tensor] && w->b->gradient_of[tensor] < 0) {
+        w->b->gradient_of[tensor] = dy;
+        w->b->tensors[dy].flags |= HMT_TENSOR_OUTPUT;
+        *own = false;
+    }
+    return dy;
 }
 
 /* The backward steps of one forward step. */
@@ -307,24 +261,26 @@ static void reverse(backward *w, int32_t forward)
 
     if (f.kind == HMT_STEP_CROSS_ENTROPY || f.kind == HMT_STEP_REGRESSION_LOSS) {
         if (f.out[0] >= 0)
-            flow(w, f.in[0], f.out[0], 1.0f, true, forward);
+            flow_add(w, f.in[0], f.out[0], 1.0f, true, forward);
         return;
     }
     if (!w->wanted[f.out[0]])
         return;
-    dy = take(w, f.out[0], forward, &own);
-    if (dy < 0)
+    dy = arriving(w, f.out[0], forward, &own);
+    if (dy < 0 || !goes_on(w, &f))
         return;
+    if (f.relu && f.kind != HMT_STEP_BATCH_NORM_TRAIN)
+        dy = merged_relu(w, forward, dy, &own);
     if (f.kind == HMT_STEP_CONV || f.kind == HMT_STEP_LINEAR)
         weighted(w, forward, dy);
     else if (f.kind == HMT_STEP_BATCH_NORM_TRAIN)
         batch_norm(w, forward, dy);
+    else if (f.kind == HMT_STEP_BATCH_NORM)
+        fixed_norm(w, forward, dy, own);
     else if (f.kind == HMT_STEP_SUM)
         sum(w, forward, dy);
     else if (f.kind == HMT_STEP_CONCAT)
         concat(w, forward, dy);
-    else if (!w->wanted[f.in[0]])
-        return;
     else if (f.kind == HMT_STEP_RELU || f.kind == HMT_STEP_DROPOUT)
         masked(w, forward, dy, own);
     else if (f.kind == HMT_STEP_RESHAPE)
@@ -333,18 +289,52 @@ static void reverse(backward *w, int32_t forward)
         pool(w, forward, dy);
 }
 
-/* A tensor's gradient is wanted if its step has trained parameters or reads a tensor whose gradient
- * is wanted. */
+/* A tensor's gradient is wanted if it is to be read, or its step has trained parameters or reads a
+ * tensor whose gradient is wanted. */
 static void find_wanted(backward *w, int32_t forward_count)
 {
     for (int32_t s = 0; s < forward_count; ++s) {
         const hmt_plan_step *step = &w->b->steps[s];
-        bool wanted = learns(w, step->weight[0]) || learns(w, step->weight[1]);
 
-        for (int i = 0; i < HMT_STEP_INPUTS; ++i)
-            wanted = wanted || (step->in[i] >= 0 && w->wanted[step->in[i]]);
         if (step->out[0] >= 0)
-            w->wanted[step->out[0]] = wanted;
+            w->wanted[step->out[0]] = w->wanted[step->out[0]] || goes_on(w, step);
+    }
+}
+
+/* A plan for explanation: which gradients are to be read. */
+static void find_targets(backward *w, int32_t tensors)
+{
+    const lower_options *o = w->b->options;
+
+    for (int32_t i = 0; i < o->tap_count; ++i)
+        w->target[w->b->tensor_of[o->taps[i]]] = true;
+    for (int32_t i = 0; o->input_gradient && i < tensors; ++i)
+        if (w->b->tensors[i].flags & HMT_TENSOR_INPUT)
+            w->target[i] = true;
+    memcpy(w->wanted, w->target, (size_t)tensors * sizeof *w->wanted);
+}
+
+/* Where its gradients come from: one logit of each image. */
+static void start_from_logits(backward *w)
+{
+    build *b = w->b;
+
+    for (int32_t i = 0; i < b->g->head_count && b->status == HMT_OK; ++i) {
+        const graph_head *head = &b->g->heads[i];
+        const int32_t logits = b->tensor_of[head->node];
+        hmt_plan_step *step;
+        int32_t gradient;
+
+        if (!(b->options->tasks & (1u << head->task)))
+            continue;
+        gradient = flow_like(w, logits);
+        step = build_step(b, HMT_STEP_ONE_HOT, b->g->nodes[head->node].name);
+        if (step == NULL)
+            return;
+        step->phase = HMT_PHASE_BACKWARD;
+        step->task = b->head_task[head->task] = b->task_count++;
+        step->out[0] = gradient;
+        flow_add(w, logits, gradient, 1.0f, true, 0);
     }
 }
 
@@ -363,7 +353,7 @@ static void move_statistics(backward *w, int32_t forward_count)
         shape = w->b->tensors[f.in[0]].shape;
         samples = shape[0] * shape[2] * shape[3];
         node = &w->b->g->nodes[graph_find_node(w->b->g, f.name)];
-        step = step_of(w, HMT_STEP_STATISTICS, s);
+        step = flow_step(w, HMT_STEP_STATISTICS, s);
         if (step == NULL)
             return;
         step->in[0] = f.out[1];
@@ -386,15 +376,26 @@ void build_backward(build *b)
     void *block;
 
     if (b->status == HMT_OK)
-        b->status = memory_zeroed(b->allocator, (size_t)tensors, sizeof(inflow) + sizeof(bool),
+        b->status = memory_zeroed(b->allocator, (size_t)tensors, sizeof(inflow) + 2 * sizeof(bool),
                                   "a plan", &block);
     if (b->status != HMT_OK)
         return;
     w.inflows = block;
     w.wanted = (bool *)(w.inflows + tensors);
+    w.target = w.wanted + tensors;
+    if (b->options->gradients) {
+        find_targets(&w, tensors);
+        start_from_logits(&w);
+    }
     find_wanted(&w, forward_count);
     move_statistics(&w, forward_count);
     for (int32_t s = forward_count - 1; s >= 0 && b->status == HMT_OK; --s)
         reverse(&w, s);
+    for (int32_t i = 0; i < tensors && b->status == HMT_OK; ++i)
+        if (b->tensors[i].flags & HMT_TENSOR_INPUT) {
+            bool own;
+
+            arriving(&w, i, 0, &own); /* no step makes it */
+        }
     memory_free(b->allocator, block);
 }

@@ -190,7 +190,8 @@ static void emit_in_place(build *b, int32_t i, hmt_step_kind kind)
 
     /* A max pool's backward pass may read its output again; a dropout left out shares its input's
      * tensor. */
-    if (b->g->nodes[in].kind == (b->options->training ? GRAPH_MAX_POOL : GRAPH_DROPOUT))
+    if ((build_is_backward(b) && b->g->nodes[in].kind == GRAPH_MAX_POOL) ||
+        (!b->options->training && b->g->nodes[in].kind == GRAPH_DROPOUT))
         in_place = false;
     step = build_step(b, kind, node->name);
     if (step == NULL)

@@ -1,0 +1,60 @@
+/* A model file opened for inference (see network.h). */
+#include "network.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "cli.h"
+
+bool network_load(network *net, const char *model, const char *backend, int threads)
+{
+    const hmt_preprocess_options preprocess = HMT_PREPROCESS_OPTIONS_INIT;
+    hmt_context_options about = HMT_CONTEXT_OPTIONS_INIT;
+    memset(net, 0, sizeof *net);
+    about.backend = backend;
+    about.threads = threads;
+    if (hmt_context_create(&about, &net->context) != HMT_OK) {
+        cli_library_error("cannot start");
+        return false;
+    }
+    net->config.struct_size = sizeof net->config;
+    if (hmt_model_load(net->context, model, NULL, &net->model) != HMT_OK ||
+        hmt_model_get_config(net->model, &net->config) != HMT_OK) {
+        cli_library_error("cannot use the model %s", model);
+        return false;
+    }
+    net->preprocess = preprocess;
+    net->preprocess.resize = net->config.resize;
+    memcpy(net->preprocess.mean, net->config.mean, sizeof net->config.mean);
+    memcpy(net->preprocess.deviation, net->config.deviation, sizeof net->config.deviation);
+    return true;
+}
+
+bool network_prepare(network *net, const hmt_session_options *options)
+{
+    if (hmt_session_create(net->model, options, &net->session) == HMT_OK)
+        return true;
+    cli_library_error("cannot prepare the model");
+    return false;
+}
+
+void network_close(network *net)
+{
+    hmt_session_free(net->session);
+    hmt_model_free(net->model);
+    hmt_context_free(net->context);
+    memset(net, 0, sizeof *net);
+}
+
+bool network_photo(const network *net, const char *path, float *tensor, char *message,
+                   size_t capacity)
+{
+    hmt_pixels pixels = {0};
+    hmt_status status = hmt_decode_file(net->context, path, NULL, &pixels);
+    if (status == HMT_OK)
+        status = hmt_preprocess(net->context, &pixels, &net->preprocess, tensor, NETWORK_FLOATS);
+    if (status != HMT_OK)
+        snprintf(message, capacity, "%s", hmt_last_error());
+    hmt_pixels_free(net->context, &pixels);
+    return status == HMT_OK;
+}

@@ -1,0 +1,33 @@
+/*
+ * A model file opened for inference as most programs want it: context, model, session, and how
+ * photos become the network's input.
+ */
+#ifndef EXAMPLES_NETWORK_H
+#define EXAMPLES_NETWORK_H
+
+#include <stdbool.h>
+
+#include <hmtnet/hmtnet.h>
+
+enum { NETWORK_SIDE = 224, NETWORK_FLOATS = 3 * NETWORK_SIDE * NETWORK_SIDE };
+
+typedef struct network {
+    hmt_context *context;
+    hmt_model *model;
+    hmt_session *session;
+    hmt_model_config config;
+    hmt_preprocess_options preprocess; /* centre crop, with the model's sizes and colours */
+} network;
+
+/* Loads a model. backend NULL: the best there is; threads 0: all. false: a message has been
+ * printed; close it all the same. */
+bool network_load(network *net, const char *model, const char *backend, int threads);
+/* Prepares a session of it. */
+bool network_prepare(network *net, const hmt_session_options *options);
+void network_close(network *net);
+
+/* Decodes a photo and makes its tensor (3,224,224). false: the library's sentence in `message`. */
+bool network_photo(const network *net, const char *path, float *tensor, char *message,
+                   size_t capacity);
+
+#endif

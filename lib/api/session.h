@@ -1,0 +1,41 @@
+/*
+ * The session: a plan for inference, and everything that one thread needs to run it. session.c
+ * makes and runs it, gradient.c goes back from its logits.
+ */
+#ifndef HMT_API_SESSION_H
+#define HMT_API_SESSION_H
+
+#include "api/execution.h"
+#include "api/model.h"
+
+struct hmt_session {
+    hmt_model *model;
+    model_weights *weights;
+    execution run;
+    int32_t batch;
+    uint32_t tasks;
+    int32_t views;          /* crops of an image: 1 or 5 */
+    const char **tap_names; /* (tap_count) pointers into the model's graph */
+    size_t tap_count;
+    float *staging; /* (batch,3,224,224): images that do not come as a whole batch of tensors */
+    float *crops;   /* (views,3,224,224) of the current image; NULL with one view */
+    float *logits[HMT_TASK_COUNT];   /* (batch,classes) of the last run; NULL if not asked for */
+    int32_t classes[HMT_TASK_COUNT]; /* columns of logits: 1 for the score */
+    hmt_prediction *partial;         /* (batch) predictions of a run over crops */
+    size_t last_count;               /* images in the last run */
+
+    /* For hmt_session_gradient(). */
+    hmt_gradients gradients;
+    int32_t *labels;        /* (batch): the logit of each image; NULL without gradients */
+    bool spent;             /* the last run's maps are gone: a backward run has followed it */
+    hmt_task gradient_task; /* what the last backward run was for, if spent */
+    int32_t gradient_label;
+};
+
+/* HMT_ERROR_STATE once the model's parameters have changed. */
+hmt_status session_check_fresh(const hmt_session *session);
+
+/* Position of a tap among the session's; -1 with a message if it has none of that name. */
+int32_t session_find_tap(const hmt_session *session, const char *name);
+
+#endif
