@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # tier: quick
-# The names that the shared library exports are those of the version script and those that the public header declares; the
+# The names that the shared library exports are those of the version script and those that the public headers declare; the
 # headers compile as C99 and C++11 without a warning; the library has no other global state to trip over.
 set -euo pipefail
 
@@ -11,11 +11,11 @@ trap 'rm -rf "$work"' EXIT
 
 nm -D --defined-only "$build/libhmtnet.so" | awk '$2 != "A" { sub(/@.*/, "", $3); print $3 }' | sort >"$work/exported"
 sed -n 's/^    \(hmt_[a-z0-9_]*\);$/\1/p' "$here/lib/libhmtnet.map" | sort >"$work/script"
-tr '\n' ' ' <"$here/include/hmtnet/hmtnet.h" | grep -oE 'HMT_API [^;(]*\(' | grep -oE 'hmt_[a-z0-9_]+\($' | tr -d '(' |
+cat "$here"/include/hmtnet/{hmtnet,data}.h | tr "\n" " " | grep -oE 'HMT_API [^;(]*\(' | grep -oE 'hmt_[a-z0-9_]+\($' | tr -d '(' |
     sort >"$work/header"
 diff "$work/script" "$work/exported" || { echo "the library's exports (>) differ from the version script (<)"; exit 1; }
-diff "$work/script" "$work/header" || { echo "the header's functions (>) differ from the version script (<)"; exit 1; }
-for header in hmtnet backend; do
+diff "$work/script" "$work/header" || { echo "the headers' functions (>) differ from the version script (<)"; exit 1; }
+for header in hmtnet backend data; do
     echo "#include <hmtnet/$header.h>" >"$work/use.c"
     cp "$work/use.c" "$work/use.cc"
     cc -std=c99 -Wall -Wextra -Wpedantic -Werror -I"$here/include" -fsyntax-only "$work/use.c"
