@@ -13,6 +13,7 @@
 #include "common/npy.h"
 #include "common/output.h"
 #include "common/progress.h"
+#include "common/random.h"
 #include "common/scores.h"
 #include "transfer/ridge.h"
 
@@ -200,27 +201,6 @@ static bool keep_scored(npy_matrix *features, scores *table)
     return true;
 }
 
-/* A random number from two others (splitmix64). */
-static uint64_t mix(uint64_t seed, uint64_t part)
-{
-    uint64_t z = seed + (part + 1) * 0x9E3779B97F4A7C15u;
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-    return z ^ (z >> 31);
-}
-
-/* A random order of 0 .. count - 1. */
-static void shuffle(size_t *order, size_t count, uint64_t seed)
-{
-    for (size_t i = 0; i < count; i++)
-        order[i] = i;
-    for (size_t i = count; i > 1; i--) {
-        size_t j = (size_t)(mix(seed, i) % i), swapped = order[i - 1];
-        order[i - 1] = order[j];
-        order[j] = swapped;
-    }
-}
-
 static int run_all(const npy_matrix *features, const scores *table, output *out)
 {
     ridge problem = {features->values,  table->values, features->rows,
@@ -232,7 +212,7 @@ static int run_all(const npy_matrix *features, const scores *table, output *out)
     int status = CLI_OK;
     progress_start(&bar, "learning", "splits", count, settings.quiet);
     for (size_t i = 0; status == CLI_OK && i < count; i++) {
-        shuffle(order, problem.rows, mix((uint64_t)settings.seed, i));
+        random_shuffle(order, problem.rows, random_mix((uint64_t)settings.seed, i));
         if (!run_split(&problem, order, &results[i]))
             status = cli_interrupted() ? CLI_INTERRUPTED : CLI_USAGE;
         progress_update(&bar, i + 1, NULL);

@@ -22,7 +22,7 @@ wheels=(
     "onednn-cpu-gomp 2f22a54d6a890ed14bfa185d42a4be65d8b5b1df85dc1f0f3a9abe31620416fb"
     "onednn-devel-cpu-gomp 9763c69e8c907e119056bd52ad918ca84ac9ba939d130a99dfa95ccca3e5e284"
 )
-packages=(build-essential cmake pkg-config libjpeg62-turbo-dev libpng-dev)
+packages=(build-essential cmake pkg-config libjpeg62-turbo-dev libpng-dev liblapacke-dev libopenblas-dev)
 
 say() { printf 'setup: %s\n' "$*"; }
 die() {

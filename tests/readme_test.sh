@@ -27,12 +27,14 @@ done < <(find "$here" -name '*.md' -not -path "$here/build*" -not -path "$here/o
 [ "$links" -gt 10 ] || complain "only $links links were found: the pattern is wrong"
 
 options() { grep -oE -- '--[a-z][a-z-]+' | sort -u; }
-for program in score train bench; do
+programs=(score train bench explain features)
+[ ! -x "$build/examples/hmtnet-transfer" ] || programs+=(transfer)
+for program in "${programs[@]}"; do
     "$build/examples/hmtnet-$program" --help | sed '/^Exit status/,$d' | grep -E '^ +(-., )?--' | sed -E 's/^( +(-., )?--[a-z-]+).*/\1/' |
         options >"$work/help"
     sed 's/\\-/-/g' "$here/docs/man/hmtnet-$program.1" | grep -A 1 -E '^\.TP' | options >"$work/page"
     [ -s "$work/help" ] || complain "hmtnet-$program --help lists no options"
     diff "$work/help" "$work/page" || complain "hmtnet-$program.1 (>) has other options than --help (<)"
 done
-[ "$failed" = 0 ] && echo "README, $links links and 3 man pages are as they should be"
+[ "$failed" = 0 ] && echo "README, $links links and ${#programs[@]} man pages are as they should be"
 exit "$failed"

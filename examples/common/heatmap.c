@@ -127,29 +127,53 @@ void heatmap_scale(heatmap *map, double share, int keep_zero)
     free(sorted);
 }
 
-/* Where the centre of cell `at` of `to` cells lies among `from` cells. */
-static size_t place(size_t at, size_t to, size_t from, float *share)
+/* A position among `cells` as the first of two neighbours and the second's share. */
+static size_t between(double x, size_t cells, float *share)
 {
-    double x = ((double)at + 0.5) * (double)from / (double)to - 0.5;
-    x = fmin(fmax(x, 0.0), (double)(from - 1));
-    size_t first = (size_t)x < from - 1 || from == 1 ? (size_t)x : from - 2;
+    x = fmin(fmax(x, 0.0), (double)(cells - 1));
+    const size_t first = (size_t)x < cells - 1 || cells == 1 ? (size_t)x : cells - 2;
     *share = (float)(x - (double)first);
     return first;
 }
 
-heatmap heatmap_resize(const heatmap *map, size_t height, size_t width)
+/* Fills a picture whose pixel i lies at first + i * step among the map's cells, in both axes. */
+static heatmap interpolate(const heatmap *map, size_t height, size_t width, const double first[2],
+                           const double step[2])
 {
     heatmap large = heatmap_create(height, width);
     const size_t right = map->width > 1 ? 1 : 0, below = map->height > 1 ? map->width : 0;
     for (size_t y = 0; y < height; y++)
         for (size_t x = 0; x < width; x++) {
             float v, u;
-            const size_t row = place(y, height, map->height, &v);
-            const float *at = map->values + row * map->width + place(x, width, map->width, &u);
+            const size_t row = between(first[0] + (double)y * step[0], map->height, &v);
+            const size_t column = between(first[1] + (double)x * step[1], map->width, &u);
+            const float *at = map->values + row * map->width + column;
             large.values[y * width + x] = (1.0f - v) * ((1.0f - u) * at[0] + u * at[right]) +
                                           v * ((1.0f - u) * at[below] + u * at[below + right]);
         }
     return large;
+}
+
+heatmap heatmap_resize(const heatmap *map, size_t height, size_t width)
+{
+    const double step[2] = {(double)map->height / (double)height,
+                            (double)map->width / (double)width};
+    const double first[2] = {0.5 * step[0] - 0.5, 0.5 * step[1] - 0.5};
+    return interpolate(map, height, width, first, step);
+}
+
+heatmap heatmap_spread(const heatmap *map, size_t stride, size_t side, size_t size)
+{
+    const size_t cells[2] = {map->height, map->width};
+    double first[2], step[2];
+    for (int i = 0; i < 2; i++) {
+        size_t apart = stride ? stride : 1;
+        while (!stride && 2 * apart * cells[i] <= side)
+            apart *= 2;
+        step[i] = (double)side / (double)size / (double)apart; /* cells to a pixel */
+        first[i] = 0.5 * (double)(cells[i] - 1) - 0.5 * (double)(size - 1) * step[i];
+    }
+    return interpolate(map, size, size, first, step);
 }
 
 void heatmap_overlay(const heatmap *map, const uint8_t *photo, double opacity, uint8_t *rgb)
@@ -158,8 +182,9 @@ void heatmap_overlay(const heatmap *map, const uint8_t *photo, double opacity, u
     for (size_t i = 0; i < area; i++, photo += 3, rgb += 3) {
         const double grey = 0.299 * photo[0] + 0.587 * photo[1] + 0.114 * photo[2];
         uint8_t colour[3];
+        const double share = opacity * (0.5 + 0.5 * (double)map->values[i]);
         colormap_viridis((double)map->values[i], colour);
         for (int c = 0; c < 3; c++)
-            rgb[c] = (uint8_t)((1.0 - opacity) * grey + opacity * colour[c] + 0.5);
+            rgb[c] = (uint8_t)((1.0 - share) * grey + share * colour[c] + 0.5);
     }
 }

@@ -31,11 +31,15 @@ void heatmap_blur(heatmap *map, double deviation);
 /* Makes the lowest value 0 (or leaves it, if keep_zero is set) and the value that `share` of the
  * cells do not exceed 1; a map without any spread becomes 0. */
 void heatmap_scale(heatmap *map, double share, int keep_zero);
-/* The same map, bilinear, at another size; cells' centres lie on each other as in the photo. */
+/* The same map, bilinear, at another size. Its cells tile the picture. */
 heatmap heatmap_resize(const heatmap *map, size_t height, size_t width);
+/* The same for a layer's map: its cells lie `stride` pixels of a photo of `side` pixels apart,
+ * around its middle, and what lies beyond the outer ones has their values. stride 0: the largest
+ * power of two with which they fit, as in networks whose layers halve their maps. */
+heatmap heatmap_spread(const heatmap *map, size_t stride, size_t side, size_t size);
 
 /* Lays the map over an RGB photo of its size: grey below, coloured the more the higher the value.
- * opacity in [0,1]. */
+ * opacity in [0,1] is that of the highest; the lowest has half of it. */
 void heatmap_overlay(const heatmap *map, const uint8_t *photo, double opacity, uint8_t *rgb);
 
 #endif
