@@ -13,6 +13,7 @@
 
 #include <hmtnet/data.h>
 
+#include "common/augment_sheet.h"
 #include "common/cli.h"
 #include "common/files.h"
 #include "common/train_options.h"
@@ -297,6 +298,9 @@ static int train(setup *made)
     /* In the middle of an epoch nothing has been noted at this step yet, also after its last one.
      */
     uint64_t noted = run.state.step - (run.state.epoch.steps > 0);
+    if (o->sheet && !augment_sheet(o->sheet, made->sets[TRAIN], made->indices[TRAIN],
+                                   made->counts[TRAIN], &made->augment, (uint64_t)o->seed))
+        return CLI_OUTPUT;
     if (o->history && !history_open(&run.history, o->history, noted))
         return CLI_OUTPUT;
     int status = training_run(&run);

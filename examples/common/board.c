@@ -106,6 +106,12 @@ void board_caption(board *b, size_t row, const char *text)
     draw_text(b, MARGIN, row_top(b, row) + b->cell + 3, b->width - MARGIN, text);
 }
 
+void board_label(board *b, size_t column, size_t row, const char *text)
+{
+    const size_t left = column_left(b, column);
+    draw_text(b, left, row_top(b, row) + b->cell + 3, left + b->cell + MARGIN / 2, text);
+}
+
 void board_legend(board *b, const char *low, const char *high)
 {
     const size_t top = row_top(b, b->rows), bar = b->cell;

@@ -27,6 +27,8 @@ void board_put(board *b, size_t column, size_t row, const uint8_t *rgb);
 void board_head(board *b, size_t column, const char *const lines[BOARD_LINES]);
 /* One line below a row, as wide as the board. */
 void board_caption(board *b, size_t row, const char *text);
+/* One line below a single picture; what is too long is cut. */
+void board_label(board *b, size_t column, size_t row, const char *text);
 /* The colours of the maps, from low to high, at the bottom. */
 void board_legend(board *b, const char *low, const char *high);
 

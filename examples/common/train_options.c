@@ -107,6 +107,8 @@ static const cli_option options[] = {
     {"saturation", 0, CLI_NUMBER, &train_settings.saturation, "X", "likewise", 0, 1},
     {"hue", 0, CLI_NUMBER, &train_settings.hue, "X", "turned by at most this part of a circle", 0,
      0.5},
+    {"sheet", 0, CLI_TEXT, &train_settings.sheet, "FILE",
+     "write a picture of augmented photos first, .png", 0, 0},
     {"no-flip", 0, CLI_FLAG, &train_settings.no_flip, NULL, "do not mirror every second photo", 0,
      0},
     {"seed", 's', CLI_INTEGER, &train_settings.seed, "N",

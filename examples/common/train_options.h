@@ -16,7 +16,7 @@ enum { TRAIN_MOST_RULES = 64 };
 /* The options as given; numbers below 0 and NULL: not given. */
 typedef struct train_options {
     const char *data, *validate, *split, *output, *from, *backend, *alpha, *freeze, *rates;
-    const char *checkpoint, *best, *history;
+    const char *checkpoint, *best, *history, *sheet;
     int64_t epochs, batch, steps, seed, threads, decoders, resize, save_every, validate_every;
     int64_t cache, step_epochs, accumulate, checkpoint_steps, patience;
     int kind, preset, augment, schedule, loss, wiring, aggregator, storage, best_by;
