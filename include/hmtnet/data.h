@@ -84,7 +84,7 @@ HMT_API hmt_status hmt_dataset_sample(const hmt_dataset *dataset, size_t index, 
 HMT_API hmt_status hmt_dataset_describe(const hmt_dataset *dataset, const size_t *indices,
                                         size_t count, hmt_model_config *config);
 
-/** Splits that a data set comes with, such as "60-40", "fold1" .. "fold5", "crops". */
+/** Splits that a data set comes with, such as "60-40", "fold1" .. "fold5", "test". */
 HMT_API size_t hmt_dataset_split_count(const hmt_dataset *dataset);
 /** Name of split `index`; NULL if there is none. The data set's. */
 HMT_API const char *hmt_dataset_split_name(const hmt_dataset *dataset, size_t index);
