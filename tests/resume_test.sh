@@ -23,7 +23,7 @@ train=("$bin/hmtnet-train" --data faces.csv --validate faces.csv --batch 3 --wid
 run() { # NAME [OPTION]...; in the background a process of its own, so that a signal reaches the program
     local name=$1 own=
     shift
-    [ "$BASHPID" = $$ ] || own=exec
+    [ "$BASHPID" = $$ ] || own='exec'
     $own "${train[@]}" --output "$name.model" --checkpoint "$name.checkpoint" --best "$name.best" --history "$name.jsonl" "$@"
 }
 
