@@ -144,6 +144,8 @@ END
 transfer=("$bin/hmtnet-transfer" --quiet --splits 4)
 for name in few many; do
     expect 0 'mean,,,,1.0000,' "${transfer[@]}" "$work/$name.npy" "$work/$name.csv"
+    # shellcheck disable=SC2016 # awk has its own $
+    check awk -F, '$1 == "mean" { exit !($6 < 0.02 && $7 < 0.02) }' "$work/log"
 done
 expect 0 '1,59,40,' "${transfer[@]}" "$work/many.npy" "$work/many.csv" # one of the hundred has no score
 expect 0 '' "${transfer[@]}" --output "$work/noise.out" "$work/noise.npy" "$work/noise.csv"

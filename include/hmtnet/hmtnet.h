@@ -505,8 +505,9 @@ typedef struct hmt_session_options {
     size_t tap_count;
     int32_t profile;         /**< non-zero: time every step for hmt_session_profile() */
     int32_t keep_exact;      /**< non-zero: no batch norm is folded into a convolution */
-    hmt_gradients gradients; /**< other than HMT_GRADIENTS_NONE the session takes about the memory
-                                of training, and computes from the parameters as float32 */
+    hmt_gradients gradients; /**< other than HMT_GRADIENTS_NONE the session keeps the maps of a
+                                whole run, so takes more memory, and computes from the parameters
+                                as float32 however they are stored */
 } hmt_session_options;
 #define HMT_SESSION_OPTIONS_INIT                                                                   \
     {                                                                                              \

@@ -52,6 +52,8 @@ static hmt_status go_back(hmt_session *session, hmt_task task, int32_t label)
     if (status == HMT_OK) {
         session->gradient_task = task;
         session->gradient_label = label;
+    } else {
+        session->last_count = 0; /* nobody knows what the taps hold now */
     }
     return status;
 }
