@@ -4,6 +4,7 @@
  */
 #include <math.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -403,6 +404,41 @@ static void it_ends_at_any_moment(const hmt_dataset *set)
     }
 }
 
+static pthread_t handled_by;
+static volatile sig_atomic_t handled;
+
+static void handle(int number)
+{
+    (void)number;
+    handled_by = pthread_self();
+    handled = 1;
+}
+
+/* While this thread blocks a signal, no worker may take it. */
+static void signals_are_left_to_the_host(const hmt_dataset *set)
+{
+    struct sigaction action, before;
+    hmt_loader_options o = HMT_LOADER_OPTIONS_INIT;
+    sigset_t one;
+    hmt_loader *loader;
+
+    memset(&action, 0, sizeof action);
+    action.sa_handler = handle;
+    sigaction(SIGUSR1, &action, &before);
+    o.workers = 3;
+    loader = make(set, &o);
+    sigemptyset(&one);
+    sigaddset(&one, SIGUSR1);
+    pthread_sigmask(SIG_BLOCK, &one, NULL);
+    kill(getpid(), SIGUSR1);
+    CHECK(take_epoch(loader).images == PHOTOS);
+    CHECK(!handled);
+    pthread_sigmask(SIG_UNBLOCK, &one, NULL);
+    CHECK(handled && pthread_equal(handled_by, pthread_self()));
+    hmt_loader_free(loader);
+    sigaction(SIGUSR1, &before, NULL);
+}
+
 static void wrong_options_are_refused(const hmt_dataset *set)
 {
     static const size_t stranger = PHOTOS;
@@ -446,6 +482,7 @@ int main(void)
     memory_stays_within_its_bounds(set);
     failing_allocations_are_reported(set);
     it_ends_at_any_moment(set);
+    signals_are_left_to_the_host(set);
     wrong_options_are_refused(set);
     hmt_dataset_free(set);
     remove(table);

@@ -177,7 +177,7 @@ typedef struct hmt_loader_options {
     }
 
 /**
- * Starts the worker threads.
+ * Starts the worker threads, with all signals blocked in them.
  * @param context  for its allocator and log; NULL: malloc's. Must outlive the loader, as dataset
  * @return HMT_ERROR_ARGUMENT, _MEMORY, _STATE (no thread started)
  */

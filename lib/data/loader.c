@@ -7,6 +7,7 @@
  */
 #include <math.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -333,9 +334,11 @@ static size_t worker_count(const hmt_loader_options *o)
     return processors > 0 ? ((size_t)processors + 3) / 4 : 1;
 }
 
+/* Workers are started with every signal blocked, so that signals reach the host's own threads. */
 static hmt_status start_workers(hmt_loader *loader)
 {
     const size_t wanted = worker_count(&loader->options);
+    sigset_t all, before;
     void *block;
     hmt_status status = memory_zeroed(loader->allocator, wanted, sizeof *loader->threads,
                                       "a loader's threads", &block);
@@ -343,9 +346,12 @@ static hmt_status start_workers(hmt_loader *loader)
     if (status != HMT_OK)
         return status;
     loader->threads = block;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
     while (loader->started < wanted &&
            pthread_create(&loader->threads[loader->started], NULL, work, loader) == 0)
         ++loader->started;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
     return loader->started > 0 ? HMT_OK
                                : status_fail(HMT_ERROR_STATE, "a loader's thread did not start");
 }
