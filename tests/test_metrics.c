@@ -93,6 +93,8 @@ static void what_is_undefined_is_not_a_number(void)
     m = measure(outcomes, 3, &o); /* constant predictions */
     CHECK(near(m.bias.value, 0.0) && isnan(m.pearson.value) && isnan(m.pearson.low));
     CHECK(m.mae.low <= m.mae.value && m.mae.high >= m.mae.value);
+    m = measure(outcomes, 1, &o); /* one face has a value and no interval */
+    CHECK(near(m.mae.value, 1.0) && isnan(m.mae.low) && isnan(m.mae.high));
     o.gender = 1;
     m = measure(outcomes, 3, &o); /* nobody */
     CHECK(m.count == 0 && isnan(m.mae.low));

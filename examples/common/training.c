@@ -10,7 +10,6 @@
 #include <stdlib.h>
 
 #include "cli.h"
-#include "metrics.h"
 
 /* The next batch. 1: there is one, 0: the end of the epoch, -1: a photo could not be read, and a
  * message has been printed. */
@@ -151,20 +150,20 @@ static void print_figure(const char *name, double value, const char *unit)
 }
 
 /* Notes a validation, and keeps the model if it is the best so far. Returns an exit status. */
-static int judge(training *run, double loss, const metrics *sums)
+static int judge(training *run, double loss, const hmt_metrics *m)
 {
     run_state *state = &run->state;
     double figure = run->best_by == BEST_BY_LOSS      ? -loss
-                    : run->best_by == BEST_BY_PEARSON ? metrics_pearson(sums)
-                                                      : -metrics_mae(sums);
+                    : run->best_by == BEST_BY_PEARSON ? m->pearson.value
+                                                      : -m->mae.value;
     history_begin(&run->history, "validation", state->step);
     history_number(&run->history, "epoch", (double)state->epoch.number);
     history_number(&run->history, "loss", loss);
-    history_number(&run->history, "mae", metrics_mae(sums));
-    history_number(&run->history, "rmse", metrics_rmse(sums));
-    history_number(&run->history, "pearson", metrics_pearson(sums));
-    history_number(&run->history, "gender", metrics_accuracy(sums, HMT_TASK_GENDER) / 100);
-    history_number(&run->history, "race", metrics_accuracy(sums, HMT_TASK_RACE) / 100);
+    history_number(&run->history, "mae", m->mae.value);
+    history_number(&run->history, "rmse", m->rmse.value);
+    history_number(&run->history, "pearson", m->pearson.value);
+    history_number(&run->history, "gender", m->accuracy[0].value);
+    history_number(&run->history, "race", m->accuracy[1].value);
     if (!history_end(&run->history))
         return CLI_OUTPUT;
     state->validations_since++;
@@ -181,8 +180,8 @@ static int judge(training *run, double loss, const metrics *sums)
 }
 
 /* Measures one batch. Returns an exit status. */
-static int validate_batch(training *run, const hmt_batch *batch, metrics *sums, double task[],
-                          double labelled[])
+static int validate_batch(training *run, const hmt_batch *batch, hmt_outcome *outcomes,
+                          double task[], double labelled[])
 {
     hmt_losses losses = HMT_LOSSES_INIT;
     if (hmt_evaluate(run->trainer, batch, &losses, run->predictions) != HMT_OK) {
@@ -194,35 +193,56 @@ static int validate_batch(training *run, const hmt_batch *batch, metrics *sums, 
         labelled[i] += (double)losses.labelled[i];
     }
     for (size_t i = 0; i < batch->count; i++)
-        metrics_add(sums, &run->predictions[i], batch->gender[i], batch->race[i], batch->score[i]);
+        outcomes[i] = (hmt_outcome){batch->gender[i],
+                                    batch->race[i],
+                                    batch->score[i],
+                                    run->predictions[i].gender.label,
+                                    run->predictions[i].race.label,
+                                    run->predictions[i].score};
     return CLI_OK;
+}
+
+/* Measures the photos of the unseen set. Returns an exit status. */
+static int validate_all(training *run, hmt_outcome *outcomes, double *loss)
+{
+    double task[HMT_TASK_COUNT] = {0}, labelled[HMT_TASK_COUNT] = {0};
+    hmt_batch batch = HMT_BATCH_INIT;
+    int status = CLI_OK, more = 1;
+    size_t done = 0;
+    hmt_loader_seek(run->unseen, 0, 0);
+    while (status == CLI_OK && !cli_interrupted() &&
+           (more = next_batch(run, run->unseen, &batch)) > 0) {
+        status = validate_batch(run, &batch, outcomes + done, task, labelled);
+        done += batch.count;
+    }
+    *loss = 0;
+    for (int i = 0; i < HMT_TASK_COUNT; i++)
+        *loss += labelled[i] > 0 ? run->alpha[i] * task[i] / labelled[i] : 0;
+    return more < 0 ? CLI_SOME_FAILED : status;
 }
 
 static int validate(training *run)
 {
-    double task[HMT_TASK_COUNT] = {0}, labelled[HMT_TASK_COUNT] = {0}, loss = 0;
-    metrics sums = {0};
-    hmt_batch batch = HMT_BATCH_INIT;
-    int status = CLI_OK, more = 1;
-    hmt_loader_seek(run->unseen, 0, 0);
-    while (status == CLI_OK && !cli_interrupted() &&
-           (more = next_batch(run, run->unseen, &batch)) > 0)
-        status = validate_batch(run, &batch, &sums, task, labelled);
-    if (more < 0)
-        return CLI_SOME_FAILED;
-    if (status != CLI_OK || cli_interrupted())
-        return status;
-    printf("    %zu unseen photos:", run->unseen_count);
-    print_figure("MAE", metrics_mae(&sums), "");
-    print_figure("RMSE", metrics_rmse(&sums), "");
-    print_figure("PC", metrics_pearson(&sums), "");
-    print_figure("gender", metrics_accuracy(&sums, HMT_TASK_GENDER), " %");
-    print_figure("race", metrics_accuracy(&sums, HMT_TASK_RACE), " %");
-    putchar('\n');
-    fflush(stdout);
-    for (int i = 0; i < HMT_TASK_COUNT; i++)
-        loss += labelled[i] > 0 ? run->alpha[i] * task[i] / labelled[i] : 0;
-    return judge(run, loss, &sums);
+    hmt_outcome *outcomes = cli_allocate(run->unseen_count, sizeof *outcomes);
+    hmt_metrics *m = cli_allocate(1, sizeof *m);
+    double loss;
+    int status = validate_all(run, outcomes, &loss);
+    m->struct_size = sizeof *m;
+    if (status == CLI_OK && !cli_interrupted() &&
+        hmt_metrics_measure(NULL, outcomes, run->unseen_count, NULL, m) == HMT_OK) {
+        printf("    %zu unseen photos:", run->unseen_count);
+        print_figure("MAE", m->mae.value, "");
+        print_figure("RMSE", m->rmse.value, "");
+        print_figure("PC", m->pearson.value, "");
+        print_figure("gender", 100 * m->accuracy[0].value, " %");
+        print_figure("race", 100 * m->accuracy[1].value, " %");
+        putchar('\n');
+        fflush(stdout);
+        status = judge(run, loss, m);
+    }
+    free(outcomes);
+    free(m);
+    return status;
 }
 
 /* What follows an epoch: its report, validation, saves. Returns an exit status. */

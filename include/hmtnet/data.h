@@ -222,7 +222,8 @@ typedef struct hmt_outcome {
 /** A figure with its confidence interval; all three NaN where there is nothing to say. */
 typedef struct hmt_figure {
     double value;
-    double low, high; /**< equal to value without a bootstrap */
+    double low, high; /**< equal to value without a bootstrap; NaN where fewer than two faces, or
+                         most resamples, give none */
 } hmt_figure;
 
 /** How well predictions fit labels. */

@@ -258,7 +258,11 @@ static hmt_status bootstrap(const hmt_allocator *allocator, faces *f, const hmt_
     void *block;
     hmt_status status;
 
-    if (resamples == 0 || f->count == 0)
+    if (resamples == 0)
+        return HMT_OK;
+    for (size_t k = 0; k < FIGURES && f->count < 2; ++k) /* nothing to draw from */
+        figures[k]->low = figures[k]->high = NAN;
+    if (f->count < 2)
         return HMT_OK;
     status =
         memory_uninitialised(allocator, resamples, FIGURES * sizeof(double), "a bootstrap", &block);

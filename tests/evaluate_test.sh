@@ -1,0 +1,80 @@
+#!/usr/bin/env bash
+# tier: quick
+# hmtnet-evaluate on the example faces: its figures are those that Python computes from its own predictions, and those are
+# hmtnet-score's; what is wrong ends with its own status.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+bin=${HMTNET_BUILD_DIR:?names the build tree}/examples
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+model=$here/examples/models/hmtnet-quarter.safetensors
+faces=$here/examples/faces
+failures=0
+# expect STATUS COMMAND...: its output, of both kinds, is in log.
+expect() {
+    local wanted=$1 got=0
+    shift
+    "$@" >log 2>&1 </dev/null || got=$?
+    [ "$got" -eq "$wanted" ] || { failures=$((failures + 1)); echo "failed: $* ended with $got, not $wanted:"; head -n 5 log; }
+}
+has() {
+    for text; do
+        grep -qF -- "$text" log || { failures=$((failures + 1)); echo "failed: no \"$text\" in:"; head -n 30 log; }
+    done
+}
+
+evaluate=("$bin/hmtnet-evaluate" --quiet --model "$model")
+expect 0 "${evaluate[@]}" --data "$faces/faces.csv" --json --resamples 300 --predictions out.csv
+cp log out.json
+"$bin/hmtnet-score" --quiet --model "$model" --output score.csv "$faces"
+python3 - <<'END' || { failures=$((failures + 1)); echo "failed: the figures are not those that Python computes"; }
+import csv, json, math, os
+rows = list(csv.DictReader(open("out.csv")))
+scores = {os.path.basename(r["path"]): r for r in csv.DictReader(open("score.csv"))}
+groups = {g["group"]: g for g in json.load(open("out.json"))["groups"]}
+def close(a, b): assert abs(a - b) < 1e-4 * max(1, abs(b)), (a, b)
+def ranks(xs):
+    return [(sum(y < x for y in xs) + (sum(y == x for y in xs) + 1) / 2) for x in xs]
+def correlation(xs, ys):
+    mx, my = sum(xs) / len(xs), sum(ys) / len(ys)
+    return sum((x - mx) * (y - my) for x, y in zip(xs, ys)) / math.sqrt(
+        sum((x - mx) ** 2 for x in xs) * sum((y - my) ** 2 for y in ys))
+for row in rows:
+    assert row["predicted_gender"] == scores[row["path"]]["gender"]
+    close(float(row["predicted_score"]), float(scores[row["path"]]["score"]))
+for name, part in (("all", rows), ("female, asian", [r for r in rows if (r["gender"], r["race"]) == ("female", "asian")])):
+    g = groups[name]
+    labels, said = [float(r["score"]) for r in part], [float(r["predicted_score"]) for r in part]
+    errors = [s - l for s, l in zip(said, labels)]
+    assert g["faces"] == len(part) > 2
+    close(g["mae"]["value"], sum(map(abs, errors)) / len(part))
+    close(g["rmse"]["value"], math.sqrt(sum(e * e for e in errors) / len(part)))
+    close(g["mean_error"]["value"], sum(errors) / len(part))
+    close(g["pearson"]["value"], correlation(labels, said))
+    close(g["spearman"]["value"], correlation(ranks(labels), ranks(said)))
+    for task in ("gender", "race"):
+        close(g[task]["value"], sum(r[task] == r["predicted_" + task] for r in part) / len(part))
+        assert sum(map(sum, g[task + "_confusion"])) == len(part)
+    assert g["mae"]["low"] < g["mae"]["value"] < g["mae"]["high"]
+END
+expect 0 "${evaluate[@]}" --data "$faces/faces.csv" --crops five --flip --resamples 0
+has '10 views of each' 'Pearson' 'female, asian'
+expect 0 "${evaluate[@]}" --data "$faces/faces.csv" --split random:1/4 --predictions -
+has 'path,gender,race,score,predicted_gender'
+
+sed "s|^female-asian-1.jpg|missing.jpg|" "$faces/faces.csv" | sed "s|^\([fm][^,]*jpg\),|$faces/\1,|" >bad.csv
+sed -i "s|$faces/missing|missing|" bad.csv
+expect 1 "${evaluate[@]}" --data bad.csv --resamples 0
+has 'bad.csv:2: ' '1 of them cannot be read'
+printf 'path,gender,score\n%s/female-asian-1.jpg,robot,3\n' "$faces" >robot.csv
+expect 2 "${evaluate[@]}" --data robot.csv
+has 'robot.csv:2:' 'robot'
+expect 2 "${evaluate[@]}" --data no-such.csv
+expect 2 "$bin/hmtnet-evaluate" --data "$faces/faces.csv"
+expect 2 "${evaluate[@]}" --data "$faces/faces.csv" --split fold1
+has 'no split fold1'
+expect 3 "${evaluate[@]}" --data "$faces/faces.csv" --resamples 0 --predictions nowhere/out.csv
+
+[ "$failures" -eq 0 ] && echo "the figures are right, and what is wrong is refused"
