@@ -118,7 +118,7 @@ static void intervals_cover_the_truth(void)
     hmt_metrics_options o = HMT_METRICS_OPTIONS_INIT;
     static hmt_outcome outcomes[MANY];
     int covered = 0, correlated = 0;
-    double width = 0.0, narrow;
+    double width = 0.0, narrow, below = 0.0, above = 0.0;
     uint64_t state = 3;
 
     o.resamples = 200;
@@ -136,8 +136,11 @@ static void intervals_cover_the_truth(void)
         covered += m.bias.low <= 0.25 && 0.25 <= m.bias.high;
         correlated += m.pearson.low <= 0.6 && 0.6 <= m.pearson.high; /* 0.6 / sqrt(0.36 + 0.64) */
         width = m.bias.high - m.bias.low;
+        below += m.bias.value - m.bias.low;
+        above += m.bias.high - m.bias.value;
     }
     CHECK(covered >= 80 && covered <= 97);
+    CHECK(below > 0.93 * above && above > 0.93 * below); /* both tails alike */
     CHECK(correlated >= 78 && correlated <= 98);
     for (int i = 0; i < MANY; ++i) {
         float label = noise(&state);
