@@ -1,213 +1,16 @@
-/*
- * Loaders: a ring of batch buffers that worker threads fill ahead of the caller.
- *
- * Batches are numbered through all epochs; a worker takes the next place of the newest batch that
- * has a buffer. Shared fields are under one lock, decoding runs outside it. A batch's samples are
- * chosen when its first place is taken, so that the order of one epoch is all that is remembered.
- */
-#include <math.h>
-#include <pthread.h>
+/* Making, ending and reading loaders (see loader.h). */
+#include "data/loader.h"
+
 #include <signal.h>
-#include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "api/context.h"
 #include "api/options.h"
 #include "core/memory.h"
 #include "core/status.h"
-#include "data/order.h"
-#include "data/photos.h"
 
-enum { MOST_BATCH = 1 << 20, MOST_WORKERS = 256, MOST_SLOTS = 64, MESSAGE = 512 };
+enum { MOST_BATCH = 1 << 20, MOST_WORKERS = 256, MOST_SLOTS = 64 };
 static const uint64_t default_ahead = (uint64_t)256 << 20;
-
-/* One batch's buffer. */
-typedef struct slot {
-    float *images;          /* (batch,3,crop,crop) */
-    size_t *samples;        /* (batch) */
-    int32_t *gender, *race; /* (batch) */
-    float *score;           /* (batch) */
-    size_t size, done;      /* places that the batch has, and that are filled */
-    size_t bad_place;       /* the first one that failed; size: none */
-    hmt_status status;      /* what it came to */
-    char message[MESSAGE];
-} slot;
-
-struct hmt_loader {
-    const hmt_allocator *allocator;
-    hmt_loader_options options;
-    hmt_augment_options augment;
-    photos photos;
-    size_t *indices; /* (count) samples of an epoch */
-    size_t count, per_epoch;
-    size_t floats; /* of an image */
-    slot *slots;   /* (slot_count); batch b is in slot b % slot_count */
-    size_t slot_count;
-    pthread_t *threads;
-    size_t started;
-
-    pthread_mutex_t lock;
-    pthread_cond_t work, filled; /* for workers: there may be something to do; for the caller */
-    size_t *order;               /* (count) of epoch order_epoch */
-    uint64_t order_epoch;        /* UINT64_MAX: none yet */
-    uint64_t next_batch;         /* being handed out to workers */
-    size_t next_place;
-    uint64_t taken, released; /* batches given to the caller, and given back */
-    bool at_end;              /* the end of an epoch is to be told next */
-    size_t busy;              /* workers outside the lock */
-    bool paused, stop;
-};
-
-static uint64_t batches_of(const hmt_loader *loader)
-{
-    return loader->per_epoch;
-}
-
-/* Chooses the samples of batch `number`. Under the lock. */
-static void begin_batch(hmt_loader *loader, uint64_t number, slot *s)
-{
-    const uint64_t epoch = number / batches_of(loader);
-    const size_t first = (size_t)(number % batches_of(loader)) * loader->options.batch;
-    const size_t left = loader->count - first;
-
-    if (loader->order_epoch != epoch) {
-        order_fill(loader->order, loader->count, loader->options.shuffle != 0, loader->options.seed,
-                   epoch);
-        loader->order_epoch = epoch;
-    }
-    s->size = left < loader->options.batch ? left : loader->options.batch;
-    s->done = 0;
-    s->bad_place = s->size;
-    s->status = HMT_OK;
-    for (size_t i = 0; i < s->size; ++i)
-        s->samples[i] = loader->indices[loader->order[first + i]];
-}
-
-/* Takes the next place to fill; waits for one. false: the loader ends. */
-static bool take(hmt_loader *loader, uint64_t *batch, size_t *place)
-{
-    bool any;
-
-    pthread_mutex_lock(&loader->lock);
-    while (!loader->stop &&
-           (loader->paused || loader->next_batch >= loader->released + loader->slot_count))
-        pthread_cond_wait(&loader->work, &loader->lock);
-    any = !loader->stop;
-    if (any) {
-        slot *s = &loader->slots[loader->next_batch % loader->slot_count];
-
-        if (loader->next_place == 0)
-            begin_batch(loader, loader->next_batch, s);
-        *batch = loader->next_batch;
-        *place = loader->next_place++;
-        if (loader->next_place == s->size) {
-            loader->next_place = 0;
-            ++loader->next_batch;
-        }
-        ++loader->busy;
-    }
-    pthread_mutex_unlock(&loader->lock);
-    return any;
-}
-
-static void set_labels(const hmt_loader *loader, slot *s, size_t place, bool known)
-{
-    hmt_sample sample = HMT_SAMPLE_INIT;
-
-    (void)hmt_dataset_sample(loader->photos.dataset, s->samples[place], &sample);
-    s->gender[place] = known ? sample.gender : -1;
-    s->race[place] = known ? sample.race : -1;
-    s->score[place] = known ? sample.score : NAN;
-}
-
-/* Loads a sample that may be left out: HMT_ERROR_NOT_FOUND if it cannot be read, which the
- * context's log is told once. */
-static hmt_status try_sample(hmt_loader *loader, uint64_t epoch, size_t sample, float *tensor)
-{
-    const hmt_context *context = loader->photos.context;
-    hmt_status status;
-
-    if (photos_is_bad(&loader->photos, sample))
-        return HMT_ERROR_NOT_FOUND;
-    status = photos_tensor(&loader->photos, sample,
-                           order_sample_seed(loader->options.seed, epoch, sample), tensor);
-    if (status == HMT_OK || status == HMT_ERROR_MEMORY)
-        return status;
-    if (photos_mark_bad(&loader->photos, sample) && context != NULL && context->options.log != NULL)
-        context->options.log(context->options.log_user, HMT_LOG_WARNING, hmt_last_error());
-    return HMT_ERROR_NOT_FOUND;
-}
-
-/* Where a sample stands in the loader's list. */
-static size_t find_index(const hmt_loader *loader, size_t sample)
-{
-    size_t at = 0;
-
-    while (loader->indices[at] != sample)
-        ++at;
-    return at;
-}
-
-/* Loads one place, whatever can be read: see skip_bad. */
-static hmt_status fill_anyhow(hmt_loader *loader, uint64_t epoch, slot *s, size_t place)
-{
-    float *tensor = s->images + place * loader->floats;
-    hmt_status status = try_sample(loader, epoch, s->samples[place], tensor);
-
-    if (status == HMT_ERROR_NOT_FOUND && loader->options.shuffle) {
-        const size_t first = find_index(loader, s->samples[place]);
-
-        for (size_t i = 1; i < loader->count && status == HMT_ERROR_NOT_FOUND; ++i) {
-            s->samples[place] = loader->indices[(first + i) % loader->count];
-            status = try_sample(loader, epoch, s->samples[place], tensor);
-        }
-        if (status == HMT_ERROR_NOT_FOUND)
-            return status_fail(status, "none of %zu photos can be read", loader->count);
-    }
-    if (status == HMT_ERROR_NOT_FOUND)
-        memset(tensor, 0, loader->floats * sizeof *tensor);
-    else if (status != HMT_OK)
-        return status;
-    set_labels(loader, s, place, status == HMT_OK);
-    return HMT_OK;
-}
-
-static hmt_status fill(hmt_loader *loader, uint64_t epoch, slot *s, size_t place)
-{
-    const size_t sample = s->samples[place];
-
-    if (loader->options.skip_bad)
-        return fill_anyhow(loader, epoch, s, place);
-    set_labels(loader, s, place, true);
-    return photos_tensor(&loader->photos, sample,
-                         order_sample_seed(loader->options.seed, epoch, sample),
-                         s->images + place * loader->floats);
-}
-
-static void *work(void *argument)
-{
-    hmt_loader *loader = argument;
-    uint64_t batch;
-    size_t place;
-
-    while (take(loader, &batch, &place)) {
-        slot *s = &loader->slots[batch % loader->slot_count];
-        hmt_status status = fill(loader, batch / batches_of(loader), s, place);
-
-        pthread_mutex_lock(&loader->lock);
-        if (status != HMT_OK && place < s->bad_place) {
-            s->bad_place = place;
-            s->status = status;
-            snprintf(s->message, sizeof s->message, "%s", hmt_last_error());
-        }
-        --loader->busy;
-        ++s->done;
-        pthread_cond_broadcast(&loader->filled);
-        pthread_mutex_unlock(&loader->lock);
-    }
-    return NULL;
-}
 
 /* ---- making and ending ---- */
 
@@ -349,7 +152,7 @@ static hmt_status start_workers(hmt_loader *loader)
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     while (loader->started < wanted &&
-           pthread_create(&loader->threads[loader->started], NULL, work, loader) == 0)
+           pthread_create(&loader->threads[loader->started], NULL, loader_work, loader) == 0)
         ++loader->started;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return loader->started > 0 ? HMT_OK
@@ -455,7 +258,7 @@ void hmt_loader_free(hmt_loader *loader)
 
 uint64_t hmt_loader_batches(const hmt_loader *loader)
 {
-    return loader != NULL ? batches_of(loader) : 0;
+    return loader != NULL ? loader->per_epoch : 0;
 }
 
 hmt_status hmt_loader_seek(hmt_loader *loader, uint64_t epoch, uint64_t batch)
@@ -463,18 +266,18 @@ hmt_status hmt_loader_seek(hmt_loader *loader, uint64_t epoch, uint64_t batch)
     uint64_t number;
 
     status_clear();
-    if (loader == NULL || batch > batches_of(loader) || epoch > UINT32_MAX)
+    if (loader == NULL || batch > loader->per_epoch || epoch > UINT32_MAX)
         return status_fail(HMT_ERROR_ARGUMENT,
                            "hmt_loader_seek: loader is NULL, or no epoch has a batch %llu",
                            (unsigned long long)batch);
-    number = epoch * batches_of(loader) + batch;
+    number = epoch * loader->per_epoch + batch;
     pthread_mutex_lock(&loader->lock);
     loader->paused = true;
     while (loader->busy > 0)
         pthread_cond_wait(&loader->filled, &loader->lock);
     loader->next_batch = loader->taken = loader->released = number;
     loader->next_place = 0;
-    loader->at_end = batch == batches_of(loader);
+    loader->at_end = batch == loader->per_epoch;
     for (size_t i = 0; i < loader->slot_count; ++i)
         loader->slots[i].size = loader->slots[i].done = 0;
     loader->paused = false;
@@ -508,7 +311,7 @@ static slot *next_slot(hmt_loader *loader)
         loader->at_end = false;
     } else {
         s = wait_for(loader, loader->taken++);
-        loader->at_end = loader->taken % batches_of(loader) == 0;
+        loader->at_end = loader->taken % loader->per_epoch == 0;
     }
     pthread_mutex_unlock(&loader->lock);
     return s;
