@@ -45,7 +45,7 @@ typedef struct hmt_sample {
     int32_t race;      /**< likewise */
     float score;       /**< in the data set's units; NaN: not known */
     const char *table; /**< the file that the labels come from; the data set's */
-    size_t line;       /**< its line, from 1; 0 if the labels come from the file's name alone */
+    size_t line;       /**< its line in that file, from 1 */
 } hmt_sample;
 #define HMT_SAMPLE_INIT                                                                            \
     {                                                                                              \
@@ -95,7 +95,7 @@ HMT_API const char *hmt_dataset_split_name(const hmt_dataset *dataset, size_t in
  * @param test     non-zero: the test side
  * @param indices  receives up to capacity sample indices; may be NULL if capacity is 0
  * @param count    receives how many there are
- * @return HMT_ERROR_NOT_FOUND (split), _ARGUMENT, _MEMORY
+ * @return HMT_ERROR_NOT_FOUND (split), _ARGUMENT
  */
 HMT_API hmt_status hmt_dataset_split(const hmt_dataset *dataset, const char *split, uint64_t seed,
                                      int32_t test, size_t *indices, size_t capacity, size_t *count);
