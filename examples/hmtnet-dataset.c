@@ -16,6 +16,7 @@
 #include "common/json.h"
 #include "common/random.h"
 #include "common/survey.h"
+#include "common/thumbnail.h"
 
 enum { SHEET_COLUMNS = 12, SHEET_CELL = 96, MOST_SHOWN = 20 };
 
@@ -249,24 +250,6 @@ static void print_json(const report *r)
     printf("]}\n");
 }
 
-/* The middle of a photo at the size of a cell. */
-static bool cell_of(const char *path, uint8_t *rgb)
-{
-    hmt_augment_options centre = HMT_AUGMENT_OPTIONS_INIT;
-    hmt_pixels whole = {0}, small = {0};
-    centre.resize = centre.crop_size = SHEET_CELL;
-    centre.random_crop = 0;
-    centre.rotation = centre.brightness = centre.contrast = centre.saturation = centre.hue =
-        centre.flip = 0;
-    bool good = hmt_decode_file(NULL, path, NULL, &whole) == HMT_OK &&
-                hmt_augment_pixels(NULL, &whole, &centre, 0, &small) == HMT_OK;
-    if (good)
-        memcpy(rgb, small.data, 3 * SHEET_CELL * SHEET_CELL);
-    hmt_pixels_free(NULL, &whole);
-    hmt_pixels_free(NULL, &small);
-    return good;
-}
-
 static bool write_sheet(const report *r)
 {
     size_t count = hmt_dataset_count(r->set), faces = (size_t)settings.faces;
@@ -290,7 +273,7 @@ static bool write_sheet(const report *r)
         if (!isnan(s.score))
             snprintf(label + used, sizeof label - (size_t)used, "%.2f", (double)s.score);
         board_label(&sheet, i % columns, i / columns, label);
-        if (cell_of(s.path, rgb))
+        if (thumbnail(s.path, SHEET_CELL, rgb))
             board_put(&sheet, i % columns, i / columns, rgb);
     }
     bool good = board_save(&sheet, settings.sheet);

@@ -16,9 +16,10 @@
 #include "common/evaluation.h"
 #include "common/json.h"
 #include "common/output.h"
+#include "common/precision_sheet.h"
 
 static struct {
-    const char *model, *data, *split, *predictions, *backend;
+    const char *model, *data, *split, *predictions, *sheet, *backend;
     int kind, crops, flip, json, quiet;
     int64_t resamples, seed, threads;
     double confidence;
@@ -37,6 +38,8 @@ static const cli_option options[] = {
     {"flip", 0, CLI_FLAG, &settings.flip, NULL, "the mean with the mirrored photo", 0, 0},
     {"predictions", 'p', CLI_TEXT, &settings.predictions, "FILE",
      "write a row for each photo as CSV; -: to standard\noutput, instead of the figures", 0, 0},
+    {"sheet", 's', CLI_TEXT, &settings.sheet, "FILE",
+     "write a picture of the faces whose scores were\npredicted best and worst, .png", 0, 0},
     {"json", 0, CLI_FLAG, &settings.json, NULL, "print one JSON object instead of text", 0, 0},
     {"resamples", 0, CLI_INTEGER, &settings.resamples, "N",
      "of the bootstrap; 0: no intervals (default 2000)", 0, 1e6},
@@ -60,7 +63,7 @@ static const cli_program program = {
     "photos\n"
     "of the same kind would change a figure, not whether these photos stand for anybody's.\n\n"
     "Exit status: 0 all photos were measured, 1 some could not be read, 2 wrong usage, table or\n"
-    "model, 3 the predictions could not be written, 130 interrupted."};
+    "model, 3 predictions or sheet could not be written, 130 interrupted."};
 
 /* The classes of one group; -1: any. */
 typedef struct group {
@@ -367,6 +370,8 @@ static int run(report *r)
             cli_error("%s:%zu: %s", s.table, s.line, r->evaluation.messages[i]);
     }
     if (settings.predictions && !write_predictions(r))
+        return CLI_OUTPUT;
+    if (settings.sheet && !precision_sheet(settings.sheet, &r->evaluation))
         return CLI_OUTPUT;
     bool figures = !settings.predictions || strcmp(settings.predictions, "-") != 0;
     if (figures && !(settings.json ? print_json(r) : print_text(r)))

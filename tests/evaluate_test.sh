@@ -76,5 +76,9 @@ expect 2 "$bin/hmtnet-evaluate" --data "$faces/faces.csv"
 expect 2 "${evaluate[@]}" --data "$faces/faces.csv" --split fold1
 has 'no split fold1'
 expect 3 "${evaluate[@]}" --data "$faces/faces.csv" --resamples 0 --predictions nowhere/out.csv
+expect 3 "${evaluate[@]}" --data "$faces/faces.csv" --resamples 0 --sheet nowhere/sheet.png
+expect 0 "${evaluate[@]}" --data "$faces/faces.csv" --resamples 0 --sheet sheet.png
+# The width stands in bytes 16 to 19 of a PNG.
+[ "$(od -An -tu1 -j16 -N4 sheet.png | awk '{ print $3 * 256 + $4 }')" -eq 840 ] || { failures=$((failures + 1)); echo "failed: the sheet's width"; }
 
 [ "$failures" -eq 0 ] && echo "the figures are right, and what is wrong is refused"
