@@ -17,9 +17,10 @@
 #include "common/json.h"
 #include "common/output.h"
 #include "common/precision_sheet.h"
+#include "common/report.h"
 
 static struct {
-    const char *model, *data, *split, *predictions, *sheet, *backend;
+    const char *model, *data, *split, *predictions, *sheet, *report, *history, *backend;
     int kind, crops, flip, json, quiet;
     int64_t resamples, seed, threads;
     double confidence;
@@ -40,6 +41,10 @@ static const cli_option options[] = {
      "write a row for each photo as CSV; -: to standard\noutput, instead of the figures", 0, 0},
     {"sheet", 's', CLI_TEXT, &settings.sheet, "FILE",
      "write a picture of the faces whose scores were\npredicted best and worst, .png", 0, 0},
+    {"report", 0, CLI_TEXT, &settings.report, "DIR",
+     "write a page with charts and faces, DIR/index.html", 0, 0},
+    {"history", 0, CLI_TEXT, &settings.history, "FILE",
+     "hmtnet-train's history, for the page's learning\ncurves", 0, 0},
     {"json", 0, CLI_FLAG, &settings.json, NULL, "print one JSON object instead of text", 0, 0},
     {"resamples", 0, CLI_INTEGER, &settings.resamples, "N",
      "of the bootstrap; 0: no intervals (default 2000)", 0, 1e6},
@@ -63,7 +68,7 @@ static const cli_program program = {
     "photos\n"
     "of the same kind would change a figure, not whether these photos stand for anybody's.\n\n"
     "Exit status: 0 all photos were measured, 1 some could not be read, 2 wrong usage, table or\n"
-    "model, 3 predictions or sheet could not be written, 130 interrupted."};
+    "model, 3 a file could not be written, 130 interrupted."};
 
 /* The classes of one group; -1: any. */
 typedef struct group {
@@ -76,6 +81,9 @@ typedef struct report {
     size_t *samples;
     hmt_outcome *outcomes; /* (count) */
     hmt_metrics metrics;   /* of the last measure() */
+    report_group *groups;  /* for the page */
+    size_t group_count, group_room;
+    char *command;
 } report;
 
 static bool measure(report *r, group g)
@@ -316,6 +324,41 @@ static bool write_predictions(const report *r)
     return good;
 }
 
+/* ---- the page ---- */
+
+static void keep_group(report *r, group g)
+{
+    r->groups = cli_grow(r->groups, &r->group_room, r->group_count + 1, sizeof *r->groups);
+    report_group *kept = &r->groups[r->group_count++];
+    name_group(r, g, kept->name, sizeof kept->name);
+    kept->pair = g.gender >= 0 && g.race >= 0;
+    kept->metrics = r->metrics;
+}
+
+static bool write_report(report *r)
+{
+    if (!each_group(r, keep_group))
+        return false;
+    report_input in = {&r->evaluation, r->outcomes,         r->groups,
+                       r->group_count, settings.confidence, settings.model,
+                       settings.data,  r->command,          settings.history};
+    return r->group_count > 0 && report_write(settings.report, &in);
+}
+
+/* The command line in one string. */
+static char *join_command(int argc, char **argv)
+{
+    size_t size = 1;
+    for (int i = 0; i < argc; i++)
+        size += strlen(argv[i]) + 1;
+    char *all = cli_allocate(size, 1);
+    for (int i = 0; i < argc; i++) {
+        strcat(all, i ? " " : "");
+        strcat(all, argv[i]);
+    }
+    return all;
+}
+
 /* ---- set-up ---- */
 
 static bool choose_samples(report *r)
@@ -373,6 +416,8 @@ static int run(report *r)
         return CLI_OUTPUT;
     if (settings.sheet && !precision_sheet(settings.sheet, &r->evaluation))
         return CLI_OUTPUT;
+    if (settings.report && !write_report(r))
+        return CLI_OUTPUT;
     bool figures = !settings.predictions || strcmp(settings.predictions, "-") != 0;
     if (figures && !(settings.json ? print_json(r) : print_text(r)))
         return CLI_SOME_FAILED;
@@ -382,15 +427,17 @@ static int run(report *r)
 int main(int argc, char **argv)
 {
     static report r;
+    r.command = join_command(argc, argv);
     int status, first = cli_parse(&program, argc, argv, &status);
-    if (first < 0)
-        return status;
-    if (argc > first || !settings.model || !settings.data) {
+    if (first >= 0 && (argc > first || !settings.model || !settings.data)) {
         cli_error("--model and --data are needed, and nothing else; see --help");
-        return CLI_USAGE;
+        status = CLI_USAGE;
+    } else if (first >= 0) {
+        cli_catch_signals();
+        status = run(&r);
     }
-    cli_catch_signals();
-    status = run(&r);
+    free(r.command);
+    free(r.groups);
     free(r.outcomes);
     free(r.samples);
     hmt_dataset_free(r.set);

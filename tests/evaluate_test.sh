@@ -81,4 +81,33 @@ expect 0 "${evaluate[@]}" --data "$faces/faces.csv" --resamples 0 --sheet sheet.
 # The width stands in bytes 16 to 19 of a PNG.
 [ "$(od -An -tu1 -j16 -N4 sheet.png | awk '{ print $3 * 256 + $4 }')" -eq 840 ] || { failures=$((failures + 1)); echo "failed: the sheet's width"; }
 
+# The page: whole, nothing fetched, with a learning curve from a history.
+printf '{"type":"epoch","step":5,"epoch":1,"loss":4.5}\n{"type":"validation","step":5,"epoch":1,"loss":4.25,"pearson":0.25}\n{"type":"epoch","step":10,"epoch":2,"loss":3.5}\n' >history.jsonl
+expect 0 "${evaluate[@]}" --data "$faces/faces.csv" --resamples 100 --report page --history history.jsonl
+python3 - <<'END' || { failures=$((failures + 1)); echo "failed: the page is not what it should be"; }
+from html.parser import HTMLParser
+class Page(HTMLParser):
+    open_tags, images, charts, rows = [], 0, 0, 0
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        self.images += tag == "img"
+        self.charts += tag == "svg"
+        self.rows += tag == "tr"
+        assert tag not in ("script", "link") and not attributes.get("src", "data:").startswith("http")
+        assert tag != "img" or attributes["alt"]
+        if tag not in ("meta", "img", "line", "circle", "rect", "path"):
+            self.open_tags.append(tag)
+    def handle_startendtag(self, tag, attributes):
+        pass
+    def handle_endtag(self, tag):
+        assert self.open_tags.pop() == tag, tag
+page = Page()
+text = open("page/index.html").read()
+page.feed(text)
+assert page.open_tags == [] and page.images == 16 and page.charts == 6 and page.rows > 20
+assert "NaN" not in text and "=\"nan" not in text and ">nan" not in text
+END
+expect 3 "${evaluate[@]}" --data "$faces/faces.csv" --resamples 0 --report nowhere/page
+expect 3 "${evaluate[@]}" --data "$faces/faces.csv" --resamples 0 --report page --history no-such.jsonl
+
 [ "$failures" -eq 0 ] && echo "the figures are right, and what is wrong is refused"

@@ -6,7 +6,11 @@
 
 #include "evaluation.h"
 
-/* false: a message has been printed. */
+/* Indices of the photos that have both scores, (count), the most precisely predicted first. Returns
+ * how many they are. */
+size_t precision_order(const evaluation *e, size_t *order);
+
+/* Writes them as a picture. false: a message has been printed. */
 bool precision_sheet(const char *path, const evaluation *e);
 
 #endif

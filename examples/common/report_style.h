@@ -1,0 +1,46 @@
+/* How a report looks: one style sheet, light and dark. */
+#ifndef EXAMPLES_REPORT_STYLE_H
+#define EXAMPLES_REPORT_STYLE_H
+
+static const char report_style[] =
+    ":root{color-scheme:light dark;--page:#fbfbfa;--ink:#1c1e21;--soft:#62666c;--rule:#dcdedf;"
+    "--one:#23639e;--two:#b4541f;--shade:35,99,158}"
+    "@media(prefers-color-scheme:dark){:root{--page:#16181b;--ink:#e7e8ea;--soft:#9a9fa6;"
+    "--rule:#33373c;--one:#74b0e4;--two:#e59a63;--shade:116,176,228}}"
+    "*{box-sizing:border-box}body{margin:0;background:var(--page);color:var(--ink);"
+    "font:16px/1.5 system-ui,sans-serif}main{max-width:70rem;margin:0 auto;padding:1.5rem 1rem "
+    "3rem}"
+    "h1{font-size:1.6rem;line-height:1.25;margin:0 0 .25rem}"
+    "h2{font-size:1.15rem;margin:2.5rem 0 .75rem;padding-top:.75rem;border-top:1px solid "
+    "var(--rule)}"
+    "p{max-width:44rem;margin:.5rem 0}.soft,figcaption{color:var(--soft);font-size:.875rem}"
+    "code{font-size:.8125rem;overflow-wrap:anywhere}"
+    ".tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(9rem,1fr));gap:1rem;margin:1."
+    "25rem 0}"
+    ".tiles div{border-left:3px solid var(--one);padding-left:.75rem}"
+    ".tiles dt{color:var(--soft);font-size:.875rem}"
+    ".tiles dd{margin:0;font-size:1.5rem;font-variant-numeric:tabular-nums}"
+    ".tiles dd span{display:block;font-size:.8125rem;color:var(--soft)}"
+    ".pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,25rem),1fr));gap:1."
+    "5rem}"
+    ".tables{display:flex;flex-wrap:wrap;gap:1.5rem 2.5rem}.tables .wide{max-width:100%}"
+    "figure{margin:0}.wide{overflow-x:auto}"
+    "table{border-collapse:collapse;font-size:.875rem;font-variant-numeric:tabular-nums}"
+    "caption{text-align:left;color:var(--soft);padding-bottom:.375rem}"
+    "th,td{padding:.25rem .625rem;text-align:right;border-bottom:1px solid "
+    "var(--rule);white-space:nowrap}"
+    "th:first-child{text-align:left;padding-left:0}th{font-weight:600}td small{color:var(--soft)}"
+    ".chart{width:100%;height:auto;display:block}.chart text{fill:var(--soft);font-size:11px}"
+    ".chart .name{font-size:12px}.middle{text-anchor:middle}.end{text-anchor:end}"
+    ".grid{stroke:var(--rule);stroke-width:1}.guide{stroke:var(--soft);stroke-dasharray:4 4}"
+    ".dot{fill:var(--one);fill-opacity:.55}.mark{fill:var(--one)}.column{fill:var(--one)}"
+    ".whisker{stroke:var(--one);stroke-width:2}"
+    ".line0,.line1{fill:none;stroke-width:2;stroke:var(--one)}.line1{stroke:var(--two)}"
+    ".faces{list-style:none;padding:0;margin:0;display:grid;gap:.75rem;"
+    "grid-template-columns:repeat(auto-fill,minmax(6.5rem,1fr))}"
+    ".faces img{width:100%;height:auto;display:block}"
+    ".faces "
+    "span{display:block;font-size:.8125rem;line-height:1.35;font-variant-numeric:tabular-nums}"
+    "h3{font-size:.9375rem;margin:1.25rem 0 .5rem}";
+
+#endif
