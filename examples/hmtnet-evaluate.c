@@ -312,14 +312,15 @@ static void write_row(FILE *to, const report *r, size_t i)
 static bool write_predictions(const report *r)
 {
     output out;
-    if (!output_open(&out, settings.predictions))
-        return false;
-    fputs("path,gender,race,score,predicted_gender,gender_probability,predicted_race,"
-          "race_probability,predicted_score,error\n",
-          out.stream);
-    for (size_t i = 0; i < r->evaluation.count; i++)
-        write_row(out.stream, r, i);
-    bool good = output_commit(&out);
+    bool good = output_open(&out, settings.predictions);
+    if (good) {
+        fputs("path,gender,race,score,predicted_gender,gender_probability,predicted_race,"
+              "race_probability,predicted_score,error\n",
+              out.stream);
+        for (size_t i = 0; i < r->evaluation.count; i++)
+            write_row(out.stream, r, i);
+        good = output_commit(&out);
+    }
     output_discard(&out);
     return good;
 }

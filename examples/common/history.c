@@ -47,9 +47,8 @@ bool history_open(history *log, const char *path, uint64_t step)
 {
     output fresh;
     log->path = path;
-    if (!output_open(&fresh, path))
-        return false;
-    bool good = (step == 0 || copy_lines(path, step, fresh.stream)) && output_commit(&fresh);
+    bool good = output_open(&fresh, path) && (step == 0 || copy_lines(path, step, fresh.stream)) &&
+                output_commit(&fresh);
     output_discard(&fresh);
     if (!good)
         return false;

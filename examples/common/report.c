@@ -319,10 +319,8 @@ bool report_write(const char *folder, const report_input *in)
         return false;
     }
     char *path = files_join(folder, "index.html");
-    bool opened = output_open(&out, path);
-    bool good = opened && write_page(out.stream, in) && output_commit(&out);
-    if (opened)
-        output_discard(&out);
+    bool good = output_open(&out, path) && write_page(out.stream, in) && output_commit(&out);
+    output_discard(&out);
     free(path);
     return good;
 }
