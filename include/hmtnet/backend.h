@@ -12,9 +12,9 @@
  * static inline functions in lib/objective, for every backend. backends/reference is the definition
  * of every step; the conformance suite in tests/ compares a backend with it.
  *
- * A host hands its own backends to hmt_context_options.backends. All structs begin with their size,
- * so that fields can be added at the end; a backend with another abi than HMT_BACKEND_ABI is
- * refused.
+ * A host hands its own backends to hmt_context_options.backends, or the library loads them as
+ * modules (see the end of this header). All structs begin with their size, so that fields can be
+ * added at the end; a backend with another abi than HMT_BACKEND_ABI is refused.
  */
 #ifndef HMTNET_BACKEND_H
 #define HMTNET_BACKEND_H
@@ -216,6 +216,9 @@ typedef struct hmt_host {
     hmt_status (*place)(const struct hmt_host *host, hmt_interval *intervals, size_t count,
                         uint64_t *total);
     void *internal;
+    hmt_precision precision; /**< to compute in: HMT_PRECISION_AUTO, _FLOAT32, or one that the
+                                backend's features name. Where the device lacks it device_open()
+                                returns HMT_ERROR_UNSUPPORTED */
 } hmt_host;
 
 /** Where a backend gets parameters from: the model. Alive as long as the weights object made from
@@ -267,6 +270,11 @@ typedef struct hmt_run {
                          mean or variance is not finite: a relu may hide that from the losses */
     double *milliseconds; /**< (step_count), or NULL: time of each step of this phase, synchronised;
                              a step that was merged into another gets 0 */
+    const uint8_t *pixels; /**< (N,H,W,3) RGB levels, dense, in host memory, in place of input,
+                              which is NULL then: the value is level * pixel_scale + pixel_shift of
+                              its channel. NULL unless the backend has HMT_FEATURE_PIXELS */
+    float pixel_scale[3];  /**< by channel R,G,B */
+    float pixel_shift[3];
 } hmt_run;
 
 /* ----------------------------------------------------------------------------------------------------------
@@ -287,6 +295,11 @@ typedef enum hmt_slot {
     HMT_SLOT_VALUE = 0,
     HMT_SLOT_MOMENTUM = 1 /**< zeros before the first update */
 } hmt_slot;
+
+/** What a backend can do beyond the table's functions: bits of hmt_backend.features. */
+#define HMT_FEATURE_PIXELS 1u   /**< takes hmt_run.pixels */
+#define HMT_FEATURE_TF32 2u     /**< knows HMT_PRECISION_TF32 */
+#define HMT_FEATURE_BFLOAT16 4u /**< knows HMT_PRECISION_BFLOAT16 */
 
 /**
  * The functions of a backend. `device`, `weights` and `exec` are its own objects. Unless it says
@@ -333,7 +346,44 @@ typedef struct hmt_backend {
     /** (optional, and a table may end before it) Which of several kernels runs a step, for
      * profiles: a short name in static storage, or NULL where there is no choice. */
     const char *(*step_kernel)(void *exec, int32_t step);
+
+    /** (optional, likewise) HMT_FEATURE_... bits. */
+    uint32_t features;
+
+    /**
+     * (optional, likewise) Begins to bring the input or pixels of a later forward run to the
+     * device, and returns at once. The next forward run with the same pointer uses it; the memory
+     * is not changed before that run has returned. Called between runs, never during one. Two are
+     * kept at most, the one of the next run and the one of the run after it; a third takes the
+     * place of the oldest, whose run then reads its memory as if nothing had been staged.
+     */
+    hmt_status (*exec_stage)(void *exec, const hmt_run *next);
+
+    /**
+     * (optional, likewise) Makes `count` execs of equal training plans, each on a device and a
+     * weights object of its own with equal values, train as one. From now on each SGD step takes
+     * the sum of all their gradients, and each STATISTICS step the mean of their statistics, so
+     * that parameters stay equal. Their backward runs are called at the same time, each in a thread
+     * of its own. If one of them fails the others end, too, and fail: none waits for ever, and no
+     * later run of them succeeds. Called once, before any of them has run; they are destroyed one
+     * after the other, when none runs.
+     */
+    hmt_status (*exec_join)(void *const *execs, size_t count);
 } hmt_backend;
+
+/* ----------------------------------------------------------------------------------------------------------
+ * Modules
+ * ----------------------------------------------------------------------------------------------------------
+ */
+
+/**
+ * A module is a shared library libhmtnet_NAME.so that exports one function of this type under the
+ * name HMT_BACKEND_MODULE_SYMBOL. It returns the backend's table, in static storage, whatever
+ * version of the library asks: the library checks abi, and that the table's name is NAME. It may be
+ * called more than once, from any thread. A module is never unloaded.
+ */
+typedef const hmt_backend *(*hmt_backend_module_fn)(void);
+#define HMT_BACKEND_MODULE_SYMBOL "hmt_backend_module"
 
 #ifdef __cplusplus
 }

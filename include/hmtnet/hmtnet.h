@@ -206,12 +206,23 @@ typedef void (*hmt_log_fn)(void *user, hmt_log_level level, const char *message)
  */
 typedef int (*hmt_progress_fn)(void *user, const char *what, uint64_t done, uint64_t total);
 
+/** What a backend may compute in. Parameters, gradients and sums are float32 with each. */
+typedef enum hmt_precision {
+    HMT_PRECISION_AUTO =
+        0, /**< the backend's choice: float32 on a CPU, TF32 on a GPU that has it */
+    HMT_PRECISION_FLOAT32 = 1, /**< IEEE float32 throughout */
+    HMT_PRECISION_TF32 = 2,    /**< factors of products rounded to 11 bits of mantissa */
+    HMT_PRECISION_BFLOAT16 =
+        3 /**< activations and factors in bfloat16, master weights in float32 */
+} hmt_precision;
+
 struct hmt_backend; /* <hmtnet/backend.h> */
 
 typedef struct hmt_context_options {
     size_t struct_size;
     const char
-        *backend;    /**< "onednn" or "reference", or a name from backends below; NULL: the best */
+        *backend;    /**< "onednn" or "reference", a name from backends below, or that of a module
+                        (see hmt_context_create()), e.g. "cudnn"; NULL: the best of those here */
     int32_t device;  /**< index of the backend's device; 0 is the first */
     int32_t threads; /**< threads to compute with; 0: one for each core this process may use. For
                         calls from inside a host's own OpenMP parallel region, or under an OpenMP
@@ -223,14 +234,19 @@ typedef struct hmt_context_options {
     hmt_progress_fn progress; /**< NULL: no progress, no cancelling */
     void *progress_user;      /**< handed to progress */
     const struct hmt_backend *const
-        *backends;        /**< the host's own backends, tried before the built-in ones by
-                               name; they must outlive the context */
-    size_t backend_count; /**< how many of them */
+        *backends;           /**< the host's own backends, tried before the built-in ones by
+                                  name; they must outlive the context */
+    size_t backend_count;    /**< how many of them */
+    hmt_precision precision; /**< to compute in; a backend that cannot is HMT_ERROR_UNSUPPORTED */
+    const char *module_path; /**< where a backend's module is looked for first: its file, or the
+                                folder it is in; only read during the call. NULL: nowhere */
+    int32_t list_modules;    /**< non-zero: every module that is found is loaded, and listed by
+                                hmt_backend_count(); those that cannot be are logged */
 } hmt_context_options;
 #define HMT_CONTEXT_OPTIONS_INIT                                                                   \
     {                                                                                              \
         sizeof(hmt_context_options), NULL, 0, 0, {NULL, NULL, NULL}, NULL, NULL, NULL, NULL, NULL, \
-            0                                                                                      \
+            0, HMT_PRECISION_AUTO, NULL, 0                                                         \
     }
 
 /**
