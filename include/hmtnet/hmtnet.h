@@ -493,7 +493,8 @@ HMT_API void hmt_model_free(hmt_model *model);
  * parameters as they are now. The copy keeps narrow weights narrow, and needs neither the first
  * model nor its file afterwards.
  * @param context  where the copy is to live; NULL: a private one with default options
- * @return HMT_ERROR_MEMORY, _ARGUMENT, _CANCELLED, and what hmt_model_sync() returns
+ * @return HMT_ERROR_MEMORY, _ARGUMENT, what hmt_context_create() returns if context is NULL, and
+ * what hmt_model_sync() returns
  */
 HMT_API hmt_status hmt_model_copy(hmt_model *model, hmt_context *context, hmt_model **copy);
 
