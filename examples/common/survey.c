@@ -54,14 +54,14 @@ static void find_look(const hmt_pixels *pixels, uint64_t look[SURVEY_LOOK])
     }
 }
 
-/* batches_load: one photo, which leaves no tensor. */
-static bool look_at(void *user, size_t index, float *tensor, char *message)
+/* batches_load: one photo, which leaves no data. */
+static bool look_at(void *user, size_t index, void *data, char *message)
 {
     survey *s = user;
     survey_photo *photo = &s->photos[index];
     hmt_sample sample = HMT_SAMPLE_INIT;
     hmt_pixels pixels = {0};
-    (void)tensor;
+    (void)data;
     hmt_dataset_sample(s->set, index, &sample);
     if (hmt_decode_file(NULL, sample.path, NULL, &pixels) != HMT_OK) {
         snprintf(message, BATCHES_MESSAGE, "%s", hmt_last_error());
