@@ -196,7 +196,7 @@ static int compute(features *run)
     int decoders = settings.decoders ? (int)settings.decoders : cli_processors();
     batches *line = batches_start(&(batches_options){run->photos.count, (size_t)settings.batch,
                                                      NETWORK_FLOATS * sizeof(float), decoders,
-                                                     DEPTH, load_photo, run});
+                                                     DEPTH, load_photo, run, 1});
     int status = line ? CLI_OK : CLI_USAGE;
     if (status == CLI_OK && !write_header(run)) /* the number of rows is not known yet */
         status = CLI_OUTPUT;

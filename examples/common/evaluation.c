@@ -71,7 +71,7 @@ int evaluation_run(evaluation *e)
     hmt_prediction *raw = cli_allocate(EVALUATION_BATCH * views, sizeof *raw);
     batches *line =
         batches_start(&(batches_options){e->count, EVALUATION_BATCH, views * NETWORK_CROP_BYTES,
-                                         (cli_processors() + 3) / 4, DEPTH, load, e});
+                                         (cli_processors() + 3) / 4, DEPTH, load, e, 1});
     bool good = line != NULL;
     progress_start(&bar, "evaluating", "photos", e->count, e->quiet);
     while (good && !cli_interrupted() && batches_next(line, &view)) {

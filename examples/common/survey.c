@@ -83,7 +83,7 @@ bool survey_run(survey *s, const hmt_dataset *set, int workers, bool quiet)
     *s = (survey){.set = set, .count = hmt_dataset_count(set)};
     s->photos = cli_allocate(s->count, sizeof *s->photos);
     batches *line =
-        batches_start(&(batches_options){s->count, BATCH, 0, workers, DEPTH, look_at, s});
+        batches_start(&(batches_options){s->count, BATCH, 0, workers, DEPTH, look_at, s, 1});
     progress_start(&bar, "reading", "photos", s->count, quiet);
     while (line && !cli_interrupted() && batches_next(line, &view)) {
         for (size_t i = 0; i < view.count; i++)
