@@ -58,8 +58,10 @@ typedef struct exec {
     device *device;
     void *inner;
     const hmt_plan *plan;
-    size_t floats; /* of the input */
-    float *input;  /* made from pixels */
+    size_t floats;     /* of the input */
+    float *input;      /* made from pixels */
+    float *statistics; /* (2,widest): a mean and a variance */
+    size_t widest;     /* channels of the widest tensor */
     staged kept[2];
     uint64_t ages;
     group *group; /* NULL: alone */
@@ -258,15 +260,22 @@ void __wrap_reference_sgd(const reference_operands *o)
         __real_reference_sgd(o);
 }
 
+/* A copy is averaged: the backward step of the batch norm may still read this device's own. */
 void __wrap_reference_statistics(const reference_operands *o)
 {
     exec *e = ((owned_run *)(void *)o->run)->exec;
 
-    for (int i = 0; i < 2; ++i)
-        add_up(e, o->in[i].at, reference_count(&o->in[i]),
-               e->group != NULL ? 1.0f / (float)e->group->count : 1.0f);
+    reference_operands mean = *o;
+
+    for (int i = 0; i < 2 && e->group != NULL; ++i) {
+        const int64_t count = reference_count(&o->in[i]);
+
+        mean.in[i].at = e->statistics + (size_t)i * e->widest;
+        memcpy(mean.in[i].at, o->in[i].at, (size_t)count * sizeof(float));
+        add_up(e, mean.in[i].at, count, 1.0f / (float)e->group->count);
+    }
     if (!e->left)
-        __real_reference_statistics(o);
+        __real_reference_statistics(&mean);
 }
 
 static hmt_status exec_join(void *const *execs, size_t count)
@@ -321,6 +330,7 @@ static void exec_destroy(void *prepared)
     for (int i = 0; i < 2; ++i)
         reference_release(host, e->kept[i].values);
     reference_release(host, e->input);
+    reference_release(host, e->statistics);
     reference_release(host, e);
     atomic_fetch_sub(&state.live, 1);
 }
@@ -343,6 +353,12 @@ static hmt_status exec_create(void *opened, const hmt_plan *plan, void *home, vo
     atomic_fetch_add(&state.live, 1);
     status = reference_allocate(d->host, e->floats, sizeof(float), "pixels", &block);
     e->input = block;
+    for (size_t i = 0; i < plan->tensor_count; ++i)
+        if ((size_t)plan->tensors[i].shape[1] > e->widest)
+            e->widest = (size_t)plan->tensors[i].shape[1];
+    if (status == HMT_OK)
+        status = reference_allocate(d->host, e->widest, 2 * sizeof(float), "statistics", &block);
+    e->statistics = status == HMT_OK ? block : NULL;
     for (int i = 0; i < 2 && status == HMT_OK; ++i) {
         status = reference_allocate(d->host, e->floats, sizeof(float), "staging", &block);
         e->kept[i].values = status == HMT_OK ? block : NULL;
