@@ -305,6 +305,13 @@ const char *hmt_model_label(const hmt_model *model, hmt_task task, int32_t label
     return NULL;
 }
 
+hmt_status model_fail_spoiled(void)
+{
+    return status_fail(HMT_ERROR_STATE,
+                       "a training step failed half-way and left the model's parameters half "
+                       "changed; load it again");
+}
+
 /* Adds to the message what the model is left with. */
 static hmt_status fail_not_home(hmt_status status, const hmt_trainer *trainer)
 {
@@ -326,9 +333,7 @@ hmt_status model_sync(hmt_model *model)
 
     pthread_mutex_lock(&model->lock);
     if (model->spoiled)
-        status = status_fail(HMT_ERROR_STATE,
-                             "a training step failed half-way and left the model's parameters half "
-                             "changed; load it again");
+        status = model_fail_spoiled();
     else if (model->stale && model->trainer != NULL)
         status = home_bring(model->trainer);
     if (status == HMT_OK)

@@ -65,6 +65,8 @@ static hmt_status attach(hmt_model *model, hmt_trainer *trainer)
     pthread_mutex_lock(&model->lock);
     if (model->trainer != NULL)
         status = status_fail(HMT_ERROR_STATE, "the model has a trainer already");
+    else if (model->spoiled)
+        status = model_fail_spoiled();
     else
         model->trainer = trainer;
     pthread_mutex_unlock(&model->lock);
