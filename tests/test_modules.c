@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "check.h"
 #include "module_several.h"
@@ -100,17 +101,29 @@ static void places(void)
     unsetenv("HMT_BACKEND_PATH");
 }
 
+/* A name that is none is not looked for, even where it would lead to a file. */
 static void names(void)
 {
-    static const char *const bad[] = {"",      "../good",     "Good", "go od",
-                                      "good/", "g\xc3\xb6od", "a.b"};
-    char longest[128];
+    static const char *const bad[] = {"",      "../good", "Good",        "go od",
+                                      "good/", "a.b",     "g\xc3\xb6od", "d/good"};
+    char longest[128], outside[] = "/tmp/hmtnet_modules_XXXXXX", inner[64], link[96], file[512];
 
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; ++i)
-        refused(bad[i], folder, HMT_ERROR_NOT_FOUND, "no backend is called");
+    CHECK(mkdtemp(outside) != NULL);
+    snprintf(inner, sizeof inner, "%s/libhmtnet_d", outside);
+    snprintf(link, sizeof link, "%s/good.so", inner);
+    snprintf(file, sizeof file, "%s/libhmtnet_good.so", folder);
+    CHECK(mkdir(inner, 0700) == 0 && symlink(file, link) == 0);
     memset(longest, 'a', sizeof longest - 1);
     longest[sizeof longest - 1] = '\0';
-    refused(longest, folder, HMT_ERROR_NOT_FOUND, "no backend is called");
+    for (size_t i = 0; i <= sizeof bad / sizeof bad[0]; ++i) {
+        const char *name = i < sizeof bad / sizeof bad[0] ? bad[i] : longest;
+        hmt_context *context = NULL;
+
+        CHECK_STATUS(open_module(name, outside, &context), HMT_ERROR_NOT_FOUND);
+        CHECK(said("no backend is called") && strstr(hmt_last_error(), "no module") == NULL);
+    }
+    cpu_still_works();
+    CHECK(unlink(link) == 0 && rmdir(inner) == 0 && rmdir(outside) == 0);
 }
 
 static void bad_modules(void)
