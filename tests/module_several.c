@@ -154,7 +154,8 @@ static hmt_status weights_create(void *opened, const hmt_source *source, void **
         return status;
     w = block;
     *w = (weights){d, *source, NULL};
-    w->source.view = no_view; /* as on a device with memory of its own */
+    if (atomic_load(&state.views) == 0)
+        w->source.view = no_view; /* as on a device with memory of its own */
     status = backend_reference.weights_create(d->inner, &w->source, &w->inner);
     if (status != HMT_OK) {
         reference_release(d->host, w);

@@ -16,7 +16,9 @@ typedef struct several_state {
     atomic_int failed;        /* calls that did */
     atomic_int fail_backward; /* number + 1 of the device whose next backward run fails */
     atomic_int lost;          /* number + 1 of the device that fails from now on */
-    atomic_int live;          /* devices, weights and execs that have not been destroyed */
+    atomic_int
+        views;       /* not 0: weights use the library's views, as a backend in the host's memory */
+    atomic_int live; /* devices, weights and execs that have not been destroyed */
     atomic_int opened[SEVERAL_DEVICES];
     atomic_int staged, used; /* inputs handed over, and runs that found theirs */
     atomic_int pixels;       /* runs from 8-bit pixels */
