@@ -30,10 +30,10 @@ static hmt_status plan_training(hmt_trainer *trainer)
     for (int task = 0; task < HMT_TASK_COUNT; ++task)
         if (o->alpha[task] > 0.0)
             options.trained_tasks |= 1u << task;
-    status = context->backend->weights_create(context->device, &trainer->model->source,
+    status = context->backend->weights_create(context->device, &trainer->live->source,
                                               &trainer->weights);
     if (status == HMT_OK)
-        status = execution_create(&trainer->train, trainer->model, &options, trainer->weights,
+        status = execution_create(&trainer->train, trainer->live, &options, trainer->weights,
                                   o->profile != 0);
     return status;
 }
@@ -73,6 +73,7 @@ static void destroy(hmt_trainer *trainer)
     const hmt_context *context = model->context;
 
     execution_clear(&trainer->evaluation);
+    model_weights_release(model, trainer->evaluated);
     execution_clear(&trainer->train);
     if (trainer->weights != NULL)
         context->backend->weights_destroy(trainer->weights);
@@ -81,6 +82,7 @@ static void destroy(hmt_trainer *trainer)
     memory_free(&context->allocator, trainer->logits);
     memory_free(&context->allocator, trainer->sgd);
     recipe_clear(&context->allocator, &trainer->recipe);
+    average_free(trainer);
     memory_free(&context->allocator, trainer);
     model_release(model);
 }
@@ -120,6 +122,8 @@ hmt_status hmt_trainer_create(hmt_model *model, const hmt_trainer_options *optio
     trainer->options.rule_count = 0;
     status = make_recipe(trainer, &o);
     if (status == HMT_OK)
+        status = average_create(trainer);
+    if (status == HMT_OK)
         status = batch_allocate(trainer);
     if (status == HMT_OK)
         status = plan_training(trainer);
@@ -142,6 +146,8 @@ hmt_status trainer_sync(hmt_trainer *trainer)
     const hmt_plan *plan = &trainer->train.lowered->plan;
     hmt_status status = HMT_OK;
 
+    if (average_has_begun(trainer))
+        return HMT_OK;
     for (size_t i = 0; i < plan->weight_count && status == HMT_OK; ++i)
         if (plan->weights[i].trained)
             status = model->context->backend->weights_get(trainer->weights, &plan->weights[i],
@@ -210,6 +216,9 @@ hmt_status hmt_train_step(hmt_trainer *trainer, const hmt_batch *batch, hmt_loss
     if (status != HMT_OK)
         return status;
     losses.step = ++trainer->steps;
+    status = average_step(trainer);
+    if (status != HMT_OK)
+        return status;
     return out != NULL ? options_give(out, &losses, sizeof losses, "hmt_losses") : HMT_OK;
 }
 
@@ -260,8 +269,15 @@ hmt_status hmt_trainer_memory(const hmt_trainer *trainer, hmt_memory *memory)
     if (trainer == NULL)
         return status_fail(HMT_ERROR_ARGUMENT, "hmt_trainer_memory: trainer is NULL");
     status = execution_memory(&trainer->train, trainer->weights, &all);
+    for (int32_t i = 0; average_is_on(trainer) && i < trainer->model->graph.param_count; ++i)
+        all.parameters += model_param_bytes(trainer->model, i);
     if (status == HMT_OK && trainer->evaluation.model != NULL) {
-        status = execution_memory(&trainer->evaluation, trainer->weights, &evaluation);
+        status = execution_memory(&trainer->evaluation,
+                                  trainer->evaluated != NULL ? trainer->evaluated->weights
+                                                             : trainer->weights,
+                                  &evaluation);
+        if (trainer->evaluated != NULL)
+            all.packed += evaluation.packed;
         all.arena += evaluation.arena;
         all.staging += evaluation.staging +
                        (uint64_t)trainer->options.batch * trainer_image_elements * sizeof(float);

@@ -1,7 +1,7 @@
 /*
  * The trainer: a training plan prepared on the context's device, with the parameters and momentum
  * that it changes. trainer.c makes it and steps, batch.c deals with labels and losses, evaluate.c
- * measures, checkpoint.c saves and resumes.
+ * measures, checkpoint.c saves, resume.c goes on, average.c keeps the moving average.
  */
 #ifndef HMT_API_TRAINER_H
 #define HMT_API_TRAINER_H
@@ -12,13 +12,16 @@
 
 struct hmt_trainer {
     hmt_model *model;
+    hmt_model
+        *live; /* what the steps change: the model, or with averaging one of the trainer's own */
     hmt_trainer_options options; /* rules are not kept: they are in the recipe */
     recipe recipe;
     hmt_sgd *sgd;  /* (recipe.group_count), of the current step */
     void *weights; /* the backend's home of the parameters in training */
     execution train;
-    execution evaluation; /* empty until the first hmt_evaluate() */
-    uint64_t steps;       /* done so far */
+    execution evaluation;     /* empty until the first hmt_evaluate() */
+    model_weights *evaluated; /* with averaging: the model's weights that evaluation uses */
+    uint64_t steps;           /* done so far */
 
     /* For labels that were not given, and images of a short evaluation batch. */
     int32_t *no_labels; /* (batch) of -1 */
@@ -32,8 +35,17 @@ struct hmt_trainer {
 /* Elements of one image, (3,224,224). */
 extern const size_t trainer_image_elements;
 
-/* Copies the trainer's parameters into the model's values. */
+/* Copies the trainer's parameters into the model's values, unless these are averages already. */
 hmt_status trainer_sync(hmt_trainer *trainer);
+
+/* The moving average. Sets trainer->live, from trainer->options. */
+hmt_status average_create(hmt_trainer *trainer);
+void average_free(hmt_trainer *trainer);
+bool average_is_on(const hmt_trainer *trainer);
+/* Whether the model's values are averages. */
+bool average_has_begun(const hmt_trainer *trainer);
+/* After each step: moves the average if it is due. */
+hmt_status average_step(hmt_trainer *trainer);
 
 /* The arrays for labels. */
 hmt_status batch_allocate(hmt_trainer *trainer);
