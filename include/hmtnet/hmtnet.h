@@ -678,7 +678,7 @@ typedef struct hmt_trainer_options {
 #define HMT_TRAINER_OPTIONS_INIT                                                                   \
     {                                                                                              \
         sizeof(hmt_trainer_options), 32, 1e-3, 0.9, 0.05, {1, 1, 2}, HMT_LOSS_SMOOTH_HUBER, 0.6,   \
-            0, 0, 0, 0, 0, 1, NULL, 0, 0, 16                                                       \
+            0, 0, 0, 0, 0, 1, NULL, 0, 0, 8                                                        \
     }
 
 /**
