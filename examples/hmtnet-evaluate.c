@@ -340,9 +340,10 @@ static bool write_report(report *r)
 {
     if (!each_group(r, keep_group))
         return false;
-    report_input in = {&r->evaluation, r->outcomes,         r->groups,
-                       r->group_count, settings.confidence, settings.model,
-                       settings.data,  r->command,          settings.history};
+    report_input in = {&r->evaluation,   r->outcomes,          r->groups,
+                       r->group_count,   settings.confidence,  settings.model,
+                       settings.data,    r->command,           settings.history,
+                       settings.backend, (int)settings.threads};
     return r->group_count > 0 && report_write(settings.report, &in);
 }
 

@@ -104,7 +104,7 @@ class Page(HTMLParser):
 page = Page()
 text = open("page/index.html").read()
 page.feed(text)
-assert page.open_tags == [] and page.images == 16 and page.charts == 6 and page.rows > 20
+assert page.open_tags == [] and page.images == 16 + 6 * 6 and "What it answers to" in text and page.charts == 6 and page.rows > 20
 assert "NaN" not in text and "=\"nan" not in text and ">nan" not in text
 END
 expect 3 "${evaluate[@]}" --data "$faces/faces.csv" --resamples 0 --report nowhere/page
