@@ -39,7 +39,8 @@ static void write_head(FILE *to, const maps *m)
     fputs("<h2>What it answers to</h2><p>relu3 and relu5: where these layers answer at all. For a "
           "task (Grad-CAM): what speaks for the class that the network predicts, or for a higher "
           "score. Each map has a scale of its own, violet low, yellow high; colours of two maps "
-          "cannot be compared.</p><div class=\"wide\"><table class=\"maps\"><thead><tr>"
+          "cannot be compared, and an even map says that nothing there speaks for it.</p><div "
+          "class=\"wide\"><table class=\"maps\"><thead><tr>"
           "<th scope=\"col\">face</th>",
           to);
     for (int i = 0; i < m->column_count; i++) {
