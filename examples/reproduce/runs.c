@@ -118,11 +118,9 @@ static bool make_loader(setup *made)
     about.seed = made->place.seed;
     about.workers = (int32_t)s->decoders;
     about.keep_bytes = (uint64_t)s->cache << 20;
-    if (hmt_loader_create(made->context, made->set, &about, &made->loader) == HMT_OK &&
-        hmt_loader_batches(made->loader) > 0)
+    if (hmt_loader_create(made->context, made->set, &about, &made->loader) == HMT_OK)
         return true;
-    cli_error("%s: %s", s->data,
-              made->loader ? "fewer photos to train on than a batch has" : hmt_last_error());
+    cli_error("%s: %s", s->data, hmt_last_error());
     return false;
 }
 
