@@ -38,13 +38,15 @@ typedef struct run {
     hmt_trainer *trainer;
 } run;
 
-static run begin(const char *backend, const char *from, const hmt_trainer_options *options)
+static run begin_on(const char *backend, int threads, const char *from,
+                    const hmt_trainer_options *options)
 {
     hmt_context_options about = HMT_CONTEXT_OPTIONS_INIT;
     hmt_model_config config;
     run r = {NULL, NULL, NULL};
 
     about.backend = backend;
+    about.threads = threads;
     hmt_model_config_init(&config);
     config.width = 0.03125;
     CHECK_STATUS(hmt_context_create(&about, &r.context), HMT_OK);
@@ -55,6 +57,11 @@ static run begin(const char *backend, const char *from, const hmt_trainer_option
     if (options != NULL)
         CHECK_STATUS(hmt_trainer_create(r.model, options, &r.trainer), HMT_OK);
     return r;
+}
+
+static run begin(const char *backend, const char *from, const hmt_trainer_options *options)
+{
+    return begin_on(backend, 0, from, options);
 }
 
 static void end(run *r)
@@ -452,6 +459,29 @@ static void the_average_is_what_is_measured_and_saved(const char *backend)
     remove(path);
 }
 
+/* Two runs on `threads` threads have the same parameters, statistics and momentum, bit for bit. */
+static void the_same_seed_gives_the_same_bytes(const char *backend, int threads)
+{
+    hmt_trainer_options options = recipe();
+    run r[2];
+    int differ = 0;
+
+    for (int i = 0; i < 2; ++i) {
+        r[i] = begin_on(backend, threads, NULL, &options);
+        steps(&r[i], 0, 4);
+    }
+    for (size_t i = 0; i < hmt_model_param_count(r[0].model); ++i)
+        for (int momentum = 0; momentum < 2; ++momentum) {
+            tensor a = take(&r[0], i, momentum), b = take(&r[1], i, momentum);
+
+            differ += !same_bits(&a, &b);
+            free(a.values), free(b.values);
+        }
+    CHECK(differ == 0);
+    end(&r[0]);
+    end(&r[1]);
+}
+
 static void wrong_options_are_refused(void)
 {
     static const hmt_param_rule stranger = {"conv9", 1.0}, negative = {"conv1", -1.0},
@@ -498,6 +528,8 @@ int main(void)
         smoothed_labels_raise_the_loss_of_sure_answers(backends[i]);
         the_average_is_what_is_measured_and_saved(backends[i]);
         averaging_leaves_the_steps_alone(backends[i]);
+        for (int threads = 1; threads < 3; ++threads)
+            the_same_seed_gives_the_same_bytes(backends[i], threads);
     }
     the_model_is_an_average_of_the_run("onednn", 1);
     the_model_is_an_average_of_the_run("reference", 2);
