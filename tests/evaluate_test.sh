@@ -81,6 +81,10 @@ expect 0 "${evaluate[@]}" --data "$faces/faces.csv" --resamples 0 --sheet sheet.
 # The width stands in bytes 16 to 19 of a PNG.
 [ "$(od -An -tu1 -j16 -N4 sheet.png | awk '{ print $3 * 256 + $4 }')" -eq 840 ] || { failures=$((failures + 1)); echo "failed: the sheet's width"; }
 
+expect 0 "${evaluate[@]}" --data "$faces/faces.csv" --resamples 100 --markdown
+has '| group | faces | MAE' '| all | 48 | ' '| female, indian | 8 | ' ' to '
+expect 2 "${evaluate[@]}" --data "$faces/faces.csv" --markdown --json
+
 # The page: whole, nothing fetched, with a learning curve from a history.
 printf '{"type":"epoch","step":5,"epoch":1,"loss":4.5}\n{"type":"validation","step":5,"epoch":1,"loss":4.25,"pearson":0.25}\n{"type":"epoch","step":10,"epoch":2,"loss":3.5}\n' >history.jsonl
 expect 0 "${evaluate[@]}" --data "$faces/faces.csv" --resamples 100 --report page --history history.jsonl
