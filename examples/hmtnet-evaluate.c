@@ -22,7 +22,7 @@
 static struct {
     const char *model, *data, *split, *predictions, *sheet, *report, *history;
     device_settings device;
-    int kind, crops, flip, json, quiet;
+    int kind, crops, flip, json, markdown, quiet;
     int64_t resamples, seed;
     double confidence;
 } settings = {.resamples = 2000, .seed = 1, .confidence = 0.95};
@@ -47,6 +47,8 @@ static const cli_option options[] = {
     {"history", 0, CLI_TEXT, &settings.history, "FILE",
      "hmtnet-train's history, for the page's learning\ncurves", 0, 0},
     {"json", 0, CLI_FLAG, &settings.json, NULL, "print one JSON object instead of text", 0, 0},
+    {"markdown", 0, CLI_FLAG, &settings.markdown, NULL, "print the groups as a Markdown table", 0,
+     0},
     {"resamples", 0, CLI_INTEGER, &settings.resamples, "N",
      "of the bootstrap; 0: no intervals (default 2000)", 0, 1e6},
     {"confidence", 0, CLI_NUMBER, &settings.confidence, "X", "of the intervals (default 0.95)", 0.5,
@@ -214,6 +216,41 @@ static bool print_text(report *r)
     return each_group(r, print_group);
 }
 
+/* ---- Markdown ---- */
+
+static void markdown_cell(hmt_figure f, double scale, int digits, const char *unit)
+{
+    if (isnan(f.value)) {
+        printf(" | –");
+        return;
+    }
+    printf(" | %.*f%s", digits, scale * f.value, unit);
+    if (settings.resamples && !isnan(f.low))
+        printf(" (%.*f to %.*f)", digits, scale * f.low, digits, scale * f.high);
+}
+
+static void markdown_group(report *r, group g)
+{
+    const hmt_metrics *m = &r->metrics;
+    char name[2 * HMT_MAX_LABEL + 4];
+    name_group(r, g, name, sizeof name);
+    printf("| %s | %llu", name, (unsigned long long)m->count);
+    markdown_cell(m->mae, 1, 3, "");
+    markdown_cell(m->rmse, 1, 3, "");
+    markdown_cell(m->pearson, 1, 3, "");
+    markdown_cell(m->accuracy[0], 100, 1, " %");
+    markdown_cell(m->accuracy[1], 100, 1, " %");
+    markdown_cell(m->bias, 1, 3, "");
+    printf(" |\n");
+}
+
+static bool print_markdown(report *r)
+{
+    printf("| group | faces | MAE | RMSE | Pearson | gender | race | mean error |\n"
+           "|---|---:|---:|---:|---:|---:|---:|---:|\n");
+    return each_group(r, markdown_group);
+}
+
 /* ---- JSON ---- */
 
 static void json_figure(const char *name, hmt_figure f)
@@ -338,9 +375,9 @@ static bool write_report(report *r)
 {
     if (!each_group(r, keep_group))
         return false;
-    report_input in = {&r->evaluation, r->outcomes,         r->groups,
-                       r->group_count, settings.confidence, settings.model,
-                       settings.data,  r->command,          settings.history};
+    report_input in = {&r->evaluation,      r->outcomes,     r->groups,     r->group_count,
+                       settings.confidence, settings.model,  settings.data, r->command,
+                       settings.history,    &settings.device};
     return r->group_count > 0 && report_write(settings.report, &in);
 }
 
@@ -418,7 +455,9 @@ static int run(report *r)
     if (settings.report && !write_report(r))
         return CLI_OUTPUT;
     bool figures = !settings.predictions || strcmp(settings.predictions, "-") != 0;
-    if (figures && !(settings.json ? print_json(r) : print_text(r)))
+    if (figures && !(settings.json       ? print_json(r)
+                     : settings.markdown ? print_markdown(r)
+                                         : print_text(r)))
         return CLI_SOME_FAILED;
     return r->evaluation.bad ? CLI_SOME_FAILED : CLI_OK;
 }
@@ -428,7 +467,10 @@ int main(int argc, char **argv)
     static report r;
     r.command = join_command(argc, argv);
     int status, first = cli_parse(&program, argc, argv, &status);
-    if (first >= 0 && (argc > first || !settings.model || !settings.data)) {
+    if (first >= 0 && settings.json && settings.markdown) {
+        cli_error("--json and --markdown exclude each other; see --help");
+        status = CLI_USAGE;
+    } else if (first >= 0 && (argc > first || !settings.model || !settings.data)) {
         cli_error("--model and --data are needed, and nothing else; see --help");
         status = CLI_USAGE;
     } else if (first >= 0) {

@@ -5,7 +5,7 @@
  * gradient saliency and Grad-CAM for each task (paper, figure 3, and more). One PNG for all photos,
  * or one for each.
  */
-#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -13,19 +13,13 @@
 #include "common/board.h"
 #include "common/cli.h"
 #include "common/files.h"
-#include "common/heatmap.h"
-#include "common/network.h"
+#include "common/maps.h"
 #include "common/progress.h"
-#include "common/random.h"
 
-enum { MOST_TAPS = 16, MOST_COLUMNS = 64, MOST_PHOTOS = 200, MESSAGE = 640, NAME = 64 };
-enum { ACTIVATION = 0, SALIENCY = 1, GRAD_CAM = 2, METHODS = 3 };
+enum { MOST_PHOTOS = 200, MESSAGE = 640 };
 
-static const char *const method_names[METHODS] = {"activation", "saliency", "grad-cam"};
+static const char *const method_names[MAP_METHODS] = {"activation", "saliency", "grad-cam"};
 static const char *const task_names[HMT_TASK_COUNT] = {"gender", "race", "attractiveness"};
-/* The trunk's last map on the way to each head: the branches' own are too coarse to be looked at.
- */
-static const char *const task_taps[HMT_TASK_COUNT] = {"relu3", "relu5", "relu5"};
 
 static struct {
     const char *model, *output, *taps, *methods, *tasks;
@@ -81,34 +75,18 @@ static const cli_program program = {
     "computing failed, 3 the output could not be written, 130 interrupted.\n\n"
     "Example: hmtnet-explain --model faces.safetensors --output maps.png photos/"};
 
-/* One picture of each row; tap and task -1 where the method has none. */
-typedef struct column {
-    int method, tap, task;
-} column;
-
 typedef struct explain {
     files_list photos;
-    network net;
-    char taps[MOST_TAPS][NAME];
-    const char *tap_names[MOST_TAPS];
-    int64_t shapes[MOST_TAPS][4];
-    int tap_count;
-    bool methods[METHODS], tasks[HMT_TASK_COUNT];
-    column columns[MOST_COLUMNS];
-    int column_count;
-    size_t batch;                /* the photo, and its noisy copies */
-    float *images;               /* (batch,3,224,224) */
-    float *values, *gradient;    /* of a tap or the images, whichever is largest */
-    hmt_prediction *predictions; /* (batch) */
-    uint8_t *face, *picture;     /* (size,size,3) */
+    maps maps;
+    bool methods[MAP_METHODS], tasks[HMT_TASK_COUNT];
     size_t failed;
 } explain;
 
 /* Cuts "a,b" into words. false: one is too long, or there are too many. */
-static bool next_word(const char **list, char word[NAME])
+static bool next_word(const char **list, char word[MAPS_NAME])
 {
     size_t length = strcspn(*list, ",");
-    if (length == 0 || length >= NAME)
+    if (length == 0 || length >= MAPS_NAME)
         return false;
     memcpy(word, *list, length);
     word[length] = '\0';
@@ -120,7 +98,7 @@ static bool next_word(const char **list, char word[NAME])
 static bool read_set(const char *option, const char *list, const char *const *names, int count,
                      bool *set)
 {
-    char word[NAME];
+    char word[MAPS_NAME];
     const char *rest = list;
     while (*rest) {
         int i = 0;
@@ -136,204 +114,49 @@ static bool read_set(const char *option, const char *list, const char *const *na
     return true;
 }
 
-/* The index of a tap, which is added if it is new; -1 if there is no room. */
-static int add_tap(explain *run, const char *name)
-{
-    int i = 0;
-    while (i < run->tap_count && strcmp(run->taps[i], name))
-        i++;
-    if (i == run->tap_count) {
-        if (i == MOST_TAPS)
-            return -1;
-        snprintf(run->taps[i], NAME, "%s", name);
-        run->tap_names[i] = run->taps[i];
-        run->tap_count++;
-    }
-    return i;
-}
-
-static bool add_column(explain *run, int method, int tap, int task)
-{
-    if (run->column_count == MOST_COLUMNS)
-        return false;
-    run->columns[run->column_count++] = (column){method, tap, task};
-    return true;
-}
-
 /* The pictures of a row from the options. */
 static bool choose_columns(explain *run)
 {
-    char word[NAME];
+    maps *m = &run->maps;
+    char word[MAPS_NAME];
     const char *rest = settings.taps ? settings.taps : "relu5";
     bool good = true;
-    if (!read_set("method", settings.methods, method_names, METHODS, run->methods) ||
+    if (!read_set("method", settings.methods, method_names, MAP_METHODS, run->methods) ||
         !read_set("task", settings.tasks, task_names, HMT_TASK_COUNT, run->tasks))
         return false;
-    while (good && *rest && (settings.taps || run->methods[ACTIVATION]))
-        good = next_word(&rest, word) && add_tap(run, word) >= 0;
-    const int given = run->tap_count;
-    for (int tap = 0; good && run->methods[ACTIVATION] && tap < given; tap++)
-        good = add_column(run, ACTIVATION, tap, -1);
-    for (int task = 0; run->methods[SALIENCY] && task < HMT_TASK_COUNT; task++)
+    while (good && *rest && (settings.taps || run->methods[MAP_ACTIVATION]))
+        good = next_word(&rest, word) && maps_add_tap(m, word) >= 0;
+    const int given = m->tap_count;
+    for (int tap = 0; good && run->methods[MAP_ACTIVATION] && tap < given; tap++)
+        good = maps_add(m, MAP_ACTIVATION, tap, -1);
+    for (int task = 0; run->methods[MAP_SALIENCY] && task < HMT_TASK_COUNT; task++)
         if (run->tasks[task])
-            good = good && add_column(run, SALIENCY, -1, task);
-    for (int task = 0; run->methods[GRAD_CAM] && task < HMT_TASK_COUNT; task++) {
+            good = good && maps_add(m, MAP_SALIENCY, -1, task);
+    for (int task = 0; run->methods[MAP_GRAD_CAM] && task < HMT_TASK_COUNT; task++) {
         if (run->tasks[task] && !settings.taps)
-            good = good && add_column(run, GRAD_CAM, add_tap(run, task_taps[task]), task);
+            good = good && maps_add(m, MAP_GRAD_CAM, maps_add_tap(m, maps_task_taps[task]), task);
         for (int tap = 0; run->tasks[task] && settings.taps && tap < given; tap++)
-            good = good && add_column(run, GRAD_CAM, tap, task);
+            good = good && maps_add(m, MAP_GRAD_CAM, tap, task);
     }
-    if (!good || run->column_count == 0)
+    if (!good || m->column_count == 0)
         cli_error(good ? "nothing to show" : "too many or too long names of layers");
-    return good && run->column_count > 0;
-}
-
-/* Reads the taps' shapes; those without a map are refused. *largest: floats of the largest. */
-static bool check_taps(explain *run, size_t *largest)
-{
-    *largest = run->batch * NETWORK_FLOATS;
-    for (int i = 0; i < run->tap_count; i++) {
-        int64_t *shape = run->shapes[i];
-        if (hmt_session_tap_shape(run->net.session, run->taps[i], shape) != HMT_OK) {
-            cli_library_error("cannot read layer %s", run->taps[i]);
-            return false;
-        }
-        if (shape[2] * shape[3] == 1) {
-            cli_error("layer %s has no map: its values do not belong to places", run->taps[i]);
-            return false;
-        }
-        size_t floats = (size_t)(shape[0] * shape[1] * shape[2] * shape[3]);
-        *largest = floats > *largest ? floats : *largest;
-    }
-    return true;
+    return good && m->column_count > 0;
 }
 
 static bool prepare(explain *run)
 {
-    hmt_session_options session = HMT_SESSION_OPTIONS_INIT;
-    size_t largest;
-    run->batch = 1 + (run->methods[SALIENCY] ? (size_t)settings.noise : 0);
-    session.batch = (int32_t)run->batch;
-    session.taps = run->tap_names;
-    session.tap_count = (size_t)run->tap_count;
-    session.gradients = run->methods[SALIENCY]   ? HMT_GRADIENTS_INPUT
-                        : run->methods[GRAD_CAM] ? HMT_GRADIENTS_TAPS
-                                                 : HMT_GRADIENTS_NONE;
-    if (!network_load(&run->net, settings.model, &settings.device) ||
-        !network_prepare(&run->net, &session) || !check_taps(run, &largest))
-        return false;
-    run->images = cli_allocate(run->batch * NETWORK_FLOATS, sizeof(float));
-    run->values = cli_allocate(largest, sizeof(float));
-    run->gradient = cli_allocate(largest, sizeof(float));
-    run->predictions = cli_allocate(run->batch, sizeof *run->predictions);
-    run->face = cli_allocate((size_t)(settings.size * settings.size), 3);
-    run->picture = cli_allocate((size_t)(settings.size * settings.size), 3);
-    return true;
-}
-
-/* A normally distributed number, by Box and Muller. */
-static float normal(uint64_t index)
-{
-    const double scale = 1.0 / 9007199254740992.0; /* 2^-53 */
-    double u = ((double)(random_mix(1, 2 * index) >> 11) + 0.5) * scale;
-    double v = (double)(random_mix(1, 2 * index + 1) >> 11) * scale;
-    return (float)(sqrt(-2.0 * log(u)) * cos(6.283185307179586 * v));
-}
-
-/* Copies of the photo with noise of a tenth of the range of its levels. */
-static void add_noise(explain *run)
-{
-    for (size_t copy = 1; copy < run->batch; copy++)
-        for (size_t i = 0; i < NETWORK_FLOATS; i++) {
-            float range = 1.0f / run->net.config.deviation[i / (NETWORK_SIDE * NETWORK_SIDE)];
-            run->images[copy * NETWORK_FLOATS + i] =
-                run->images[i] + 0.1f * range * normal(copy * NETWORK_FLOATS + i);
-        }
-}
-
-/* The face as the network sees it, at the size of a picture. */
-static bool draw_face(explain *run)
-{
-    const size_t area = NETWORK_SIDE * NETWORK_SIDE;
-    uint8_t *rgb = cli_allocate(area, 3);
-    hmt_pixels small = {rgb, NETWORK_SIDE, NETWORK_SIDE, 0, HMT_PIXEL_RGB}, resized = {0};
-    for (size_t i = 0; i < area; i++)
-        for (size_t c = 0; c < 3; c++) {
-            float level =
-                run->images[c * area + i] * run->net.config.deviation[c] + run->net.config.mean[c];
-            rgb[3 * i + c] = (uint8_t)(fminf(fmaxf(level, 0.0f), 1.0f) * 255.0f + 0.5f);
-        }
-    bool good = hmt_resize(run->net.context, &small, (int32_t)settings.size, &resized) == HMT_OK;
-    if (good)
-        memcpy(run->face, resized.data, (size_t)(settings.size * settings.size) * 3);
-    else
-        cli_library_error("cannot resize a face");
-    hmt_pixels_free(run->net.context, &resized);
-    free(rgb);
-    return good;
-}
-
-/* The class whose logit is explained: what the photo itself is predicted to be. */
-static int32_t label_of(const explain *run, int task)
-{
-    return task == HMT_TASK_GENDER ? run->predictions[0].gender.label
-           : task == HMT_TASK_RACE ? run->predictions[0].race.label
-                                   : 0;
-}
-
-static hmt_status saliency_map(explain *run, int task, heatmap *map)
-{
-    *map = heatmap_create(NETWORK_SIDE, NETWORK_SIDE);
-    hmt_status status = hmt_session_gradient(run->net.session, (hmt_task)task, label_of(run, task),
-                                             NULL, run->gradient, run->batch * NETWORK_FLOATS);
-    for (size_t i = run->batch > 1 ? 1 : 0; status == HMT_OK && i < run->batch; i++)
-        heatmap_add_saliency(map, run->gradient + i * NETWORK_FLOATS, 3);
-    heatmap_blur(map, settings.blur);
-    heatmap_scale(map, 0.995, 1);
-    return status;
-}
-
-static hmt_status tap_map(explain *run, const column *c, heatmap *map)
-{
-    const int64_t *shape = run->shapes[c->tap];
-    const size_t channels = (size_t)shape[1], count = (size_t)(shape[0] * shape[2] * shape[3]);
-    const char *tap = run->taps[c->tap];
-    *map = heatmap_create((size_t)shape[2], (size_t)shape[3]);
-    hmt_status status = HMT_OK;
-    if (c->method == GRAD_CAM)
-        status = hmt_session_gradient(run->net.session, (hmt_task)c->task, label_of(run, c->task),
-                                      tap, run->gradient, channels * count);
-    if (status == HMT_OK)
-        status = hmt_session_tap_read(run->net.session, tap, run->values, channels * count);
-    if (c->method == GRAD_CAM)
-        heatmap_grad_cam(map, run->values, run->gradient, channels);
-    else if (settings.channel == 0)
-        heatmap_mean(map, run->values, channels);
-    else
-        heatmap_strongest(map, run->values, channels);
-    heatmap_scale(map, 1.0, c->method == GRAD_CAM);
-    return status;
-}
-
-static bool draw_map(explain *run, const column *c)
-{
-    heatmap map, large;
-    hmt_status status =
-        c->method == SALIENCY ? saliency_map(run, c->task, &map) : tap_map(run, c, &map);
-    if (status != HMT_OK)
-        cli_library_error("computing failed");
-    large = c->method == SALIENCY
-                ? heatmap_resize(&map, (size_t)settings.size, (size_t)settings.size)
-                : heatmap_spread(&map, 0, NETWORK_SIDE, (size_t)settings.size);
-    heatmap_overlay(&large, run->face, settings.opacity, run->picture);
-    heatmap_free(&map);
-    heatmap_free(&large);
-    return status == HMT_OK;
+    maps *m = &run->maps;
+    m->size = (size_t)settings.size;
+    m->noise = (size_t)settings.noise;
+    m->opacity = settings.opacity;
+    m->blur = settings.blur;
+    m->strongest = settings.channel != 0;
+    return maps_prepare(m, settings.model, &settings.device);
 }
 
 static void describe(const explain *run, char text[256])
 {
-    const hmt_prediction *p = &run->predictions[0];
+    const hmt_prediction *p = &run->maps.predictions[0];
     snprintf(text, 256, "%s %.0f %%, %s %.0f %%, score %.2f", p->gender.name,
              (double)(100.0f * p->gender.probabilities[p->gender.label]), p->race.name,
              (double)(100.0f * p->race.probabilities[p->race.label]), (double)p->score);
@@ -342,14 +165,15 @@ static void describe(const explain *run, char text[256])
 /* Draws the heads of the columns. */
 static void draw_heads(const explain *run, board *sheet)
 {
+    const maps *m = &run->maps;
     board_head(sheet, 0, (const char *[BOARD_LINES]){"face", NULL});
-    for (int i = 0; i < run->column_count; i++) {
-        const column *c = &run->columns[i];
+    for (int i = 0; i < m->column_count; i++) {
+        const map_column *c = &m->columns[i];
         board_head(sheet, (size_t)i + 1,
-                   (const char *[BOARD_LINES]){
-                       c->task >= 0 ? task_names[c->task] : run->taps[c->tap],
-                       c->method == GRAD_CAM && settings.taps ? run->taps[c->tap]
-                                                              : method_names[c->method]});
+                   (const char *[BOARD_LINES]){c->task >= 0 ? task_names[c->task] : m->taps[c->tap],
+                                               c->method == MAP_GRAD_CAM && settings.taps
+                                                   ? m->taps[c->tap]
+                                                   : method_names[c->method]});
     }
     board_legend(sheet, "low", "high; each map on a scale of its own");
 }
@@ -357,23 +181,18 @@ static void draw_heads(const explain *run, board *sheet)
 /* One row of the sheet. 1: done, 0: the photo could not be read, -1: computing failed. */
 static int draw_row(explain *run, const char *path, board *sheet, size_t row)
 {
+    maps *m = &run->maps;
     char message[MESSAGE], text[256];
-    if (!network_photo(&run->net, path, run->images, message, sizeof message)) {
+    int got = maps_photo(m, path, message, sizeof message);
+    if (got == 0)
         cli_error("left out: %s", message);
-        return 0;
-    }
-    add_noise(run);
-    if (hmt_infer(run->net.session, run->images, run->batch, run->predictions) != HMT_OK) {
-        cli_library_error("computing failed");
-        return -1;
-    }
-    if (!draw_face(run))
-        return -1;
-    board_put(sheet, 0, row, run->face);
-    for (int i = 0; i < run->column_count; i++) {
-        if (!draw_map(run, &run->columns[i]))
+    if (got <= 0)
+        return got;
+    board_put(sheet, 0, row, m->face);
+    for (int i = 0; i < m->column_count; i++) {
+        if (!maps_draw(m, i))
             return -1;
-        board_put(sheet, (size_t)i + 1, row, run->picture);
+        board_put(sheet, (size_t)i + 1, row, m->picture);
     }
     describe(run, text);
     board_caption(sheet, row, text);
@@ -403,7 +222,7 @@ static bool is_folder(const char *path)
 static int draw_sheet(explain *run, size_t first, size_t count, const char *path, progress *bar)
 {
     size_t drawn = 0;
-    board sheet = board_create((size_t)run->column_count + 1, count, (size_t)settings.size);
+    board sheet = board_create((size_t)run->maps.column_count + 1, count, (size_t)settings.size);
     int status = CLI_OK;
     draw_heads(run, &sheet);
     for (size_t i = 0; status == CLI_OK && i < count; i++) {
@@ -469,13 +288,7 @@ int main(int argc, char **argv)
     status = CLI_USAGE;
     if (choose_columns(&run) && collect(&run, argc - first, argv + first) && prepare(&run))
         status = draw_all(&run);
-    network_close(&run.net);
+    maps_free(&run.maps);
     files_free(&run.photos);
-    free(run.images);
-    free(run.values);
-    free(run.gradient);
-    free(run.predictions);
-    free(run.face);
-    free(run.picture);
     return status;
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """report.py - predictions beside labels: a table for the terminal and one self-contained HTML page.
 
-Reads what evaluate.py reads and takes its figures from there. The page has no script and loads
+Takes its figures from figures.py. The page has no script and loads
 nothing: faces are inlined. Python's standard library only.
 """
 import argparse
@@ -11,7 +11,7 @@ import math
 import os
 import sys
 
-from evaluate import groups, join, markdown, measure, read_labels, read_predictions, show
+from figures import groups, join, markdown, measure, read_labels, read_predictions, show
 
 STYLE = """
 :root { color-scheme: light dark; --page: #f7f7f5; --card: #fff; --ink: #1c1c1a; --soft: #5c5c57;

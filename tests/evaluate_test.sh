@@ -81,10 +81,15 @@ expect 0 "${evaluate[@]}" --data "$faces/faces.csv" --resamples 0 --sheet sheet.
 # The width stands in bytes 16 to 19 of a PNG.
 [ "$(od -An -tu1 -j16 -N4 sheet.png | awk '{ print $3 * 256 + $4 }')" -eq 840 ] || { failures=$((failures + 1)); echo "failed: the sheet's width"; }
 
+expect 0 "${evaluate[@]}" --data "$faces/faces.csv" --resamples 100 --markdown
+has '| group | faces | MAE' '| all | 48 | ' '| female, indian | 8 | ' ' to '
+expect 2 "${evaluate[@]}" --data "$faces/faces.csv" --markdown --json
+
 # The page: whole, nothing fetched, with a learning curve from a history.
 printf '{"type":"epoch","step":5,"epoch":1,"loss":4.5}\n{"type":"validation","step":5,"epoch":1,"loss":4.25,"pearson":0.25}\n{"type":"epoch","step":10,"epoch":2,"loss":3.5}\n' >history.jsonl
 expect 0 "${evaluate[@]}" --data "$faces/faces.csv" --resamples 100 --report page --history history.jsonl
 python3 - <<'END' || { failures=$((failures + 1)); echo "failed: the page is not what it should be"; }
+import re
 from html.parser import HTMLParser
 class Page(HTMLParser):
     open_tags, images, charts, rows = [], 0, 0, 0
@@ -104,8 +109,9 @@ class Page(HTMLParser):
 page = Page()
 text = open("page/index.html").read()
 page.feed(text)
-assert page.open_tags == [] and page.images == 16 and page.charts == 6 and page.rows > 20
-assert "NaN" not in text and "=\"nan" not in text and ">nan" not in text
+assert page.open_tags == [] and page.images == 16 + 6 * 6 and "What it answers to" in text and page.charts == 6 and page.rows > 20
+words = re.sub(r"base64,[^\"]*", "", text)
+assert "NaN" not in words and "=\"nan" not in words and ">nan" not in words
 END
 expect 3 "${evaluate[@]}" --data "$faces/faces.csv" --resamples 0 --report nowhere/page
 expect 3 "${evaluate[@]}" --data "$faces/faces.csv" --resamples 0 --report page --history no-such.jsonl

@@ -15,7 +15,8 @@ lib=$(dirname "$(find "$work/moved" -name 'libhmtnet.so')")
 export PKG_CONFIG_PATH=$lib/pkgconfig
 for file in "$work/moved/include/hmtnet/hmtnet.h" "$work/moved/include/hmtnet/backend.h" "$lib/libhmtnet.a" \
     "$work/moved/bin/hmtnet-score" "$work/moved/bin/hmtnet-train" "$work/moved/bin/hmtnet-bench" \
-    "$work/moved/bin/hmtnet-convert" "$work/moved/bin/hmtnet-explain" "$work/moved/bin/hmtnet-features"; do
+    "$work/moved/bin/hmtnet-convert" "$work/moved/bin/hmtnet-explain" "$work/moved/bin/hmtnet-features" \
+    "$work/moved/bin/hmtnet-reproduce"; do
     [ -e "$file" ] || { echo "not installed: $file"; exit 1; }
 done
 "$work/moved/bin/hmtnet-score" --version >/dev/null # finds the library beside it

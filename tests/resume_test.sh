@@ -19,7 +19,7 @@ complain() {
 
 head -n 13 "$here/examples/faces/faces.csv" | sed "s|^\([^,p][^,]*\),|$here/examples/faces/\1,|" >faces.csv
 train=("$bin/hmtnet-train" --data faces.csv --validate faces.csv --batch 3 --width 0.06 --epochs 40 --threads 1 --quiet
-    --schedule cosine --warmup-epochs 1 --learning-rate 0.003 --accumulate 2 --checkpoint-steps 1)
+    --schedule cosine --warmup-epochs 1 --learning-rate 0.003 --accumulate 2 --average 0.9 --average-every 3 --checkpoint-steps 1)
 run() { # NAME [OPTION]...; in the background a process of its own, so that a signal reaches the program
     local name=$1 own=
     shift

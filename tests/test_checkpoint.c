@@ -154,6 +154,12 @@ static void every_recipe_goes_on(void)
         options.accumulate = 2; /* stops in the middle of an update */
         options.decay_weights_only = 1;
         a_stopped_run_ends_as_one_that_never_stopped(backends[i], &options);
+        for (int every = 1; every <= STEPS; every += 2) { /* with it begun, due, and not yet */
+            options = recipe();
+            options.average = 0.9;
+            options.average_every = every;
+            a_stopped_run_ends_as_one_that_never_stopped(backends[i], &options);
+        }
     }
 }
 

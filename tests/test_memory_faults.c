@@ -136,8 +136,9 @@ static hmt_status explanation(faulty *f, const char *backend)
     return status;
 }
 
-/* Train, evaluate, save a checkpoint, go on from it. */
-static hmt_status training(faulty *f, const char *backend)
+/* Train, evaluate, save a checkpoint, go on from it; with the model an average if `average` is not
+ * 0. */
+static hmt_status train(faulty *f, const char *backend, double average)
 {
     hmt_context *context = NULL;
     hmt_model *model = NULL, *loaded = NULL;
@@ -149,6 +150,8 @@ static hmt_status training(faulty *f, const char *backend)
 
     o.batch = BATCH;
     o.profile = 1;
+    o.average = average;
+    o.average_every = 1;
     b.count = BATCH;
     b.images = images;
     b.score = score;
@@ -176,6 +179,16 @@ static hmt_status training(faulty *f, const char *backend)
     hmt_model_free(model);
     hmt_context_free(context);
     return status;
+}
+
+static hmt_status training(faulty *f, const char *backend)
+{
+    return train(f, backend, 0.0);
+}
+
+static hmt_status averaging(faulty *f, const char *backend)
+{
+    return train(f, backend, 0.9);
 }
 
 /* Fails each allocation of one way of work in turn. */
@@ -257,6 +270,7 @@ int main(void)
         fail_each(backends_builtin[i]->name, inference);
         fail_each(backends_builtin[i]->name, explanation);
         fail_each(backends_builtin[i]->name, training);
+        fail_each(backends_builtin[i]->name, averaging);
         survivors(backends_builtin[i]->name);
     }
     remove(path);

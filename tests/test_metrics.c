@@ -219,8 +219,40 @@ static void wrong_input_is_refused(void)
     hmt_context_free(context);
 }
 
+/* Mean and deviation over runs; one that lacks a figure does not count for it. */
+static void runs_are_summed_up(void)
+{
+    hmt_metrics m[3] = {{0}};
+    const hmt_metrics *runs[3] = {&m[0], &m[1], &m[2]};
+    hmt_metrics_summary s = {.struct_size = sizeof s};
+    static const double maes[3] = {1.0, 2.0, 6.0};
+
+    for (int i = 0; i < 3; ++i) {
+        m[i].struct_size = sizeof m[i];
+        m[i].mae.value = maes[i];
+        m[i].pearson.value = i == 1 ? NAN : 0.5 + i;
+        m[i].accuracy[1].value = i == 2 ? 0.25 : NAN;
+        m[i].rmse.value = m[i].bias.value = m[i].spearman.value = m[i].accuracy[0].value = NAN;
+    }
+    CHECK_STATUS(hmt_metrics_summarise(runs, 3, &s), HMT_OK);
+    CHECK(fabs(s.mae.mean - 3.0) < 1e-15 && s.mae.count == 3);
+    CHECK(fabs(s.mae.deviation - sqrt(7.0)) < 1e-15); /* (4 + 1 + 9) / 2 */
+    CHECK(fabs(s.pearson.mean - 1.5) < 1e-15 && s.pearson.count == 2);
+    CHECK(fabs(s.pearson.deviation - sqrt(2.0)) < 1e-15);
+    CHECK(s.accuracy[1].mean == 0.25 && isnan(s.accuracy[1].deviation));
+    CHECK(isnan(s.rmse.mean) && isnan(s.rmse.deviation) && s.rmse.count == 0);
+    CHECK_STATUS(hmt_metrics_summarise(runs, 0, &s), HMT_ERROR_ARGUMENT);
+    CHECK_STATUS(hmt_metrics_summarise(NULL, 1, &s), HMT_ERROR_ARGUMENT);
+    CHECK_STATUS(hmt_metrics_summarise(runs, 3, NULL), HMT_ERROR_ARGUMENT);
+    m[1].struct_size = 8;
+    CHECK_STATUS(hmt_metrics_summarise(runs, 3, &s), HMT_ERROR_ARGUMENT);
+    runs[1] = NULL;
+    CHECK_STATUS(hmt_metrics_summarise(runs, 3, &s), HMT_ERROR_ARGUMENT);
+}
+
 int main(void)
 {
+    runs_are_summed_up();
     values_are_those_of_others();
     classes_are_counted();
     what_is_undefined_is_not_a_number();

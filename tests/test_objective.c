@@ -1,9 +1,12 @@
 /* tier: quick */
-/* The formulas that every backend shares: losses and their slopes, SGD, statistics, dropout. */
+/* The formulas that every backend shares: losses and their slopes, SGD, statistics, dropout,
+ * averages.
+ */
 #include <math.h>
 #include <stdbool.h>
 
 #include "check.h"
+#include "objective/average.h"
 #include "objective/dropout.h"
 #include "objective/losses.h"
 #include "objective/sgd.h"
@@ -209,8 +212,32 @@ static void dropout_masks_are_their_own(void)
     CHECK(seeds > COUNT * 45 / 100 && seeds < COUNT * 55 / 100);
 }
 
+static void an_average_weighs_the_newest_most(void)
+{
+    static const double values[] = {3.0, -1.0, 4.0, 1.0, -5.0};
+    const double decay = 0.9;
+    float average = NAN; /* what stood there before does not count */
+    double sum = 0.0, weights = 0.0;
+
+    for (int i = 0; i < 5; ++i) {
+        sum = decay * sum + values[i];
+        weights = decay * weights + 1.0;
+        average =
+            average_move(average, (float)values[i], (float)average_share(decay, (uint64_t)i + 1));
+        CHECK(near(average, sum / weights, 1e-6));
+    }
+    for (uint64_t i = 1; i < 100; ++i) { /* what does not change is kept to the bit */
+        float kept = average_move(0.1f, 0.1f, (float)average_share(0.99, i));
+
+        CHECK(kept == 0.1f);
+    }
+    CHECK(near(average_share(0.0, 7), 1.0, 1e-15)); /* no memory: the newest alone */
+    CHECK(near(average_share(0.99, 100000), 0.01, 1e-12));
+}
+
 int main(void)
 {
+    an_average_weighs_the_newest_most();
     regression_losses_have_their_values();
     log_cosh_neither_overflows_nor_cancels();
     slopes_are_derivatives();

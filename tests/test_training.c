@@ -38,13 +38,15 @@ typedef struct run {
     hmt_trainer *trainer;
 } run;
 
-static run begin(const char *backend, const char *from, const hmt_trainer_options *options)
+static run begin_on(const char *backend, int threads, const char *from,
+                    const hmt_trainer_options *options)
 {
     hmt_context_options about = HMT_CONTEXT_OPTIONS_INIT;
     hmt_model_config config;
     run r = {NULL, NULL, NULL};
 
     about.backend = backend;
+    about.threads = threads;
     hmt_model_config_init(&config);
     config.width = 0.03125;
     CHECK_STATUS(hmt_context_create(&about, &r.context), HMT_OK);
@@ -55,6 +57,11 @@ static run begin(const char *backend, const char *from, const hmt_trainer_option
     if (options != NULL)
         CHECK_STATUS(hmt_trainer_create(r.model, options, &r.trainer), HMT_OK);
     return r;
+}
+
+static run begin(const char *backend, const char *from, const hmt_trainer_options *options)
+{
+    return begin_on(backend, 0, from, options);
 }
 
 static void end(run *r)
@@ -335,6 +342,146 @@ static void smoothed_labels_raise_the_loss_of_sure_answers(const char *backend)
     end(&b);
 }
 
+/* What parameter `name` of a run has after each of its steps. */
+static void follow(const char *backend, const hmt_trainer_options *options, const char *name,
+                   tensor path[STEPS])
+{
+    run r = begin(backend, NULL, options);
+
+    for (int i = 0; i < STEPS; ++i) {
+        steps(&r, i, i + 1);
+        path[i] = named(&r, name, false);
+    }
+    end(&r);
+}
+
+/* How far `average`, after `done` steps, is from the weighted mean of every `every`th of `path`. */
+static double off_average(const tensor *average, const tensor path[STEPS], int done, int every)
+{
+    double most = 0.0;
+
+    for (size_t e = 0; e < average->count; ++e) {
+        double sum = 0.0, weights = 0.0, expected;
+
+        for (int seen = every; seen <= done; seen += every) {
+            sum = 0.64 * sum + path[seen - 1].values[e];
+            weights = 0.64 * weights + 1.0;
+        }
+        expected = done < every ? path[done - 1].values[e] : sum / weights;
+        most = fmax(most, fabs(average->values[e] - expected) / (fabs(expected) + 1e-3));
+    }
+    return most;
+}
+
+/* The model is the weighted mean of what the parameters were at every second update, for a
+ * parameter and a statistic; the steps go on as if nobody averaged. */
+static void the_model_is_an_average_of_the_run(const char *backend, int accumulate)
+{
+    static const char *const names[] = {"conv4.weight", "bn51.running_var"};
+    hmt_trainer_options options = recipe();
+    tensor plain[STEPS], average[STEPS];
+
+    options.accumulate = accumulate;
+    for (int k = 0; k < 2; ++k) {
+        options.average = 0.0;
+        follow(backend, &options, names[k], plain);
+        options.average = 0.8;
+        options.average_every = 2;
+        follow(backend, &options, names[k], average);
+        for (int i = 0; i < STEPS; ++i)
+            CHECK(off_average(&average[i], plain, i + 1, 2 * accumulate) < 1e-5);
+        CHECK(!same_bits(&average[STEPS - 1], &plain[STEPS - 1]));
+        for (int i = 0; i < STEPS; ++i)
+            free(plain[i].values), free(average[i].values);
+    }
+}
+
+/* Momentum shows the value of every step. */
+static void averaging_leaves_the_steps_alone(const char *backend)
+{
+    hmt_trainer_options options = recipe();
+    run plain = begin(backend, NULL, &options), averaged;
+
+    options.average = 0.9;
+    options.average_every = 1;
+    averaged = begin(backend, NULL, &options);
+    steps(&plain, 0, 3);
+    steps(&averaged, 0, 3);
+    for (size_t i = 0; i < hmt_model_param_count(plain.model); ++i) {
+        tensor a = take(&plain, i, true), b = take(&averaged, i, true);
+
+        CHECK(same_bits(&a, &b));
+        free(a.values), free(b.values);
+    }
+    end(&plain);
+    end(&averaged);
+}
+
+/* What evaluation says is what a session on the saved model says, and on the freed trainer's. */
+static void the_average_is_what_is_measured_and_saved(const char *backend)
+{
+    hmt_trainer_options options = recipe();
+    hmt_prediction evaluated[BATCH], saved[BATCH], kept[BATCH];
+    hmt_batch batch = HMT_BATCH_INIT;
+    hmt_session_options about = HMT_SESSION_OPTIONS_INIT;
+    hmt_session *session = NULL;
+    char path[64];
+    run r, again;
+
+    snprintf(path, sizeof path, "/tmp/hmtnet-average-%ld.safetensors", (long)getpid());
+    options.average = 0.5;
+    options.average_every = 1;
+    r = begin(backend, NULL, &options);
+    batch.count = BATCH;
+    batch.images = images[0];
+    about.batch = BATCH;
+    for (int i = 0; i < 3; ++i) {
+        steps(&r, i, i + 1);
+        CHECK_STATUS(hmt_evaluate(r.trainer, &batch, NULL, evaluated), HMT_OK);
+        CHECK_STATUS(hmt_model_save(r.model, path, HMT_DTYPE_F32), HMT_OK);
+        again = begin(backend, path, NULL);
+        CHECK_STATUS(hmt_session_create(again.model, &about, &session), HMT_OK);
+        CHECK_STATUS(hmt_infer(session, images[0], BATCH, saved), HMT_OK);
+        for (int k = 0; k < BATCH; ++k)
+            CHECK(fabs(evaluated[k].score - saved[k].score) < 1e-5);
+        hmt_session_free(session);
+        end(&again);
+    }
+    CHECK(evaluated[0].score != evaluated[1].score);
+    hmt_trainer_free(r.trainer);
+    r.trainer = NULL;
+    CHECK_STATUS(hmt_session_create(r.model, &about, &session), HMT_OK);
+    CHECK_STATUS(hmt_infer(session, images[0], BATCH, kept), HMT_OK);
+    for (int k = 0; k < BATCH; ++k)
+        CHECK(fabs(kept[k].score - saved[k].score) < 1e-5);
+    hmt_session_free(session);
+    end(&r);
+    remove(path);
+}
+
+/* Two runs on `threads` threads have the same parameters, statistics and momentum, bit for bit. */
+static void the_same_seed_gives_the_same_bytes(const char *backend, int threads)
+{
+    hmt_trainer_options options = recipe();
+    run r[2];
+    int differ = 0;
+
+    for (int i = 0; i < 2; ++i) {
+        r[i] = begin_on(backend, threads, NULL, &options);
+        steps(&r[i], 0, 4);
+    }
+    for (size_t i = 0; i < hmt_model_param_count(r[0].model); ++i)
+        for (int momentum = 0; momentum < 2; ++momentum) {
+            tensor a = take(&r[0], i, momentum), b = take(&r[1], i, momentum);
+
+            differ += !same_bits(&a, &b);
+            free(a.values), free(b.values);
+        }
+    CHECK(differ == 0);
+    end(&r[0]);
+    end(&r[1]);
+}
+
 static void wrong_options_are_refused(void)
 {
     static const hmt_param_rule stranger = {"conv9", 1.0}, negative = {"conv1", -1.0},
@@ -348,6 +495,12 @@ static void wrong_options_are_refused(void)
     options = recipe(), options.accumulate = 0;
     CHECK_STATUS(hmt_trainer_create(r.model, &options, &trainer), HMT_ERROR_ARGUMENT);
     options = recipe(), options.accumulate = 2, options.nesterov = 1;
+    CHECK_STATUS(hmt_trainer_create(r.model, &options, &trainer), HMT_ERROR_ARGUMENT);
+    options = recipe(), options.average = 1.0;
+    CHECK_STATUS(hmt_trainer_create(r.model, &options, &trainer), HMT_ERROR_ARGUMENT);
+    options = recipe(), options.average = NAN;
+    CHECK_STATUS(hmt_trainer_create(r.model, &options, &trainer), HMT_ERROR_ARGUMENT);
+    options = recipe(), options.average = 0.9, options.average_every = 0;
     CHECK_STATUS(hmt_trainer_create(r.model, &options, &trainer), HMT_ERROR_ARGUMENT);
     options = recipe(), options.rule_count = 1;
     CHECK_STATUS(hmt_trainer_create(r.model, &options, &trainer), HMT_ERROR_ARGUMENT);
@@ -373,7 +526,13 @@ int main(void)
         a_frozen_middle_lets_gradients_through(backends[i]);
         rules_scale_the_rate(backends[i]);
         smoothed_labels_raise_the_loss_of_sure_answers(backends[i]);
+        the_average_is_what_is_measured_and_saved(backends[i]);
+        averaging_leaves_the_steps_alone(backends[i]);
+        for (int threads = 1; threads < 3; ++threads)
+            the_same_seed_gives_the_same_bytes(backends[i], threads);
     }
+    the_model_is_an_average_of_the_run("onednn", 1);
+    the_model_is_an_average_of_the_run("reference", 2);
     wrong_options_are_refused();
     return test_finish();
 }

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <math.h>
-#include <png.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -14,6 +13,8 @@
 #include "precision_sheet.h"
 #include "report_chart.h"
 #include "report_history.h"
+#include "report_image.h"
+#include "report_maps.h"
 #include "report_style.h"
 #include "thumbnail.h"
 
@@ -233,43 +234,20 @@ static void write_groups(FILE *to, const report_input *in)
     fputs("</tbody></table></div>", to);
 }
 
-static void write_base64(FILE *to, const uint8_t *data, size_t size)
-{
-    static const char letters[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    for (size_t i = 0; i < size; i += 3) {
-        uint32_t three = (uint32_t)data[i] << 16 | (i + 1 < size ? (uint32_t)data[i + 1] << 8 : 0) |
-                         (i + 2 < size ? data[i + 2] : 0);
-        fputc(letters[three >> 18], to);
-        fputc(letters[three >> 12 & 63], to);
-        fputc(i + 1 < size ? letters[three >> 6 & 63] : '=', to);
-        fputc(i + 2 < size ? letters[three & 63] : '=', to);
-    }
-}
-
 static void write_face(FILE *to, const report_input *in, size_t index, uint8_t *rgb)
 {
     const hmt_outcome *o = &in->outcomes[index];
-    png_image image = {
-        .version = PNG_IMAGE_VERSION, .width = SIDE, .height = SIDE, .format = PNG_FORMAT_RGB};
-    png_alloc_size_t size = 0;
     hmt_sample sample = HMT_SAMPLE_INIT;
     hmt_dataset_sample(in->evaluation->set, in->evaluation->samples[index], &sample);
-    if (!thumbnail(sample.path, SIDE, rgb) ||
-        !png_image_write_to_memory(&image, NULL, &size, 0, rgb, 0, NULL))
+    if (!thumbnail(sample.path, SIDE, rgb))
         return;
-    uint8_t *png = cli_allocate(size, 1);
-    fputs("<li><img alt=\"", to);
-    chart_text(to, sample.name);
-    fputs("\" src=\"data:image/png;base64,", to);
-    if (png_image_write_to_memory(&image, png, &size, 0, rgb, 0, NULL))
-        write_base64(to, png, size);
-    fprintf(to, "\"><span>predicted %.2f</span><span class=\"soft\">rated %.2f</span></li>\n",
+    fputs("<li>", to);
+    report_image(to, rgb, SIDE, sample.name);
+    fprintf(to, "<span>predicted %.2f</span><span class=\"soft\">rated %.2f</span></li>\n",
             (double)o->predicted_score, (double)o->score);
-    free(png);
 }
 
-static void write_faces(FILE *to, const report_input *in)
+static bool write_faces(FILE *to, const report_input *in)
 {
     size_t *order = cli_allocate(in->evaluation->count, sizeof *order);
     size_t count = precision_order(in->evaluation, order),
@@ -284,8 +262,10 @@ static void write_faces(FILE *to, const report_input *in)
             write_face(to, in, order[count - 1 - i], rgb);
         fputs("</ul>", to);
     }
+    bool good = !shown || report_maps(to, in, order, count);
     free(rgb);
     free(order);
+    return good;
 }
 
 static bool write_page(FILE *to, const report_input *in)
@@ -300,7 +280,8 @@ static bool write_page(FILE *to, const report_input *in)
     write_confusion(to, in, 1, c->race_classes);
     fputs("</div>\n", to);
     write_groups(to, in);
-    write_faces(to, in);
+    if (!write_faces(to, in))
+        return false;
     fputs("<h2>How it was made</h2><p><code>", to);
     chart_text(to, in->command);
     fprintf(to,

@@ -1,7 +1,7 @@
 /*
  * An evaluation as one self-contained HTML page: figures with intervals, learning curves, charts,
- * confusion matrices, groups, and the faces whose scores were predicted best and worst. No script,
- * nothing is fetched; light and dark.
+ * confusion matrices, groups, the faces whose scores were predicted best and worst, and maps of
+ * what the network answers to in some of them. No script, nothing is fetched; light and dark.
  */
 #ifndef EXAMPLES_REPORT_H
 #define EXAMPLES_REPORT_H
@@ -21,9 +21,10 @@ typedef struct report_input {
     const report_group *groups;  /* (group_count) the first one is all photos */
     size_t group_count;
     double confidence;
-    const char *model, *data; /* as they were named */
-    const char *command;      /* the whole command line */
-    const char *history;      /* hmtnet-train's, or NULL */
+    const char *model, *data;      /* as they were named */
+    const char *command;           /* the whole command line */
+    const char *history;           /* hmtnet-train's, or NULL */
+    const device_settings *device; /* for the maps */
 } report_input;
 
 /* Writes FOLDER/index.html, the folder too if it is not there. false: a message has been printed.

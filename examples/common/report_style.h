@@ -41,6 +41,9 @@ static const char report_style[] =
     ".faces img{width:100%;height:auto;display:block}"
     ".faces "
     "span{display:block;font-size:.8125rem;line-height:1.35;font-variant-numeric:tabular-nums}"
+    ".maps td,.maps th{padding:.25rem;text-align:left;border:0;vertical-align:top}"
+    ".maps img{display:block;width:7rem;height:auto}"
+    ".maps span{display:block;font-size:.8125rem;color:var(--soft)}"
     "h3{font-size:.9375rem;margin:1.25rem 0 .5rem}";
 
 #endif

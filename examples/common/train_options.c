@@ -25,6 +25,7 @@ train_options train_settings = {.batch = 32,
                                 .decay = 0.05,
                                 .delta = 0.6,
                                 .accumulate = 1,
+                                .average_every = 8,
                                 .rotation = -1,
                                 .brightness = -1,
                                 .contrast = -1,
@@ -79,6 +80,11 @@ static const cli_option options[] = {
      "batches whose gradients make one update (default 1)", 1, 65536},
     {"label-smoothing", 0, CLI_NUMBER, &train_settings.smoothing, "X",
      "share of a class label spread over all classes\n(default 0)", 0, 0.99},
+    {"average", 0, CLI_NUMBER, &train_settings.average, "DECAY",
+     "the model is a moving average of the run's, e.g. 0.99;\nit is what is validated and saved", 0,
+     0.999999},
+    {"average-every", 0, CLI_INTEGER, &train_settings.average_every, "N",
+     "updates between two moves of it (default 8)", 1, 1e6},
     {"freeze", 0, CLI_TEXT, &train_settings.freeze, "PREFIX,...",
      "keep the parameters whose names begin so as they are;\nconv,bn,fc trains the branches only",
      0, 0},
@@ -259,6 +265,8 @@ bool train_options_check(train_recipe *made, int operands)
     recipe->decay_weights_only = o->decay_weights_only;
     recipe->accumulate = (int32_t)o->accumulate;
     recipe->label_smoothing = o->smoothing;
+    recipe->average = o->average;
+    recipe->average_every = (int32_t)o->average_every;
     return read_alpha(recipe) && read_rules(made);
 }
 

@@ -18,11 +18,13 @@ typedef struct train_options {
     const char *data, *validate, *split, *output, *from, *alpha, *freeze, *rates;
     const char *checkpoint, *best, *history, *sheet;
     int64_t epochs, batch, steps, seed, devices, decoders, resize, save_every, validate_every;
-    int64_t cache, step_epochs, accumulate, checkpoint_steps, patience;
+    int64_t cache, step_epochs, accumulate, average_every;
+    int64_t checkpoint_steps, patience;
     int kind, preset, augment, schedule, loss, wiring, aggregator, storage, best_by;
     int no_flip, skip_bad, quiet, nesterov, decay_weights_only, resume;
     device_settings device;
     double rate, factor, warmup, warmup_epochs, momentum, decay, delta, width, smoothing;
+    double average;
     double rotation, brightness, contrast, saturation, hue;
 } train_options;
 

@@ -7,7 +7,7 @@
  *     1  Data sets      read labels and splits as they were published
  *     2  Augmentation   section 4.2 of the paper, reproducible for every sample
  *     3  Loaders        decoded, augmented batches, prepared ahead on worker threads
- *     4  Metrics        errors, correlations, accuracies, by group, with intervals
+ *     4  Metrics        errors, correlations, accuracies, by group, with intervals, over runs
  */
 #ifndef HMTNET_DATA_H
 #define HMTNET_DATA_H
@@ -259,6 +259,30 @@ typedef struct hmt_metrics_options {
 HMT_API hmt_status hmt_metrics_measure(const hmt_context *context, const hmt_outcome *outcomes,
                                        size_t count, const hmt_metrics_options *options,
                                        hmt_metrics *metrics);
+
+/** A figure over several runs: seeds, or the folds of a cross validation. */
+typedef struct hmt_spread {
+    double mean;      /**< NaN where no run has the figure */
+    double deviation; /**< of the sample, with count - 1; NaN for fewer than two runs */
+    uint64_t count;   /**< runs that have the figure */
+} hmt_spread;
+
+typedef struct hmt_metrics_summary {
+    size_t struct_size;
+    hmt_spread mae, rmse, bias, pearson, spearman, accuracy[2]; /**< as in hmt_metrics */
+} hmt_metrics_summary;
+
+/**
+ * Mean and deviation of each figure's value over runs, each run counting the same however many
+ * faces it has. Folds of one data set share most of their training photos, and seeds all of their
+ * test photos: the deviation says how much such runs differ, not how far the mean would move with
+ * other photos.
+ * @param runs     (count) measured by hmt_metrics_measure(); count >= 1
+ * @param summary  its struct_size must be set
+ * @return HMT_ERROR_ARGUMENT
+ */
+HMT_API hmt_status hmt_metrics_summarise(const hmt_metrics *const *runs, size_t count,
+                                         hmt_metrics_summary *summary);
 
 #ifdef __cplusplus
 }

@@ -765,29 +765,36 @@ typedef struct hmt_trainer_options {
                              summed up, so that all hold the same parameters */
     const int32_t *devices; /**< (device_count) their numbers, the context's first; only read during
                                the call. NULL: the context's and those that follow it */
+    double average; /**< [0, 1): decay of a moving average of parameters and batch norm statistics
+                       for each update; 0: none. The model then holds the average, over the training
+                       so far: it is what hmt_evaluate(), sessions and hmt_model_save() see, while
+                       the steps go on from values that the trainer keeps beside it */
+    int32_t average_every; /**< updates between two moves of the average, 1 .. 1000000; the model
+                              has the trainer's values until the first. A move costs about as much
+                              as walking over the parameters twice */
 } hmt_trainer_options;
 /** The paper's recipe (section 4.2): batch 32, rate 1e-3, momentum 0.9, decay 0.05, alpha 1,1,2,
  * delta 0.6. */
 #define HMT_TRAINER_OPTIONS_INIT                                                                   \
     {                                                                                              \
         sizeof(hmt_trainer_options), 32, 1e-3, 0.9, 0.05, {1, 1, 2}, HMT_LOSS_SMOOTH_HUBER, 0.6,   \
-            0, 0, 0, 0, 0, 1, NULL, 0, 0, NULL                                                     \
+            0, 0, 0, 0, 0, 1, NULL, 0, 0, NULL, 0, 8                                               \
     }
 
 /**
  * Prepares a model to be trained by stochastic gradient descent. A model has one trainer at a time;
  * its parameters belong to the trainer until that is freed, and reading or saving the model gives
- * their latest state. On several devices it has a thread for each but the first, with all signals
- * blocked, from here to hmt_trainer_free(); parameters, momentum and statistics are those of the
- * first, on which hmt_evaluate() runs, too.
+ * their latest state, with the option average that of their average. On several devices it has a
+ * thread for each but the first, with all signals blocked, from here to hmt_trainer_free();
+ * parameters, momentum and statistics are those of the first, on which hmt_evaluate() runs, too.
  * @return HMT_ERROR_ARGUMENT, _NOT_FOUND (a rule fits no parameter; no such device), _STATE (has a
  * trainer; a thread did not start), _MEMORY, _BACKEND, _UNSUPPORTED (a backend that trains on one
  * device only), _CANCELLED
  */
 HMT_API hmt_status hmt_trainer_create(hmt_model *model, const hmt_trainer_options *options,
                                       hmt_trainer **trainer);
-/** Brings the parameters back to the model, see hmt_model_sync(), and releases the trainer. If they
- * cannot be had the context's log is told. */
+/** Brings the parameters back to the model, with the option average their average, see
+ * hmt_model_sync(), and releases the trainer. If they cannot be had the context's log is told. */
 HMT_API void hmt_trainer_free(hmt_trainer *trainer);
 
 /** A labelled batch; the arrays are the caller's and only read during the call. */
@@ -832,7 +839,8 @@ HMT_API hmt_status hmt_train_step(hmt_trainer *trainer, const hmt_batch *batch, 
 
 /**
  * Losses and predictions with the batch norms' running statistics, nothing changed. Labels may be
- * missing.
+ * missing. With the option average those of the averaged model; the first call after a step then
+ * prepares anew.
  * @param batch        up to the trainer's batch images
  * @param losses       may be NULL
  * @param predictions  (count), may be NULL
@@ -865,8 +873,9 @@ HMT_API hmt_status hmt_trainer_momentum_read(hmt_trainer *trainer, size_t index,
                                              size_t count);
 
 /**
- * Saves everything that going on needs: parameters, batch norm statistics, momentum, the number of
- * steps done. Atomic, as hmt_model_save(). The file is also a model that hmt_model_load() takes.
+ * Saves everything that going on needs: parameters, batch norm statistics, their average if there
+ * is one, momentum, the number of steps done. Atomic, as hmt_model_save(). The file is also a model
+ * that hmt_model_load() takes.
  * @param note  the host's own text, e.g. the schedule and where in the data it is; NULL: none.
  *              UTF-8, at most 1 MiB
  * @return as hmt_model_save()

@@ -1,6 +1,6 @@
 /*
  * Evaluation by a trainer: losses and predictions with the running statistics, nothing changed. Its
- * plan is made when it is first asked for.
+ * plan is made when it is first asked for, with averaging once for each state of the average.
  */
 #include <string.h>
 
@@ -9,6 +9,30 @@
 #include "api/trainer.h"
 #include "core/memory.h"
 #include "core/status.h"
+
+/* What evaluation computes with: the trainer's own weights or, with averaging, the model's as they
+ * are now, for which a plan of an earlier step is given up. */
+static hmt_status choose_weights(hmt_trainer *trainer, void **weights)
+{
+    hmt_model *model = trainer->model;
+    hmt_status status;
+
+    *weights = trainer->weights;
+    if (!average_is_on(trainer))
+        return HMT_OK;
+    if (trainer->evaluated != NULL &&
+        trainer->evaluated->generation != atomic_load(&model->generation)) {
+        execution_clear(&trainer->evaluation);
+        model_weights_release(model, trainer->evaluated);
+        trainer->evaluated = NULL;
+    }
+    status = model_sync(model);
+    if (status == HMT_OK && trainer->evaluated == NULL)
+        status = model_weights_acquire(model, &trainer->evaluated);
+    if (status == HMT_OK)
+        *weights = trainer->evaluated->weights;
+    return status;
+}
 
 /* Prepares evaluation when it is first asked for: training alone need not hold its memory. */
 static hmt_status prepare_evaluation(hmt_trainer *trainer)
@@ -22,10 +46,10 @@ static hmt_status prepare_evaluation(hmt_trainer *trainer)
                                    .loss = o->loss,
                                    .delta = (float)o->delta};
     size_t batch = (size_t)o->batch;
-    void *block;
-    hmt_status status = HMT_OK;
+    void *block, *weights;
+    hmt_status status = choose_weights(trainer, &weights);
 
-    if (trainer->staging == NULL) {
+    if (status == HMT_OK && trainer->staging == NULL) {
         status = memory_zeroed(allocator, batch * trainer_image_elements, sizeof(float),
                                "images to evaluate", &block);
         trainer->staging = block;
@@ -37,7 +61,7 @@ static hmt_status prepare_evaluation(hmt_trainer *trainer)
     }
     if (status == HMT_OK && trainer->evaluation.model == NULL)
         status = execution_create(&trainer->evaluation, trainer->model, &options,
-                                  trainer->model->context->device, trainer->weights, false);
+                                  trainer->model->context->device, weights, false);
     return status;
 }
 

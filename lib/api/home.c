@@ -12,7 +12,7 @@
 static hmt_status read_source(void *user, const hmt_plan_weight *weight, int64_t first,
                               int64_t count, float *values)
 {
-    const hmt_source *source = &((hmt_trainer *)user)->model->source;
+    const hmt_source *source = &((hmt_trainer *)user)->live->source;
 
     return source->read(source->user, weight, first, count, values);
 }
@@ -20,7 +20,7 @@ static hmt_status read_source(void *user, const hmt_plan_weight *weight, int64_t
 static float *view_source(void *user, const hmt_plan_weight *weight)
 {
     hmt_trainer *trainer = user;
-    const hmt_source *source = &trainer->model->source;
+    const hmt_source *source = &trainer->live->source;
     float *values = source->view(source->user, weight);
 
     if (values != NULL)
@@ -31,7 +31,7 @@ static float *view_source(void *user, const hmt_plan_weight *weight)
 static const void *stored_source(void *user, const hmt_plan_weight *weight, hmt_dtype *dtype,
                                  const float **scales)
 {
-    const hmt_source *source = &((hmt_trainer *)user)->model->source;
+    const hmt_source *source = &((hmt_trainer *)user)->live->source;
 
     return source->stored(source->user, weight, dtype, scales);
 }
@@ -53,20 +53,22 @@ bool home_spoiled(const hmt_trainer *trainer)
 {
     const hmt_plan *plan = &trainer->train.lowered->plan;
 
-    for (size_t i = 0; trainer->broken && i < plan->weight_count; ++i)
+    if (!trainer->broken || average_is_on(trainer))
+        return false;
+    for (size_t i = 0; i < plan->weight_count; ++i)
         if (plan->weights[i].trained && trainer->in_place[plan->weights[i].param])
             return true;
     return false;
 }
 
-/* Elements of the trained parameters of one kind: changed in place, or on a device. */
-static size_t count_elements(const hmt_trainer *trainer, bool in_place)
+/* Elements of the trained parameters that are changed on a device, not in place. */
+static size_t count_elements(const hmt_trainer *trainer)
 {
     const hmt_plan *plan = &trainer->train.lowered->plan;
     size_t count = 0;
 
     for (size_t i = 0; i < plan->weight_count; ++i)
-        if (plan->weights[i].trained && trainer->in_place[plan->weights[i].param] == in_place)
+        if (plan->weights[i].trained && !trainer->in_place[plan->weights[i].param])
             count += (size_t)trainer->model->graph.params[plan->weights[i].param].count;
     return count;
 }
@@ -75,7 +77,8 @@ static size_t count_elements(const hmt_trainer *trainer, bool in_place)
 typedef enum fetch_step { GATHER, PUT } fetch_step;
 
 /* GATHER: from the device into `room`, and where they lie in the model's values from the backend
- * that keeps them there. PUT: from `room` into the model's values. */
+ * that keeps them there. PUT: from `room` into the model's values. With averaging the trainer's own
+ * model is the room. */
 static hmt_status fetch(hmt_trainer *trainer, fetch_step step, float *room)
 {
     const hmt_model *model = trainer->model;
@@ -88,13 +91,14 @@ static hmt_status fetch(hmt_trainer *trainer, fetch_step step, float *room)
 
         if (!plan->weights[i].trained)
             continue;
-        values = trainer->in_place[param] ? model->values[param] : room;
+        values = average_is_on(trainer) || trainer->in_place[param] ? trainer->live->values[param]
+                                                                    : room;
         if (step == GATHER)
             status = model->context->backend->weights_get(trainer->weights, &plan->weights[i],
                                                           HMT_SLOT_VALUE, values);
-        else if (values == room)
-            memcpy(model->values[param], room,
-                   (size_t)model->graph.params[param].count * sizeof *room);
+        else if (values != model->values[param])
+            memcpy(model->values[param], values,
+                   (size_t)model->graph.params[param].count * sizeof *values);
         if (values == room)
             room += model->graph.params[param].count;
     }
@@ -104,13 +108,17 @@ static hmt_status fetch(hmt_trainer *trainer, fetch_step step, float *room)
 hmt_status home_bring(hmt_trainer *trainer)
 {
     const hmt_allocator *allocator = &trainer->model->context->allocator;
-    const size_t elements = count_elements(trainer, false);
+    const size_t elements = average_is_on(trainer) ? 0 : count_elements(trainer);
     void *room = NULL;
     hmt_status status = HMT_OK;
 
     if (trainer->broken)
         return status_fail(HMT_ERROR_STATE, "step %llu failed half-way",
                            (unsigned long long)trainer->steps + 1);
+    if (average_has_begun(trainer)) {
+        trainer->home_steps = trainer->steps;
+        return HMT_OK;
+    }
     if (elements > 0)
         status = memory_uninitialised(allocator, elements, sizeof(float),
                                       "parameters on their way home", &room);

@@ -175,16 +175,16 @@ static hmt_status load_param(hmt_model *model, const source_file *file, int32_t 
     return HMT_OK;
 }
 
-/* Whether tensor `name` is the momentum of one of the network's parameters. */
-static bool is_momentum(const hmt_model *model, const source_file *file, const char *name)
+/* Whether tensor `name` is a trainer's value or momentum of one of the network's parameters. */
+static bool is_slot(const hmt_model *model, const source_file *file, const char *name)
 {
-    const char *param = checkpoint_momentum_of(&file->index, name);
+    const char *param = checkpoint_param_of(&file->index, name);
 
     return param != NULL && graph_find_param(&model->graph, param) >= 0;
 }
 
-/* Tensors that the network does not have are an error, but for scales of its weights, the momentum
- * in a checkpoint, and a counter that PyTorch adds to each batch norm. */
+/* Tensors that the network does not have are an error, but for scales of its weights, what a
+ * trainer adds in a checkpoint, and a counter that PyTorch adds to each batch norm. */
 static hmt_status check_strangers(const hmt_model *model, const source_file *file)
 {
     static const char counter[] = ".num_batches_tracked";
@@ -194,7 +194,7 @@ static hmt_status check_strangers(const hmt_model *model, const source_file *fil
         size_t length = strlen(name);
 
         if (graph_find_param(&model->graph, name) < 0 && !is_scales(model, file, name) &&
-            !is_momentum(model, file, name) &&
+            !is_slot(model, file, name) &&
             (length < sizeof counter || strcmp(name + length - (sizeof counter - 1), counter) != 0))
             return status_fail(HMT_ERROR_FORMAT, "%s: tensor %s is not part of the network",
                                file->what, name);

@@ -10,7 +10,13 @@
 #include "core/status.h"
 #include "format/json.h"
 
-enum { MOST_BATCH = 4096, MOST_RULES = 256, MOST_PREFIX = GRAPH_NAME, MOST_ACCUMULATED = 65536 };
+enum {
+    MOST_BATCH = 4096,
+    MOST_RULES = 256,
+    MOST_PREFIX = GRAPH_NAME,
+    MOST_ACCUMULATED = 65536,
+    MOST_AVERAGE_EVERY = 1000000
+};
 
 const char *const recipe_task_names[HMT_TASK_COUNT] = {"gender", "race", "attractiveness"};
 
@@ -71,6 +77,11 @@ hmt_status recipe_check(const hmt_trainer_options *o)
         return status_fail(HMT_ERROR_ARGUMENT,
                            "options: nesterov cannot be combined with accumulate %d",
                            o->accumulate);
+    if (!(o->average >= 0.0 && o->average < 1.0))
+        return status_fail(HMT_ERROR_ARGUMENT, "options: average is %g, not in [0, 1)", o->average);
+    if (o->average_every < 1 || o->average_every > MOST_AVERAGE_EVERY)
+        return status_fail(HMT_ERROR_ARGUMENT, "options: average_every is %d, not in 1..%d",
+                           o->average_every, MOST_AVERAGE_EVERY);
     return check_rules(o);
 }
 
@@ -156,6 +167,10 @@ static void put_recipe(json_writer *json, const hmt_trainer_options *o)
     put_integer(json, "seed", (int64_t)o->seed);
     if (o->device_count > 1) /* each has the batch norm statistics of its part */
         put_integer(json, "devices", o->device_count);
+    if (o->average > 0.0) {
+        put_number(json, "average", o->average);
+        put_integer(json, "average_every", o->average_every);
+    }
     put_member(json, "rules");
     json_put(json, "[");
     for (size_t i = 0; i < o->rule_count; ++i) {

@@ -35,7 +35,7 @@ static hmt_status plan_training(hmt_trainer *trainer, const hmt_trainer_options 
         status =
             context->backend->weights_create(context->device, &trainer->source, &trainer->weights);
     if (status == HMT_OK)
-        status = execution_create(&trainer->train, trainer->model, &options, context->device,
+        status = execution_create(&trainer->train, trainer->live, &options, context->device,
                                   trainer->weights, o->profile != 0);
     if (status == HMT_OK && parts > 1)
         status = devices_open(trainer->model, o, &options, &trainer->train, &trainer->devices);
@@ -80,6 +80,7 @@ static void destroy(hmt_trainer *trainer)
 
     execution_clear(&trainer->evaluation);
     devices_close(trainer->devices);
+    model_weights_release(model, trainer->evaluated);
     execution_clear(&trainer->train);
     if (trainer->weights != NULL)
         context->backend->weights_destroy(trainer->weights);
@@ -89,6 +90,7 @@ static void destroy(hmt_trainer *trainer)
     memory_free(&context->allocator, trainer->sgd);
     memory_free(&context->allocator, trainer->in_place);
     recipe_clear(&context->allocator, &trainer->recipe);
+    average_free(trainer);
     memory_free(&context->allocator, trainer);
     model_release(model);
 }
@@ -130,6 +132,8 @@ hmt_status hmt_trainer_create(hmt_model *model, const hmt_trainer_options *optio
     trainer->options.rule_count = 0;
     trainer->options.devices = NULL;
     status = make_recipe(trainer, &o);
+    if (status == HMT_OK)
+        status = average_create(trainer);
     if (status == HMT_OK)
         status = batch_allocate(trainer);
     if (status == HMT_OK)
@@ -226,6 +230,10 @@ hmt_status hmt_train_step(hmt_trainer *trainer, const hmt_batch *batch, hmt_loss
     if (status != HMT_OK)
         return status;
     losses.step = ++trainer->steps;
+    status = average_step(trainer);
+    trainer->broken = status != HMT_OK;
+    if (status != HMT_OK)
+        return status;
     return out != NULL ? options_give(out, &losses, sizeof losses, "hmt_losses") : HMT_OK;
 }
 
@@ -305,8 +313,15 @@ hmt_status hmt_trainer_memory(const hmt_trainer *trainer, hmt_memory *memory)
     status = execution_memory(&trainer->train, trainer->weights, &all);
     if (status == HMT_OK)
         status = devices_memory(trainer->devices, &all);
+    for (int32_t i = 0; average_is_on(trainer) && i < trainer->model->graph.param_count; ++i)
+        all.parameters += model_param_bytes(trainer->model, i);
     if (status == HMT_OK && trainer->evaluation.model != NULL) {
-        status = execution_memory(&trainer->evaluation, trainer->weights, &evaluation);
+        status = execution_memory(&trainer->evaluation,
+                                  trainer->evaluated != NULL ? trainer->evaluated->weights
+                                                             : trainer->weights,
+                                  &evaluation);
+        if (trainer->evaluated != NULL)
+            all.packed += evaluation.packed;
         all.arena += evaluation.arena;
         all.staging += evaluation.staging +
                        (uint64_t)trainer->options.batch * trainer_image_elements * sizeof(float);

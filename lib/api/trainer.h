@@ -1,8 +1,8 @@
 /*
  * The trainer: a training plan prepared on the context's device, with the parameters and momentum
  * that it changes, and the same on further devices. trainer.c makes it and steps, home.c brings
- * parameters back, batch.c deals with labels and losses, evaluate.c measures, checkpoint.c saves
- * and resumes, devices.c has the further devices.
+ * parameters back, batch.c deals with labels and losses, evaluate.c measures, checkpoint.c saves,
+ * resume.c goes on, average.c keeps the moving average, devices.c has the further devices.
  */
 #ifndef HMT_API_TRAINER_H
 #define HMT_API_TRAINER_H
@@ -14,6 +14,8 @@
 
 struct hmt_trainer {
     hmt_model *model;
+    hmt_model
+        *live; /* what the steps change: the model, or with averaging one of the trainer's own */
     hmt_trainer_options options; /* without pointers: rules are in the recipe */
     recipe recipe;
     hmt_sgd *sgd;      /* (recipe.group_count), of the current step */
@@ -21,11 +23,12 @@ struct hmt_trainer {
     bool *in_place;    /* by parameter: the backend has a view of the model's own values */
     void *weights;     /* the backend's home of the parameters in training */
     execution train;
-    devices *devices;     /* the further ones; NULL: none */
-    execution evaluation; /* empty until the first hmt_evaluate() */
-    uint64_t steps;       /* done so far */
-    uint64_t home_steps;  /* whose parameters the model has */
-    bool broken;          /* a backward run failed: what the backend holds is of no use */
+    devices *devices;         /* the further ones; NULL: none */
+    execution evaluation;     /* empty until the first hmt_evaluate() */
+    model_weights *evaluated; /* with averaging: the model's weights that evaluation uses */
+    uint64_t steps;           /* done so far */
+    uint64_t home_steps;      /* whose parameters the model has */
+    bool broken;              /* a backward run failed: what the backend holds is of no use */
 
     /* For labels that were not given, and images of a short evaluation batch. */
     int32_t *no_labels; /* (batch) of -1 */
@@ -41,14 +44,23 @@ extern const size_t trainer_image_elements;
 
 /* home.c: the source that the trainer's weights are read from. */
 hmt_status home_prepare(hmt_trainer *trainer);
-/* Copies the trainer's parameters into the model's values: all, or on failure none. The model's
- * lock is held. */
+/* Copies the trainer's parameters into the model's values, unless these are averages already: all,
+ * or on failure none. The model's lock is held. */
 hmt_status home_bring(hmt_trainer *trainer);
 /* Whether a failed step has left the model's own values half changed. */
 bool home_spoiled(const hmt_trainer *trainer);
 
 /* HMT_ERROR_STATE once a step has failed half-way. */
 hmt_status trainer_check_whole(const hmt_trainer *trainer);
+
+/* The moving average. Sets trainer->live, from trainer->options. */
+hmt_status average_create(hmt_trainer *trainer);
+void average_free(hmt_trainer *trainer);
+bool average_is_on(const hmt_trainer *trainer);
+/* Whether the model's values are averages. */
+bool average_has_begun(const hmt_trainer *trainer);
+/* After each step: moves the average if it is due. */
+hmt_status average_step(hmt_trainer *trainer);
 
 /* The arrays for labels. */
 hmt_status batch_allocate(hmt_trainer *trainer);

@@ -1,14 +1,11 @@
-#!/usr/bin/env python3
-"""evaluate.py - how good predictions are: hmtnet-score's CSV against a labelled table.
+"""figures.py - how good predictions are: hmtnet-score's CSV against a labelled table, for report.py.
 
-Prints Markdown, or puts it into a file such as a model card: all faces, then each gender, race and
-pair. Faces are matched by path. report.py uses the functions too. Python's standard library only.
+All faces, then each gender, race and pair. Faces are matched by path. hmtnet-evaluate measures the
+same, with intervals. Python's standard library only.
 """
-import argparse
 import csv
 import math
 import os
-import sys
 
 HEADER = ("faces", "MAE", "RMSE", "Pearson", "gender", "race", "mean error")
 
@@ -111,48 +108,3 @@ def markdown(rows):
         figures = measure(part)
         lines.append(f"| {name} | " + " | ".join(show(h, figures[h]) for h in HEADER) + " |")
     return "\n".join(lines)
-
-
-BEGIN, END = "<!-- figures -->", "<!-- end of figures -->"
-
-
-def put_between_marks(path, text):
-    """Replaces what stands between the lines BEGIN and END of a file."""
-    with open(path, encoding="utf-8") as stream:
-        before, begin, rest = stream.read().partition(BEGIN + "\n")
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"{path} has no lines {BEGIN} and {END}")
-    with open(path + ".part", "w", encoding="utf-8") as stream:
-        stream.write(before + begin + text + "\n" + end + after)
-    os.replace(path + ".part", path)
-
-
-def main():
-    parser = argparse.ArgumentParser(
-        description="Compares hmtnet-score's CSV with labels and prints Markdown tables.",
-        epilog="Run it in the folder in which hmtnet-score ran. Gender and race are the share of "
-        "right answers, mean error is predicted minus rated.",
-    )
-    parser.add_argument("predictions", help="what hmtnet-score wrote (CSV)")
-    parser.add_argument("labels", help="a table with the columns path, gender, race, score")
-    parser.add_argument("--into", metavar="FILE", help=f"put it between {BEGIN} and {END}")
-    options = parser.parse_args()
-    try:
-        rows, bad = join(read_labels(options.labels), read_predictions(options.predictions))
-        if rows and options.into:
-            put_between_marks(options.into, markdown(rows))
-    except (OSError, KeyError, ValueError) as problem:
-        sys.exit(f"evaluate.py: {type(problem).__name__}: {problem}")
-    if not rows:
-        sys.exit("evaluate.py: no face has both a label and a prediction; are the paths the same?")
-    for row in bad:
-        print(f"evaluate.py: no prediction for {row['path']}", file=sys.stderr)
-    if not options.into:
-        print(markdown(rows))
-    if bad:
-        sys.exit(1)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,196 @@
+/*
+ * Going on from a checkpoint (see checkpoint.h): everything in it is compared with the trainer
+ * before anything is set.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "api/checkpoint.h"
+#include "api/context.h"
+#include "api/trainer.h"
+#include "core/status.h"
+#include "format/json.h"
+
+/* An opened checkpoint. */
+typedef struct checkpoint {
+    file_map map;
+    safetensors_index index;
+} checkpoint;
+
+static void checkpoint_close(checkpoint *file)
+{
+    safetensors_close(&file->index);
+    file_map_close(&file->map);
+}
+
+static hmt_status checkpoint_open(const hmt_allocator *allocator, const char *path,
+                                  checkpoint *file)
+{
+    hmt_status status = file_map_open(path, &file->map);
+
+    if (status == HMT_OK)
+        status = safetensors_open(allocator, file->map.data, file->map.size, path, &file->index);
+    if (status == HMT_OK && safetensors_metadata(&file->index, CHECKPOINT_STATE) == NULL)
+        status = status_fail(HMT_ERROR_FORMAT, "%s: is no checkpoint, it has no %s", path,
+                             CHECKPOINT_STATE);
+    if (status != HMT_OK)
+        checkpoint_close(file);
+    return status;
+}
+
+static hmt_status read_state(const safetensors_index *index, uint64_t *steps)
+{
+    const safetensors_pair *pair = safetensors_metadata(index, CHECKPOINT_STATE);
+    int64_t version = 0, done = -1;
+    json_reader json;
+    json_string key;
+
+    json_begin(&json, pair->value, pair->value_size, index->what);
+    json_enter(&json, '{');
+    while (json_member(&json, &key))
+        if (json_equals(key, "version"))
+            version = json_int64(&json);
+        else if (json_equals(key, "steps"))
+            done = json_int64(&json);
+        else
+            json_skip(&json);
+    if (json_end(&json) != HMT_OK)
+        return json.status;
+    if (version < 1 || version > CHECKPOINT_VERSION)
+        return status_fail(HMT_ERROR_FORMAT, "%s: checkpoint version %lld, this library reads %d",
+                           index->what, (long long)version, CHECKPOINT_VERSION);
+    if (done < 0)
+        return status_fail(HMT_ERROR_FORMAT, "%s: " CHECKPOINT_STATE " has no number of steps",
+                           index->what);
+    *steps = (uint64_t)done;
+    return HMT_OK;
+}
+
+static hmt_status check_recipe(const safetensors_index *index, const char *ours)
+{
+    const safetensors_pair *pair = safetensors_metadata(index, CHECKPOINT_RECIPE);
+
+    if (pair != NULL && strcmp(pair->value, ours) == 0)
+        return HMT_OK;
+    return status_fail(HMT_ERROR_ARGUMENT,
+                       "%s: was saved with other trainer options: %s; this trainer's are %s",
+                       index->what, pair != NULL ? pair->value : "none", ours);
+}
+
+/* The tensor of parameter `param` under `name`, float32 and of its shape. */
+static hmt_status find_tensor(const safetensors_index *index, const char *name,
+                              const graph_param *param, const float **values)
+{
+    const safetensors_entry *entry = safetensors_find(index, name);
+
+    *values = entry != NULL ? safetensors_in_place(index, entry) : NULL;
+    if (*values != NULL && entry->count == (uint64_t)param->count)
+        return HMT_OK;
+    return status_fail(HMT_ERROR_FORMAT, "%s: has no tensor %s of %lld float32 elements",
+                       index->what, name, (long long)param->count);
+}
+
+static hmt_status check_params(const hmt_model *model, const safetensors_index *index)
+{
+    for (int32_t i = 0; i < model->graph.param_count; ++i) {
+        const graph_param *param = &model->graph.params[i];
+        const float *values;
+        hmt_status status = find_tensor(index, param->name, param, &values);
+
+        if (status != HMT_OK)
+            return status;
+        if (memcmp(values, model->values[i], (size_t)param->count * sizeof(float)) != 0)
+            return status_fail(HMT_ERROR_ARGUMENT,
+                               "%s: the model's %s is not that of the checkpoint; load the model "
+                               "from the checkpoint first",
+                               index->what, param->name);
+    }
+    return HMT_OK;
+}
+
+/* Sets one slot of every weight that has it. */
+static hmt_status set_slot(hmt_trainer *trainer, const safetensors_index *index, hmt_slot slot)
+{
+    const hmt_model *model = trainer->model;
+    const hmt_plan *plan = &trainer->train.lowered->plan;
+    char name[CHECKPOINT_NAME];
+
+    for (size_t i = 0; i < plan->weight_count; ++i) {
+        const graph_param *param = &model->graph.params[plan->weights[i].param];
+        const float *values;
+        hmt_status status;
+
+        if (!checkpoint_has(trainer, i, slot))
+            continue;
+        checkpoint_name(name, slot, param->name);
+        status = find_tensor(index, name, param, &values);
+        if (status == HMT_OK)
+            status = model->context->backend->weights_set(trainer->weights, &plan->weights[i], slot,
+                                                          values);
+        if (status == HMT_OK)
+            status = devices_set(trainer->devices, &plan->weights[i], slot, values);
+        if (status != HMT_OK)
+            return status;
+    }
+    return HMT_OK;
+}
+
+hmt_status hmt_trainer_resume(hmt_trainer *trainer, const char *path)
+{
+    checkpoint file = {.index = {.count = 0}};
+    uint64_t steps = 0;
+    hmt_status status;
+
+    status_clear();
+    if (trainer == NULL || path == NULL)
+        return status_fail(HMT_ERROR_ARGUMENT, "hmt_trainer_resume: trainer or path is NULL");
+    if (trainer->steps > 0)
+        return status_fail(HMT_ERROR_STATE, "hmt_trainer_resume: the trainer has made %llu steps",
+                           (unsigned long long)trainer->steps);
+    if (trainer->model->context->backend->weights_set == NULL)
+        return status_fail(HMT_ERROR_UNSUPPORTED, "backend %s cannot set what a checkpoint holds",
+                           trainer->model->context->backend->name);
+    status = checkpoint_open(&trainer->model->context->allocator, path, &file);
+    if (status != HMT_OK)
+        return status;
+    status = read_state(&file.index, &steps);
+    if (status == HMT_OK)
+        status = check_recipe(&file.index, trainer->recipe.text);
+    if (status == HMT_OK)
+        status = check_params(trainer->model, &file.index);
+    if (status == HMT_OK)
+        status = set_slot(trainer, &file.index, HMT_SLOT_MOMENTUM);
+    if (status == HMT_OK)
+        status = set_slot(trainer, &file.index, HMT_SLOT_VALUE);
+    if (status == HMT_OK)
+        trainer->steps = trainer->home_steps = steps;
+    checkpoint_close(&file);
+    return status;
+}
+
+hmt_status hmt_checkpoint_note(const hmt_context *context, const char *path, char *note,
+                               size_t capacity, size_t *length)
+{
+    checkpoint file = {.index = {.count = 0}};
+    const safetensors_pair *pair;
+    size_t size, kept;
+    hmt_status status;
+
+    status_clear();
+    if (path == NULL || (note == NULL && capacity > 0))
+        return status_fail(HMT_ERROR_ARGUMENT, "hmt_checkpoint_note: path or note is NULL");
+    status = checkpoint_open(context_allocator(context), path, &file);
+    if (status != HMT_OK)
+        return status;
+    pair = safetensors_metadata(&file.index, CHECKPOINT_NOTE);
+    size = pair != NULL ? pair->value_size : 0;
+    kept = size < capacity ? size : capacity > 0 ? capacity - 1 : 0;
+    if (kept > 0)
+        memcpy(note, pair->value, kept);
+    if (capacity > 0)
+        note[kept] = '\0';
+    if (length != NULL)
+        *length = size;
+    checkpoint_close(&file);
+    return HMT_OK;
+}
