@@ -1,6 +1,8 @@
 /* Tables (see tables.h). */
 #include "tables.h"
 
+#include "common/csv.h"
+
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
@@ -46,9 +48,10 @@ static void make_cells(const table_row *row, int figure, char cells[CELLS][CELL]
 static void write_line(FILE *to, table_form form, char cells[CELLS][CELL])
 {
     for (int i = 0; i < CELLS; i++)
-        if (form == TABLE_CSV)
-            fprintf(to, "%s%s", i ? "," : "", cells[i]);
-        else if (form == TABLE_MARKDOWN)
+        if (form == TABLE_CSV) {
+            fputs(i ? "," : "", to);
+            csv_write(to, cells[i]);
+        } else if (form == TABLE_MARKDOWN)
             fprintf(to, "%s%s", i ? " | " : "| ", cells[i]);
         else
             fprintf(to, i == 0 ? "  %-22s" : i == 1 ? " %-7s" : " %16s", cells[i]);
