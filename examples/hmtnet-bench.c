@@ -115,7 +115,8 @@ static bool prepare(bench *run)
     hmt_session_options session = HMT_SESSION_OPTIONS_INIT;
     hmt_trainer_options recipe = HMT_TRAINER_OPTIONS_INIT;
     session.batch = recipe.batch = (int32_t)settings.batch;
-    session.profile = recipe.profile = 1;
+    session.profile = settings.steps; /* timing each step keeps steps from running side by side */
+    recipe.profile = 1;
     recipe.learning_rate = 1e-5; /* made-up labels are not worth learning */
     if (run->train)
         return hmt_trainer_create(run->model, &recipe, &run->trainer) == HMT_OK;
@@ -169,6 +170,18 @@ static double median(const bench *run)
     return (run->times[(count - 1) / 2] + run->times[count / 2]) / 2;
 }
 
+/* Counts the operations of a run that was timed as a whole: a session with a profile knows them. */
+static bool count_operations(bench *run)
+{
+    hmt_session_options options = HMT_SESSION_OPTIONS_INIT;
+    options.batch = (int32_t)settings.batch;
+    options.profile = 1;
+    hmt_session_free(run->session);
+    run->session = NULL;
+    return hmt_session_create(run->model, &options, &run->session) == HMT_OK &&
+           compute(run) == HMT_OK && add_steps(run);
+}
+
 /* Returns an exit status. */
 static int measure(bench *run)
 {
@@ -181,19 +194,19 @@ static int measure(bench *run)
         double begin = cli_seconds();
         status = compute(run);
         run->times[i] = cli_seconds() - begin;
-        if (status == HMT_OK && !add_steps(run))
+        if (status == HMT_OK && (run->train || settings.steps) && !add_steps(run))
             break;
     }
+    run->memory = machine_peak_memory();
     run->held = none;
     if (status == HMT_OK)
         status = run->train ? hmt_trainer_memory(run->trainer, &run->held)
                             : hmt_session_memory(run->session, &run->held);
-    if (status != HMT_OK || !run->steps) {
+    if (status != HMT_OK || (!run->steps && !count_operations(run))) {
         cli_library_error("computing failed");
         return CLI_USAGE;
     }
     qsort(run->times, (size_t)settings.repeat, sizeof *run->times, by_value);
-    run->memory = machine_peak_memory();
     run->peak = machine_peak(hmt_context_threads(run->context));
     run->bandwidth = machine_bandwidth(hmt_context_threads(run->context));
     return CLI_OK;

@@ -240,7 +240,7 @@ static void test_winograd(const kernels *k, int32_t m)
 static void test_level(const kernels *k)
 {
     for (int stored = HMT_DTYPE_F32; stored <= HMT_DTYPE_BF16; ++stored) {
-        for (int64_t m = 1; m <= 14; ++m)
+        for (int64_t m = 1; m <= 31; ++m)
             test_gemm(k, (hmt_dtype)stored, m, m % 3 == 0 ? 300 : m);
         for (int64_t n = 1; n <= 6; ++n)
             test_linear(k, (hmt_dtype)stored, n, 1 + n * 37, 3 + n);

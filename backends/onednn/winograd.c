@@ -78,7 +78,7 @@ static void convolve_loop(const exec *e, const op *o)
         memset(shift, 0, (size_t)exec_elements(e, o, 5) * sizeof *shift);
         memcpy(shift, exec_data(e, o, 6), (size_t)w->kernel.outputs * sizeof *shift);
     }
-#pragma omp parallel
+#pragma omp parallel if (!omp_in_parallel()) /* one thread alone: beside.c */
     for (int64_t from = 0; from < w->tiles; from += w->chunk) {
         const int64_t count = w->tiles - from < w->chunk ? w->tiles - from : w->chunk;
 
@@ -378,6 +378,11 @@ static void convolve(exec *e, winograd *w, int32_t from, int32_t to, int32_t wei
     exec_operand(e, 0, scratch(e, w->points * w->out_step));
     exec_operand(e, 0, shift);
     exec_operand(e, 0, bias);
+}
+
+int winograd_chosen(const exec *e, const hmt_plan_step *s)
+{
+    return choose(e, s, s->in[0], s->out[0]) != 0;
 }
 
 int winograd_forward(exec *e, const hmt_plan_step *s)
