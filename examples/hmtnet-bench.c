@@ -115,6 +115,7 @@ static bool prepare(bench *run)
     hmt_trainer_options recipe = HMT_TRAINER_OPTIONS_INIT;
     session.batch = recipe.batch = (int32_t)settings.batch;
     recipe.device_count = (int32_t)settings.devices;
+    /* Timing each step keeps steps from running side by side. */
     session.profile = recipe.profile = settings.steps;
     recipe.learning_rate = 1e-5; /* made-up labels are not worth learning */
     if (run->train)

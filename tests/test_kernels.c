@@ -15,7 +15,7 @@
 #define TABLE kernels_wide
 #define LEVEL "wide"
 #define LANES 16
-#define ROWS 12
+#define ROWS 14
 const struct kernels TABLE;
 #include "onednn/kernels/level_body.h"
 
@@ -67,7 +67,7 @@ static void test_gemm(const kernels *k, hmt_dtype stored, int64_t m, int64_t dep
         for (int64_t j = 0; j < k->panel; ++j)
             for (int64_t p = 0; p < depth; ++p)
                 expected[i * k->panel + j] += a[p * m + i] * b[p * k->panel + j];
-    k->gemm(stored, m, depth, a, 1, m, halves != NULL ? halves : b, k->panel, c, k->panel, 1);
+    k->gemm(stored, m, depth, a, 1, m, halves != NULL ? halves : b, k->panel, c, k->panel, 1, 0);
     CHECK(near(c, expected, m * k->panel, 1e-4));
     free(a);
     free(b);
@@ -215,13 +215,13 @@ static void test_winograd(const kernels *k, int32_t m)
     k->winograd_input(m, &in.map, x, 0, 0, v, lanes);
     for (int64_t point = 0; point < points; ++point)
         k->gemm(HMT_DTYPE_F32, 1, lanes, v + point * lanes, lanes, 1, u + point * lanes * k->panel,
-                k->panel, p + point * k->panel, k->panel, 0);
+                k->panel, p + point * k->panel, k->panel, 0, 0);
     k->winograd_output(m, &out.map, p, k->panel, NULL, 0, y, 0, 0);
     CHECK(near(y, expected, cells * lanes, 1e-3));
     k->winograd_spread(m, &out.map, dy, 0, 0, p, k->panel);
     for (int64_t point = 0; point < points; ++point)
         k->gemm(HMT_DTYPE_F32, lanes, 1, v + point * lanes, 1, lanes, p + point * k->panel,
-                k->panel, u + point * lanes * k->panel, k->panel, 0);
+                k->panel, u + point * lanes * k->panel, k->panel, 0, 0);
     for (int64_t row = 0; row < lanes; ++row)
         k->winograd_gradient(m, &shape, u + row * k->panel, lanes * k->panel, row, gradient);
     CHECK(near(gradient, expected_gradient, (int64_t)lanes * lanes * 9, 1e-3));
@@ -240,7 +240,7 @@ static void test_winograd(const kernels *k, int32_t m)
 static void test_level(const kernels *k)
 {
     for (int stored = HMT_DTYPE_F32; stored <= HMT_DTYPE_BF16; ++stored) {
-        for (int64_t m = 1; m <= 14; ++m)
+        for (int64_t m = 1; m <= 31; ++m)
             test_gemm(k, (hmt_dtype)stored, m, m % 3 == 0 ? 300 : m);
         for (int64_t n = 1; n <= 6; ++n)
             test_linear(k, (hmt_dtype)stored, n, 1 + n * 37, 3 + n);

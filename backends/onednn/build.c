@@ -342,8 +342,8 @@ void exec_operand(exec *e, int32_t arg, int32_t buffer)
     o->buffer[o->count++] = buffer;
     root = &e->buffers[e->buffers[buffer].root];
     if (root->first < 0)
-        root->first = e->step;
-    root->last = e->step;
+        root->first = e->time;
+    root->last = e->time;
 }
 
 void exec_reorder(exec *e, int32_t from, int32_t to)

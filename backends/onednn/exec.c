@@ -7,8 +7,9 @@
 #include <string.h>
 #include <time.h>
 
-static void prepare_step(exec *e, const hmt_plan_step *s)
+void exec_prepare_step(exec *e, int32_t step)
 {
+    const hmt_plan_step *s = &e->plan->steps[step];
     static const struct {
         hmt_step_kind kind;
         void (*prepare)(exec *e, const hmt_plan_step *s);
@@ -42,9 +43,12 @@ static void prepare_step(exec *e, const hmt_plan_step *s)
         {HMT_STEP_STATISTICS, update_statistics},
     };
 
+    e->step = step;
     for (size_t i = 0; i < sizeof table / sizeof table[0]; ++i)
         if (table[i].kind == s->kind) {
             table[i].prepare(e, s);
+            e->steps[step].prepared = 1;
+            ++e->time;
             return;
         }
     exec_note(e, e->device->host->fail(HMT_ERROR_UNSUPPORTED, "%s: step kind %d is not known",
@@ -147,6 +151,20 @@ static void connect(exec *e)
         }
 }
 
+/* A step, and before it what runs beside it: its own buffers live from the first of those on. */
+static void prepare_in_turn(exec *e, int32_t step)
+{
+    const int32_t before = e->time;
+
+    beside_prepare(e, step);
+    const int32_t own = e->time;
+
+    exec_prepare_step(e, step);
+    for (int32_t i = 0; i < e->buffer_count && before < own; ++i)
+        if (e->buffers[i].first == own)
+            e->buffers[i].first = before;
+}
+
 static void prepare(exec *e)
 {
     const hmt_plan *plan = e->plan;
@@ -154,11 +172,10 @@ static void prepare(exec *e)
     EXEC_CALL(e, dnnl_stream_create, &e->stream, e->device->engine, dnnl_stream_default_flags);
     if (plan->input >= 0)
         prepare_input(e);
-    for (size_t i = 0; i < plan->step_count && e->status == HMT_OK; ++i) {
-        e->step = (int32_t)i;
-        prepare_step(e, &plan->steps[i]);
-    }
-    e->step = (int32_t)plan->step_count;
+    for (int32_t i = 0; i < (int32_t)plan->step_count && e->status == HMT_OK; ++i)
+        if (!e->steps[i].prepared)
+            prepare_in_turn(e, i);
+    e->step = e->time = (int32_t)plan->step_count;
     for (size_t i = 0; i < plan->tensor_count; ++i)
         if (plan->tensors[i].flags & HMT_TENSOR_OUTPUT)
             prepare_read(e, (int32_t)i);
@@ -183,6 +200,7 @@ hmt_status exec_create(void *opened, const hmt_plan *plan, void *home, void **ou
     e->plan = plan;
     e->weights = home;
     e->input = -1;
+    e->beside.by = -1;
     e->tensors = (tensor_state *)(void *)(e + 1);
     e->steps = (step_state *)(void *)(e->tensors + plan->tensor_count);
     for (size_t i = 0; i < plan->tensor_count; ++i)
@@ -277,6 +295,7 @@ hmt_status exec_run(void *prepared, hmt_run *run)
     if (device_threads_enter(e->device, &before) != HMT_OK)
         return HMT_ERROR_STATE;
     e->run = run;
+    e->run_beside = e->beside.by >= 0 && run->milliseconds == NULL;
     if (run->milliseconds != NULL)
         for (size_t i = 0; i < e->plan->step_count; ++i)
             if (steps[i].phase == run->phase)
@@ -287,7 +306,8 @@ hmt_status exec_run(void *prepared, hmt_run *run)
         const op *o = &e->ops[i];
         double start = run->milliseconds != NULL ? milliseconds() : 0.0;
 
-        if (steps[o->step].phase != run->phase)
+        if (steps[o->step].phase != run->phase ||
+            (e->run_beside && i >= e->beside.first && i < e->beside.first + e->beside.count))
             continue;
         where = steps[o->step].name;
         status = run_op(e, o); /* a CPU stream without threadpool returns when the work is done */

@@ -24,7 +24,7 @@ typedef struct buffer {
     uint64_t bytes;
     int32_t
         root; /* the buffer whose memory this one shows with another descriptor; itself if none */
-    int32_t first; /* step that touches it first, -1: none yet; of roots only */
+    int32_t first; /* time of the step that touches it first, -1: none yet; of roots only */
     int32_t last;
 } buffer;
 
@@ -56,7 +56,14 @@ typedef struct step_state {
     dnnl_primitive_desc_t pd;
     int32_t workspace;  /* buffer, -1: none */
     const char *kernel; /* that runs it, where there are several; in static storage */
+    int32_t prepared;   /* steps may be prepared before their turn */
 } step_state;
+
+/* Operations that one thread does while the others begin with operation `by`; see beside.c. */
+typedef struct beside {
+    int32_t first, count;
+    int32_t by; /* -1: none takes them along */
+} beside;
 
 struct exec {
     const device *device;
@@ -64,6 +71,8 @@ struct exec {
     weights *weights;
     hmt_status status;
     int32_t step; /* being prepared */
+    int32_t time; /* steps prepared before it: buffers live by this order */
+    beside beside;
     dnnl_stream_t stream;
     buffer *buffers;
     int32_t buffer_count, buffer_room;
@@ -80,7 +89,8 @@ struct exec {
     int32_t input; /* buffer that stands for the caller's images, -1 if they are copied */
     char *arena;
     uint64_t arena_bytes;
-    hmt_run *run; /* while running */
+    hmt_run *run;   /* while running */
+    int run_beside; /* likewise: whether `beside` is done so, or step by step to be timed */
 };
 
 /* Calls a oneDNN function unless something failed before. */
@@ -138,6 +148,12 @@ void *exec_state(exec *e, uint64_t bytes);
 void exec_operand(exec *e, int32_t arg, int32_t buffer);
 /* Copies `from` to `to` with oneDNN. */
 void exec_reorder(exec *e, int32_t from, int32_t to);
+
+/* Prepares a step; beside_prepare: before it, what one thread may do beside it. beside_run: does
+ * that, on the calling thread. */
+void exec_prepare_step(exec *e, int32_t step);
+void beside_prepare(exec *e, int32_t large);
+void beside_run(const exec *e);
 
 /* For loops, while running. */
 static inline float *exec_data(const exec *e, const op *o, int32_t operand)

@@ -88,16 +88,24 @@ static void rows_loop(const exec *e, const op *o)
     const char *weight = (const char *)exec_data(e, o, 1);
     const float *bias = o->count > 4 ? exec_data(e, o, 4) : NULL, *steps = exec_data(e, o, 3);
     const void *x = exec_data(e, o, 0);
+    const int beside = e->run_beside && o == &e->ops[e->beside.by];
 
     if (r->stored == HMT_DTYPE_I8)
         x = count_steps(e, in[0], k, x, exec_data(e, o, 3));
-#pragma omp parallel for schedule(dynamic, 1)
-    for (int64_t from = 0; from < outputs; from += ROWS_AT_ONCE)
-        e->device->kernels->linear(r->stored, in[0], k, x, steps, weight + from * k * width,
-                                   r->scales != NULL ? r->scales + from : NULL,
-                                   outputs - from < ROWS_AT_ONCE ? outputs - from : ROWS_AT_ONCE,
-                                   bias != NULL ? bias + from : NULL, s->relu,
-                                   exec_data(e, o, 2) + from, outputs);
+#pragma omp parallel
+    {
+        if (beside) {
+#pragma omp single nowait
+            beside_run(e);
+        }
+#pragma omp for schedule(dynamic, 1)
+        for (int64_t from = 0; from < outputs; from += ROWS_AT_ONCE)
+            e->device->kernels->linear(
+                r->stored, in[0], k, x, steps, weight + from * k * width,
+                r->scales != NULL ? r->scales + from : NULL,
+                outputs - from < ROWS_AT_ONCE ? outputs - from : ROWS_AT_ONCE,
+                bias != NULL ? bias + from : NULL, s->relu, exec_data(e, o, 2) + from, outputs);
+    }
 }
 
 /* By our own kernel, from the weight as the model stores it: always if that is narrow, else where
@@ -132,6 +140,8 @@ static int rows_forward(exec *e, const hmt_plan_step *s)
     exec_operand(e, 0, y);
     exec_operand(e, 0, steps);
     exec_operand(e, 0, bias);
+    if (e->beside.count > 0 && e->beside.by < 0)
+        e->beside.by = e->op_count - 1;
     return 1;
 }
 

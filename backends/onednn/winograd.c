@@ -69,6 +69,7 @@ static void convolve_loop(const exec *e, const op *o)
     const float *x = exec_data(e, o, 0);
     const char *u = (const char *)exec_data(e, o, 1);
     const int64_t width = w->stored == HMT_DTYPE_F32 ? sizeof(float) : sizeof(uint16_t);
+    const int64_t bytes = w->rows * k->panel * width; /* of a panel of kernel spectra */
     float *y = exec_data(e, o, 2), *v = exec_data(e, o, 3), *p = exec_data(e, o, 4);
     float *shift = o->count > 6 ? exec_data(e, o, 5) : NULL;
     const int64_t at_once = panels_at_once(e, w), parts = divide_up(w->panels, at_once);
@@ -77,7 +78,7 @@ static void convolve_loop(const exec *e, const op *o)
         memset(shift, 0, (size_t)exec_elements(e, o, 5) * sizeof *shift);
         memcpy(shift, exec_data(e, o, 6), (size_t)w->kernel.outputs * sizeof *shift);
     }
-#pragma omp parallel
+#pragma omp parallel if (!omp_in_parallel()) /* one thread alone: beside.c */
     for (int64_t from = 0; from < w->tiles; from += w->chunk) {
         const int64_t count = w->tiles - from < w->chunk ? w->tiles - from : w->chunk;
 
@@ -88,10 +89,13 @@ static void convolve_loop(const exec *e, const op *o)
         for (int64_t task = 0; task < w->points * parts; ++task) {
             const int64_t point = task / parts, first = task % parts * at_once;
 
-            for (int64_t j = first; j < first + at_once && j < w->panels; ++j)
+            for (int64_t j = first; j < first + at_once && j < w->panels; ++j) {
+                const int64_t panel = point * w->panels + j;
+
                 k->gemm(w->stored, count, w->rows, v + point * w->in_step, w->in_row, 1,
-                        u + (point * w->kernel_step + j * w->rows * k->panel) * width, k->panel,
-                        p + point * w->out_step + j * k->panel, w->out_row, 0);
+                        u + panel * bytes, k->panel, p + point * w->out_step + j * k->panel,
+                        w->out_row, 0, (w->points * w->panels - 1 - panel) * bytes);
+            }
         }
 #pragma omp for schedule(dynamic, 2)
         for (int64_t i = 0; i < count; ++i) {
@@ -148,7 +152,7 @@ static void gradient_loop(const exec *e, const op *o)
 
                 k->gemm(HMT_DTYPE_F32, w->rows, count, v + point * w->in_step, 1, w->in_row,
                         p + point * w->out_step + j, w->out_row, sum + point * w->kernel_step + j,
-                        columns, from > 0);
+                        columns, from > 0, 0);
             }
         }
 #pragma omp for schedule(dynamic, 4)
@@ -374,6 +378,11 @@ static void convolve(exec *e, winograd *w, int32_t from, int32_t to, int32_t wei
     exec_operand(e, 0, scratch(e, w->points * w->out_step));
     exec_operand(e, 0, shift);
     exec_operand(e, 0, bias);
+}
+
+int winograd_chosen(const exec *e, const hmt_plan_step *s)
+{
+    return choose(e, s, s->in[0], s->out[0]) != 0;
 }
 
 int winograd_forward(exec *e, const hmt_plan_step *s)

@@ -8,6 +8,8 @@
 
 #include "exec.h"
 
+/* Whether winograd_forward() would take the step. */
+int winograd_chosen(const exec *e, const hmt_plan_step *s);
 int winograd_forward(exec *e, const hmt_plan_step *s);
 int winograd_backward_data(exec *e, const hmt_plan_step *s);
 int winograd_backward_weights(exec *e, const hmt_plan_step *s);

@@ -1,11 +1,18 @@
 /*
- * The matrix product's micro-kernel: ROWS x 2 vectors of sums stay in registers while a row of b
- * is read and ROWS values of a are spread over it.
+ * The matrix product's micro-kernel: up to ROWS x 2 vectors of sums stay in registers while a row
+ * of b is read and as many values of a are spread over it. Meanwhile what will be read of b next
+ * comes into the second-level cache, so that reading overlaps with computing.
  */
 #include "vectors.h"
 
 /* b's part that is used over and over: DEPTH x 2 vectors stay in the first-level cache. */
 enum { DEPTH = 256, AHEAD = 2048 };
+
+/* What is fetched while a block is computed: `step` bytes for each row of b. */
+typedef struct coming {
+    const char *at;
+    int64_t step;
+} coming;
 
 KERNEL int64_t width(hmt_dtype stored)
 {
@@ -14,7 +21,7 @@ KERNEL int64_t width(hmt_dtype stored)
 
 KERNEL void gemm_block(const hmt_dtype stored, const int rows, int64_t k, const float *a,
                        int64_t a_row, int64_t a_step, const void *b, int64_t b_step, float *c,
-                       int64_t c_row, int add)
+                       int64_t c_row, int add, coming next)
 {
     vec sum[ROWS][2];
 
@@ -28,6 +35,8 @@ KERNEL void gemm_block(const hmt_dtype stored, const int rows, int64_t k, const 
             b1 = load_stored(stored, b, p * b_step + LANES);
 
         __builtin_prefetch((const char *)b + p * b_step * width(stored) + AHEAD);
+        __builtin_prefetch(next.at, 0, 2);
+        next.at += next.step;
 #pragma GCC unroll 16
         for (int i = 0; i < rows; ++i) {
             vec ai = all(a[i * a_row]);
@@ -44,51 +53,78 @@ KERNEL void gemm_block(const hmt_dtype stored, const int rows, int64_t k, const 
     }
 }
 
-/* The rows that are left over. */
-KERNEL void gemm_rest(const hmt_dtype stored, int64_t rows, int64_t k, const float *a,
+/* A block of as many rows as its number says. */
+KERNEL void gemm_rows(const hmt_dtype stored, int64_t rows, int64_t k, const float *a,
                       int64_t a_row, int64_t a_step, const void *b, int64_t b_step, float *c,
-                      int64_t c_row, int add)
+                      int64_t c_row, int add, coming next)
 {
-    int64_t i = 0;
+#define BLOCK(n)                                                                                   \
+    case n:                                                                                        \
+        gemm_block(stored, n, k, a, a_row, a_step, b, b_step, c, c_row, add, next);                \
+        break
 
-    for (; i + 4 <= rows && ROWS > 4; i += 4)
-        gemm_block(stored, ROWS > 4 ? 4 : 1, k, a + i * a_row, a_row, a_step, b, b_step,
-                   c + i * c_row, c_row, add);
-    for (; i + 2 <= rows; i += 2)
-        gemm_block(stored, 2, k, a + i * a_row, a_row, a_step, b, b_step, c + i * c_row, c_row,
-                   add);
-    if (i < rows)
-        gemm_block(stored, 1, k, a + i * a_row, a_row, a_step, b, b_step, c + i * c_row, c_row,
-                   add);
+    switch (rows) {
+        BLOCK(1);
+        BLOCK(2);
+        BLOCK(3);
+#if ROWS >= 6
+        BLOCK(4);
+        BLOCK(5);
+        BLOCK(6);
+#endif
+#if ROWS >= 14
+        BLOCK(7);
+        BLOCK(8);
+        BLOCK(9);
+        BLOCK(10);
+        BLOCK(11);
+        BLOCK(12);
+        BLOCK(13);
+        BLOCK(14);
+#endif
+    }
+#undef BLOCK
 }
 
-KERNEL void gemm_stored(const hmt_dtype stored, int64_t m, int64_t k, const float *a, int64_t a_row,
-                        int64_t a_step, const void *b, int64_t b_step, float *c, int64_t c_row,
-                        int add)
+/* A part's rows of 16 bits as float32. */
+static void widen(hmt_dtype stored, int64_t rows, const void *b, int64_t b_step, float *to)
 {
-    const int64_t parts = (k + DEPTH - 1) / DEPTH;
-
-    for (int64_t part = 0; part < parts; ++part) {
-        const int64_t from = k * part / parts, depth = k * (part + 1) / parts - from;
-        const float *ap = a + from * a_step;
-        const void *bp = (const char *)b + from * b_step * width(stored);
-        int64_t i = 0;
-
-        for (; i + ROWS <= m; i += ROWS)
-            gemm_block(stored, ROWS, depth, ap + i * a_row, a_row, a_step, bp, b_step,
-                       c + i * c_row, c_row, add || part > 0);
-        gemm_rest(stored, m - i, depth, ap + i * a_row, a_row, a_step, bp, b_step, c + i * c_row,
-                  c_row, add || part > 0);
-    }
+    for (int64_t p = 0; p < rows; ++p)
+        for (int half = 0; half < 2; ++half, to += LANES)
+            store(to, stored == HMT_DTYPE_F16
+                          ? load_stored(HMT_DTYPE_F16, b, p * b_step + half * LANES)
+                          : load_stored(HMT_DTYPE_BF16, b, p * b_step + half * LANES));
 }
 
 static void gemm(hmt_dtype stored, int64_t m, int64_t k, const float *a, int64_t a_row,
-                 int64_t a_step, const void *b, int64_t b_step, float *c, int64_t c_row, int add)
+                 int64_t a_step, const void *b, int64_t b_step, float *c, int64_t c_row, int add,
+                 int64_t behind)
 {
-    if (stored == HMT_DTYPE_F32)
-        gemm_stored(HMT_DTYPE_F32, m, k, a, a_row, a_step, b, b_step, c, c_row, add);
-    else if (stored == HMT_DTYPE_F16)
-        gemm_stored(HMT_DTYPE_F16, m, k, a, a_row, a_step, b, b_step, c, c_row, add);
-    else
-        gemm_stored(HMT_DTYPE_BF16, m, k, a, a_row, a_step, b, b_step, c, c_row, add);
+    const int64_t parts = (k + DEPTH - 1) / DEPTH, blocks = (m + ROWS - 1) / ROWS;
+    const int64_t row = b_step * width(stored);
+    const int widens = stored == HMT_DTYPE_BF16 || (stored == HMT_DTYPE_F16 && !LOADS_F16);
+    float wide[DEPTH * 2 * LANES] __attribute__((aligned(64)));
+
+    for (int64_t part = 0; part < parts; ++part) {
+        const int64_t from = k * part / parts, depth = k * (part + 1) / parts - from;
+        const int64_t left = (k - from - depth) * row + behind, size = depth * row;
+        const int64_t share = (left < size ? left : size) / blocks;
+        const char *bp = (const char *)b + from * row;
+
+        if (widens)
+            widen(stored, depth, bp, b_step, wide);
+        for (int64_t block = 0; block < blocks; ++block) {
+            const int64_t i = m * block / blocks, rows = m * (block + 1) / blocks - i;
+            const coming next = {bp + size + block * share, share / depth};
+            const float *ap = a + from * a_step + i * a_row;
+
+            if (stored == HMT_DTYPE_F16 && LOADS_F16)
+                gemm_rows(HMT_DTYPE_F16, rows, depth, ap, a_row, a_step, bp, b_step, c + i * c_row,
+                          c_row, add || part > 0, next);
+            else
+                gemm_rows(HMT_DTYPE_F32, rows, depth, ap, a_row, a_step,
+                          widens ? (const char *)wide : bp, widens ? 2 * LANES : b_step,
+                          c + i * c_row, c_row, add || part > 0, next);
+        }
+    }
 }

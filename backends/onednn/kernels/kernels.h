@@ -47,9 +47,11 @@ typedef struct kernels {
     int32_t panel; /* columns that gemm() makes: 2 * lanes */
 
     /* c(m,panel) = a(m,k) b(k,panel), or += if `add`: a(i,p) at a[i*a_row + p*a_step], rows of b
-     * b_step elements of type `stored` and rows of c c_row floats apart. */
+     * b_step elements of type `stored` and rows of c c_row floats apart. As many of the `behind`
+     * bytes after b's last row as b has come into the cache meanwhile: what is read next. */
     void (*gemm)(hmt_dtype stored, int64_t m, int64_t k, const float *a, int64_t a_row,
-                 int64_t a_step, const void *b, int64_t b_step, float *c, int64_t c_row, int add);
+                 int64_t a_step, const void *b, int64_t b_step, float *c, int64_t c_row, int add,
+                 int64_t behind);
 
     /* y(n,rows) = relu?(x(n,k) w(rows,k)^T + bias), all row-major, rows of y y_row apart; bias may
      * be NULL. x is float, but for HMT_DTYPE_I8 int16_t: it then counts in steps[n], and w in

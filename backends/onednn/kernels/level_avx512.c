@@ -2,7 +2,7 @@
 #define TABLE kernels_avx512
 #define LEVEL "avx512"
 #define LANES 16
-#define ROWS 12
+#define ROWS 14
 #define LOAD_F16(p) ((vec)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i_u *)(p))))
 #define MADD(a, b) ((ints)_mm512_madd_epi16((__m512i)(a), (__m512i)(b)))
 #include <immintrin.h>

@@ -27,7 +27,11 @@ typedef uint32_t bits __attribute__((vector_size(LANES * sizeof(float))));
 typedef uint16_t halves
     __attribute__((vector_size(LANES * sizeof(uint16_t)), aligned(2), may_alias));
 
-#ifndef LOAD_F16
+/* Whether the processor itself widens IEEE half precision. */
+#ifdef LOAD_F16
+enum { LOADS_F16 = 1 };
+#else
+enum { LOADS_F16 = 0 };
 #define LOAD_F16(p) widen_f16(p)
 
 /* IEEE half precision: the exponent's bias of 15 becomes 127 by a product, right for subnormals. */
