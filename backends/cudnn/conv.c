@@ -55,10 +55,10 @@ static choice_key key_of(const conv_problem *p)
 
     memset(&key, 0, sizeof key);
     key.kind = (int32_t)p->kind;
-    memcpy(key.numbers, (const int32_t[]){p->x.n, p->x.c, p->x.h, p->x.w, p->y.c, p->y.h, p->y.w,
-                                          w->kernel[0], w->kernel[1], w->stride[0], w->stride[1],
-                                          w->pad[0], w->pad[1], w->groups, (int32_t)p->type,
-                                          p->bias, p->relu},
+    memcpy(key.numbers,
+           (const int32_t[]){p->x.n, p->x.c, p->x.h, p->x.w, p->y.c, p->y.h, p->y.w, w->kernel[0],
+                             w->kernel[1], w->stride[0], w->stride[1], w->pad[0], w->pad[1],
+                             w->groups, (int32_t)p->type, p->bias, p->relu},
            17 * sizeof(int32_t));
     return key;
 }
@@ -70,8 +70,7 @@ static hmt_status build(exec *e, const hmt_plan_step *s, conv_state *c, bool fus
 
     c->key = key_of(&p);
     rank = choice_find(e->device, &c->key);
-    return conv_graph_build(&c->graph, e->device, s->name, e->dnn, &p, rank,
-                            e->device->candidates);
+    return conv_graph_build(&c->graph, e->device, s->name, e->dnn, &p, rank, e->device->candidates);
 }
 
 hmt_status conv_prepare(exec *e, int32_t step)

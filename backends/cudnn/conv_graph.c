@@ -52,7 +52,7 @@ static cudnnBackendDescriptor_t tensor(conv_graph *g, int64_t id, const int64_t 
                                        int is_virtual)
 {
     const int64_t strides[4] = {dims[1] * dims[2] * dims[3], 1, dims[3] * dims[1], dims[1]};
-    const cudnnDataType_t type = is_virtual                             ? CUDNN_DATA_FLOAT
+    const cudnnDataType_t type = is_virtual                            ? CUDNN_DATA_FLOAT
                                  : g->problem.type == STORAGE_BFLOAT16 ? CUDNN_DATA_BFLOAT16
                                                                        : CUDNN_DATA_FLOAT;
     const int64_t alignment = 16;
@@ -225,8 +225,7 @@ static cudnnStatus_t notes_of(cudnnBackendDescriptor_t config, uint32_t *notes)
     cudnnBackendNumericalNote_t list[CUDNN_NUMERICAL_NOTE_TYPE_COUNT];
     cudnnBackendDescriptor_t engine = NULL;
     int64_t count = 0;
-    cudnnStatus_t status =
-        cudnnBackendCreateDescriptor(CUDNN_BACKEND_ENGINE_DESCRIPTOR, &engine);
+    cudnnStatus_t status = cudnnBackendCreateDescriptor(CUDNN_BACKEND_ENGINE_DESCRIPTOR, &engine);
 
     *notes = 0;
     if (status == CUDNN_STATUS_SUCCESS)
@@ -329,9 +328,9 @@ static void ask(conv_graph *g, cudnnBackendHeurMode_t mode, int32_t wanted, int3
         cudnnStatus_t status = cudnnBackendFinalize(heuristics);
 
         if (status == CUDNN_STATUS_SUCCESS)
-            status = cudnnBackendGetAttribute(heuristics, CUDNN_ATTR_ENGINEHEUR_RESULTS,
-                                              CUDNN_TYPE_BACKEND_DESCRIPTOR, SHOWN, &count,
-                                              configs);
+            status =
+                cudnnBackendGetAttribute(heuristics, CUDNN_ATTR_ENGINEHEUR_RESULTS,
+                                         CUDNN_TYPE_BACKEND_DESCRIPTOR, SHOWN, &count, configs);
         if (status != CUDNN_STATUS_SUCCESS) {
             count = 0;
             snprintf(g->text, sizeof g->text, ": %s", cudnnGetErrorString(status));
@@ -347,9 +346,8 @@ static void ask(conv_graph *g, cudnnBackendHeurMode_t mode, int32_t wanted, int3
     drop(&heuristics);
 }
 
-hmt_status conv_graph_build(conv_graph *g, const device *d, const char *where,
-                            cudnnHandle_t handle, const conv_problem *problem, int32_t rank,
-                            int32_t most)
+hmt_status conv_graph_build(conv_graph *g, const device *d, const char *where, cudnnHandle_t handle,
+                            const conv_problem *problem, int32_t rank, int32_t most)
 {
     int32_t seen = 0;
 

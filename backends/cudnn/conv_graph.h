@@ -53,9 +53,8 @@ typedef struct conv_graph {
 /* Fills g, which the caller has zeroed and clears whatever comes of it. A problem with bias or relu
  * that cuDNN cannot fuse leaves candidate_count 0 and no failure. `rank` >= 0 asks for that
  * candidate alone, `most` for so many at most. */
-hmt_status conv_graph_build(conv_graph *g, const device *d, const char *where,
-                            cudnnHandle_t handle, const conv_problem *problem, int32_t rank,
-                            int32_t most);
+hmt_status conv_graph_build(conv_graph *g, const device *d, const char *where, cudnnHandle_t handle,
+                            const conv_problem *problem, int32_t rank, int32_t most);
 void conv_graph_clear(conv_graph *g);
 
 /* A variant pack of operands (indexed by unique id - 1) and workspace. */

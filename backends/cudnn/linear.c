@@ -45,8 +45,12 @@ static shape shape_of(const exec *e, const hmt_plan_step *s)
 
         return (shape){length_of(dx), dx.n, dy.c, false, false, e->tensors[s->out[0]].type};
     }
-    return (shape){length_of(exec_extent(e, s->in[1])), exec_extent(e, s->in[0]).c,
-                   exec_extent(e, s->in[0]).n, false, true, e->tensors[s->out[0]].type};
+    return (shape){length_of(exec_extent(e, s->in[1])),
+                   exec_extent(e, s->in[0]).c,
+                   exec_extent(e, s->in[0]).n,
+                   false,
+                   true,
+                   e->tensors[s->out[0]].type};
 }
 
 static cudaDataType_t cuda_type(storage type)
@@ -79,8 +83,8 @@ static hmt_status describe_product(const exec *e, const hmt_plan_step *s, linear
              : (relu ? CUBLASLT_EPILOGUE_RELU : CUBLASLT_EPILOGUE_DEFAULT);
     const cudaDataType_t bias_type = cuda_type(p->result);
     const int32_t bias_format = (int32_t)bias_type;
-    hmt_status status = CUBLAS_CALL(e->device, where, cublasLtMatmulDescCreate, &l->product,
-                                    compute, CUDA_R_32F);
+    hmt_status status =
+        CUBLAS_CALL(e->device, where, cublasLtMatmulDescCreate, &l->product, compute, CUDA_R_32F);
 
     SET(l->product, CUBLASLT_MATMUL_DESC_TRANSA, a);
     SET(l->product, CUBLASLT_MATMUL_DESC_TRANSB, b);
@@ -103,17 +107,15 @@ static hmt_status ask(const exec *e, const char *where, linear_state *l)
     const uint64_t most = DEVICE_WORKSPACE;
     cublasLtMatmulPreference_t preference = NULL;
     int count = 0;
-    hmt_status status =
-        CUBLAS_CALL(e->device, where, cublasLtMatmulPreferenceCreate, &preference);
+    hmt_status status = CUBLAS_CALL(e->device, where, cublasLtMatmulPreferenceCreate, &preference);
 
     if (status == HMT_OK)
-        status =
-            CUBLAS_CALL(e->device, where, cublasLtMatmulPreferenceSetAttribute, preference,
-                        CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &most, sizeof most);
+        status = CUBLAS_CALL(e->device, where, cublasLtMatmulPreferenceSetAttribute, preference,
+                             CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &most, sizeof most);
     if (status == HMT_OK)
-        status = CUBLAS_CALL(e->device, where, cublasLtMatmulAlgoGetHeuristic, e->blas, l->product,
-                             l->a, l->b, l->d, l->d, preference, e->device->candidates,
-                             l->candidates, &count);
+        status =
+            CUBLAS_CALL(e->device, where, cublasLtMatmulAlgoGetHeuristic, e->blas, l->product, l->a,
+                        l->b, l->d, l->d, preference, e->device->candidates, l->candidates, &count);
     if (preference != NULL)
         (void)cublasLtMatmulPreferenceDestroy(preference);
     for (int i = 0; i < count && status == HMT_OK; ++i)
@@ -131,8 +133,9 @@ static choice_key key_of(const exec *e, const hmt_plan_step *s, const shape *p)
 
     memset(&key, 0, sizeof key);
     key.kind = KIND + (int32_t)s->kind;
-    memcpy(key.numbers, (const int32_t[]){p->m, p->n, p->k, (int32_t)e->device->type,
-                                          (int32_t)p->result, s->relu, s->weight[1] >= 0},
+    memcpy(key.numbers,
+           (const int32_t[]){p->m, p->n, p->k, (int32_t)e->device->type, (int32_t)p->result,
+                             s->relu, s->weight[1] >= 0},
            7 * sizeof(int32_t));
     return key;
 }
@@ -152,11 +155,11 @@ hmt_status linear_prepare(exec *e, int32_t step)
     l->key = key_of(e, s, &p);
     status = describe_product(e, s, l, &p);
     if (status == HMT_OK)
-        status = describe_matrix(e, s->name, type, p.turn_a ? p.k : p.m, p.turn_a ? p.m : p.k,
-                                 &l->a);
+        status =
+            describe_matrix(e, s->name, type, p.turn_a ? p.k : p.m, p.turn_a ? p.m : p.k, &l->a);
     if (status == HMT_OK)
-        status = describe_matrix(e, s->name, type, p.turn_b ? p.n : p.k, p.turn_b ? p.k : p.n,
-                                 &l->b);
+        status =
+            describe_matrix(e, s->name, type, p.turn_b ? p.n : p.k, p.turn_b ? p.k : p.n, &l->b);
     if (status == HMT_OK)
         status = describe_matrix(e, s->name, p.result, p.m, p.n, &l->d);
     if (status == HMT_OK)

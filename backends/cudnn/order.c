@@ -13,7 +13,7 @@
 typedef struct classes {
     const hmt_plan *plan;
     int32_t *parent;
-    bool *fixed; /* must lie in its own order */
+    bool *fixed;    /* must lie in its own order */
     int32_t *owner; /* by class: a fixed member, -1 none, -2 they disagree */
     int32_t tensors, count;
 } classes;
@@ -172,9 +172,10 @@ static void keep_vectors_float(exec *e)
 {
     for (size_t i = 0; i < e->plan->step_count; ++i) {
         const hmt_plan_step *s = &e->plan->steps[i];
-        const bool has =
-            s->kind == HMT_STEP_BATCH_NORM_TRAIN || s->kind == HMT_STEP_BATCH_NORM_BACKWARD ||
-            s->kind == HMT_STEP_CONV_BACKWARD_WEIGHTS || s->kind == HMT_STEP_LINEAR_BACKWARD_WEIGHTS;
+        const bool has = s->kind == HMT_STEP_BATCH_NORM_TRAIN ||
+                         s->kind == HMT_STEP_BATCH_NORM_BACKWARD ||
+                         s->kind == HMT_STEP_CONV_BACKWARD_WEIGHTS ||
+                         s->kind == HMT_STEP_LINEAR_BACKWARD_WEIGHTS;
 
         for (int k = 1; k < HMT_STEP_OUTPUTS && has; ++k)
             if (s->out[k] >= 0)

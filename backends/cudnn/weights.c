@@ -144,9 +144,9 @@ static hmt_status bring(weights *w, const weight *e, int64_t first, int64_t coun
     const map passing = {w->passing, STORAGE_FLOAT};
     const map targets[] = {part_of(values, STORAGE_FLOAT, first * inner),
                            part_of(copy, STORAGE_BFLOAT16, first * inner)};
-    hmt_status status = CUDA_CALL(w->device, NULL, cudaMemcpyAsync, w->passing, w->pinned,
-                                  (size_t)(count * inner) * sizeof(float), cudaMemcpyHostToDevice,
-                                  w->stream);
+    hmt_status status =
+        CUDA_CALL(w->device, NULL, cudaMemcpyAsync, w->passing, w->pinned,
+                  (size_t)(count * inner) * sizeof(float), cudaMemcpyHostToDevice, w->stream);
 
     for (int i = 0; i < 2 && status == HMT_OK; ++i)
         if (targets[i].at != NULL) {
