@@ -13,14 +13,16 @@
 #include <hmtnet/hmtnet.h>
 
 #include "common/cli.h"
+#include "common/device.h"
 #include "common/json.h"
 #include "common/machine.h"
 
 enum { IMAGE = 3 * 224 * 224 };
 
 static struct {
-    const char *model, *backend;
-    int64_t batch, threads, repeat;
+    const char *model;
+    device_settings device;
+    int64_t batch, devices, repeat;
     double width;
     int steps, json;
 } settings = {.repeat = 10, .width = 1};
@@ -34,10 +36,9 @@ static const cli_option options[] = {
      "a model file, instead of a fresh network of --width", 0, 0},
     {"repeat", 'n', CLI_INTEGER, &settings.repeat, "N",
      "timed runs, after one that is not timed (default 10)", 1, 100000},
-    {"threads", 't', CLI_INTEGER, &settings.threads, "N",
-     "threads to compute with (default: all processors)", 0, 4096},
-    {"backend", 0, CLI_TEXT, &settings.backend, "NAME",
-     "onednn or reference (default: the best there is)", 0, 0},
+    DEVICE_OPTIONS(settings.device),
+    {"devices", 0, CLI_INTEGER, &settings.devices, "N",
+     "train: on N devices, from --device on (default 1)", 1, 64},
     {"steps", 0, CLI_FLAG, &settings.steps, NULL, "also list each step of the network", 0, 0},
     {"json", 0, CLI_FLAG, &settings.json, NULL, "one JSON object instead of text", 0, 0},
     {0}};
@@ -97,11 +98,6 @@ static void fill(bench *run)
 
 static bool make_model(bench *run)
 {
-    hmt_context_options about = HMT_CONTEXT_OPTIONS_INIT;
-    about.backend = settings.backend;
-    about.threads = (int32_t)settings.threads;
-    if (hmt_context_create(&about, &run->context) != HMT_OK)
-        return false;
     hmt_model_config_init(&run->config);
     run->config.width = settings.width;
     if (!settings.model)
@@ -115,6 +111,7 @@ static bool prepare(bench *run)
     hmt_session_options session = HMT_SESSION_OPTIONS_INIT;
     hmt_trainer_options recipe = HMT_TRAINER_OPTIONS_INIT;
     session.batch = recipe.batch = (int32_t)settings.batch;
+    recipe.device_count = (int32_t)settings.devices;
     session.profile = recipe.profile = 1;
     recipe.learning_rate = 1e-5; /* made-up labels are not worth learning */
     if (run->train)
@@ -313,6 +310,8 @@ static void release(bench *run)
 
 static int benchmark(bench *run)
 {
+    if (!device_open(&settings.device, NULL, &run->context))
+        return CLI_USAGE;
     if (!make_model(run) || !prepare(run)) {
         cli_library_error("cannot prepare");
         return CLI_USAGE;

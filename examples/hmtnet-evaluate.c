@@ -20,9 +20,10 @@
 #include "common/report.h"
 
 static struct {
-    const char *model, *data, *split, *predictions, *sheet, *report, *history, *backend;
+    const char *model, *data, *split, *predictions, *sheet, *report, *history;
+    device_settings device;
     int kind, crops, flip, json, quiet;
-    int64_t resamples, seed, threads;
+    int64_t resamples, seed;
     double confidence;
 } settings = {.resamples = 2000, .seed = 1, .confidence = 0.95};
 
@@ -52,10 +53,7 @@ static const cli_option options[] = {
      0.9999},
     {"seed", 0, CLI_INTEGER, &settings.seed, "N", "of the bootstrap and random splits (default 1)",
      0, 9e15},
-    {"backend", 0, CLI_TEXT, &settings.backend, "NAME",
-     "onednn or reference (default: the best there is)", 0, 0},
-    {"threads", 't', CLI_INTEGER, &settings.threads, "N",
-     "threads to compute with (default: all processors)", 0, 4096},
+    DEVICE_OPTIONS(settings.device),
     {"quiet", 'q', CLI_FLAG, &settings.quiet, NULL, "show no progress", 0, 0},
     {0}};
 
@@ -384,7 +382,7 @@ static bool set_up(report *r)
     hmt_session_options session = HMT_SESSION_OPTIONS_INIT;
     e->flip = settings.flip;
     e->quiet = settings.quiet;
-    if (!network_load(&e->net, settings.model, settings.backend, (int)settings.threads))
+    if (!network_load(&e->net, settings.model, &settings.device))
         return false;
     about.classes = &e->net.config;
     if (hmt_dataset_read(NULL, (hmt_dataset_kind)settings.kind, settings.data, &about, &r->set)) {

@@ -28,8 +28,9 @@ static const char *const task_names[HMT_TASK_COUNT] = {"gender", "race", "attrac
 static const char *const task_taps[HMT_TASK_COUNT] = {"relu3", "relu5", "relu5"};
 
 static struct {
-    const char *model, *backend, *output, *taps, *methods, *tasks;
-    int64_t threads, size, noise;
+    const char *model, *output, *taps, *methods, *tasks;
+    device_settings device;
+    int64_t size, noise;
     double opacity, blur;
     int channel, quiet;
 } settings = {.methods = "activation,saliency,grad-cam",
@@ -63,10 +64,7 @@ static const cli_option options[] = {
      1},
     {"size", 's', CLI_INTEGER, &settings.size, "PIXELS", "side of a picture (default 176)", 32,
      1024},
-    {"threads", 't', CLI_INTEGER, &settings.threads, "N",
-     "threads to compute with (default: all processors)", 0, 4096},
-    {"backend", 0, CLI_TEXT, &settings.backend, "NAME",
-     "onednn or reference (default: the best there is)", 0, 0},
+    DEVICE_OPTIONS(settings.device),
     {"quiet", 'q', CLI_FLAG, &settings.quiet, NULL, "show no progress", 0, 0},
     {0}};
 
@@ -221,7 +219,7 @@ static bool prepare(explain *run)
     session.gradients = run->methods[SALIENCY]   ? HMT_GRADIENTS_INPUT
                         : run->methods[GRAD_CAM] ? HMT_GRADIENTS_TAPS
                                                  : HMT_GRADIENTS_NONE;
-    if (!network_load(&run->net, settings.model, settings.backend, (int)settings.threads) ||
+    if (!network_load(&run->net, settings.model, &settings.device) ||
         !network_prepare(&run->net, &session) || !check_taps(run, &largest))
         return false;
     run->images = cli_allocate(run->batch * NETWORK_FLOATS, sizeof(float));

@@ -21,8 +21,9 @@
 enum { DEPTH = 1, POOL_MEAN = 0, POOL_MAX = 1, POOL_FLAT = 2, POOL_NONE = 3 };
 
 static struct {
-    const char *model, *backend, *output, *table, *tap;
-    int64_t threads, batch, decoders;
+    const char *model, *output, *table, *tap;
+    device_settings device;
+    int64_t batch, decoders;
     int pool, quiet;
 } settings = {.batch = 16, .tap = "relu5"};
 
@@ -39,12 +40,9 @@ static const cli_option options[] = {
      0, 0},
     {"batch", 'b', CLI_INTEGER, &settings.batch, "N", "photos computed at once (default 16)", 1,
      4096},
-    {"threads", 't', CLI_INTEGER, &settings.threads, "N",
-     "threads to compute with (default: all processors)", 0, 4096},
+    DEVICE_OPTIONS(settings.device),
     {"decoders", 0, CLI_INTEGER, &settings.decoders, "N",
      "threads that decode photos (default: all processors)", 0, 256},
-    {"backend", 0, CLI_TEXT, &settings.backend, "NAME",
-     "onednn or reference (default: the best there is)", 0, 0},
     {"quiet", 'q', CLI_FLAG, &settings.quiet, NULL, "show no progress", 0, 0},
     {0}};
 
@@ -72,7 +70,7 @@ typedef struct features {
 } features;
 
 /* batches_load */
-static bool load_photo(void *user, size_t index, float *tensor, char *message)
+static bool load_photo(void *user, size_t index, void *tensor, char *message)
 {
     const features *run = user;
     return network_photo(&run->net, run->photos.paths[index], tensor, message, BATCHES_MESSAGE);
@@ -106,7 +104,7 @@ static bool collect(features *run, int count, char **inputs)
 static bool prepare(features *run)
 {
     hmt_session_options session = HMT_SESSION_OPTIONS_INIT;
-    if (!network_load(&run->net, settings.model, settings.backend, (int)settings.threads))
+    if (!network_load(&run->net, settings.model, &settings.device))
         return false;
     if ((size_t)settings.batch > run->photos.count)
         settings.batch = (int64_t)run->photos.count;
@@ -183,7 +181,7 @@ static bool compute_batch(features *run, const batches_view *view)
 {
     hmt_prediction *none = cli_allocate(view->count, sizeof *none);
     size_t count = (size_t)(run->shape[0] * run->shape[1] * run->shape[2] * run->shape[3]);
-    hmt_status status = hmt_infer(run->net.session, view->tensors, view->count, none);
+    hmt_status status = hmt_infer(run->net.session, view->data, view->count, none);
     if (status == HMT_OK)
         status = hmt_session_tap_read(run->net.session, settings.tap, run->values, count);
     free(none);
@@ -196,9 +194,9 @@ static int compute(features *run)
     progress bar;
     batches_view view;
     int decoders = settings.decoders ? (int)settings.decoders : cli_processors();
-    batches *line =
-        batches_start(&(batches_options){run->photos.count, (size_t)settings.batch, NETWORK_FLOATS,
-                                         decoders, DEPTH, load_photo, run});
+    batches *line = batches_start(&(batches_options){run->photos.count, (size_t)settings.batch,
+                                                     NETWORK_FLOATS * sizeof(float), decoders,
+                                                     DEPTH, load_photo, run, 1});
     int status = line ? CLI_OK : CLI_USAGE;
     if (status == CLI_OK && !write_header(run)) /* the number of rows is not known yet */
         status = CLI_OUTPUT;

@@ -15,18 +15,21 @@
 #include "common/batches.h"
 #include "common/cli.h"
 #include "common/csv.h"
+#include "common/device.h"
 #include "common/files.h"
 #include "common/json.h"
 #include "common/output.h"
 #include "common/progress.h"
 
 /* DEPTH 1: a batch is decoded on all processors and then computed on all; decoding behind the
- * computation's back measured slower, as both want every processor. */
-enum { SIDE = 224, FLOATS = 3 * SIDE * SIDE, CROPS = 5, FORMAT_CSV = 0, DEPTH = 1 };
+ * computation's back measured slower, as both want every processor. With a device of its own to
+ * compute on, one batch is computed, the next on its way there, and two are being decoded. */
+enum { SIDE = 224, CROP = 3 * SIDE * SIDE, CROPS = 5, FORMAT_CSV = 0, DEPTH = 1, DEVICE_DEPTH = 4 };
 
 static struct {
-    const char *model, *backend, *output;
-    int64_t threads, batch, decoders;
+    const char *model, *output;
+    device_settings device;
+    int64_t batch, decoders;
     int five_crop, format, zero, quiet;
 } settings = {.batch = 16};
 
@@ -40,12 +43,9 @@ static const cli_option options[] = {
      "mean over five crops instead of the centre one: a\nlittle better, five times the work", 0, 0},
     {"batch", 'b', CLI_INTEGER, &settings.batch, "N", "crops computed at once (default 16)", 1,
      4096},
-    {"threads", 't', CLI_INTEGER, &settings.threads, "N",
-     "threads to compute with (default: all processors)", 0, 4096},
+    DEVICE_OPTIONS(settings.device),
     {"decoders", 0, CLI_INTEGER, &settings.decoders, "N",
      "threads that decode photos (default: all processors)", 0, 256},
-    {"backend", 0, CLI_TEXT, &settings.backend, "NAME",
-     "onednn or reference (default: the best there is)", 0, 0},
     {"null", '0', CLI_FLAG, &settings.zero, NULL,
      "names on standard input end with a zero byte, not with\na line", 0, 0},
     {"quiet", 'q', CLI_FLAG, &settings.quiet, NULL, "show no progress", 0, 0},
@@ -77,15 +77,15 @@ typedef struct score {
     size_t failed;               /* photos with an error row */
 } score;
 
-/* batches_load: decodes photo `index` and makes its tensor (crops,3,224,224). */
-static bool load_photo(void *user, size_t index, float *tensor, char *message)
+/* batches_load: decodes photo `index` and cuts out (crops,224,224,3). */
+static bool load_photo(void *user, size_t index, void *crops, char *message)
 {
     score *run = user;
     hmt_pixels pixels = {0};
     hmt_status status = hmt_decode_file(run->context, run->photos.paths[index], NULL, &pixels);
     if (status == HMT_OK)
         status =
-            hmt_preprocess(run->context, &pixels, &run->preprocess, tensor, run->crops * FLOATS);
+            hmt_preprocess_crops(run->context, &pixels, &run->preprocess, crops, run->crops * CROP);
     if (status != HMT_OK)
         snprintf(message, BATCHES_MESSAGE, "%s", hmt_last_error());
     hmt_pixels_free(run->context, &pixels);
@@ -202,14 +202,9 @@ static size_t even_batch(size_t count, size_t most)
 
 static bool prepare(score *run)
 {
-    hmt_context_options about = HMT_CONTEXT_OPTIONS_INIT;
     hmt_session_options session = HMT_SESSION_OPTIONS_INIT;
-    about.backend = settings.backend;
-    about.threads = (int32_t)settings.threads;
-    if (hmt_context_create(&about, &run->context) != HMT_OK) {
-        cli_library_error("cannot start");
+    if (!device_open(&settings.device, NULL, &run->context))
         return false;
-    }
     run->config.struct_size = sizeof run->config;
     if (hmt_model_load(run->context, settings.model, NULL, &run->model) != HMT_OK ||
         hmt_model_get_config(run->model, &run->config) != HMT_OK) {
@@ -217,8 +212,6 @@ static bool prepare(score *run)
         return false;
     }
     run->preprocess.resize = run->config.resize;
-    memcpy(run->preprocess.mean, run->config.mean, sizeof run->config.mean);
-    memcpy(run->preprocess.deviation, run->config.deviation, sizeof run->config.deviation);
     run->preprocess.crop = settings.five_crop ? HMT_CROP_FIVE : HMT_CROP_CENTER;
     run->crops = settings.five_crop ? CROPS : 1;
     size_t most = (size_t)settings.batch / run->crops;
@@ -232,34 +225,70 @@ static bool prepare(score *run)
     return true;
 }
 
+static batches *start_decoding(score *run, int held)
+{
+    int decoders = settings.decoders ? (int)settings.decoders : cli_processors();
+    return batches_start(&(batches_options){.count = run->photos.count,
+                                            .batch = run->batch,
+                                            .bytes = run->crops * CROP,
+                                            .workers = decoders,
+                                            .depth = held > 1 ? DEVICE_DEPTH : DEPTH,
+                                            .load = load_photo,
+                                            .user = run,
+                                            .held = held});
+}
+
+/* Computes a batch and writes its rows. Returns an exit status. */
+static int compute(score *run, const batches_view *view, progress *bar)
+{
+    if (hmt_infer_crops(run->session, view->data, view->count * run->crops, run->predictions)) {
+        progress_clear(bar);
+        cli_library_error("computing failed");
+        return CLI_USAGE;
+    }
+    write_batch(run, view);
+    progress_update(bar, view->first + view->count, NULL);
+    return cli_interrupted()                                    ? CLI_INTERRUPTED
+           : fflush(run->out.stream) || ferror(run->out.stream) ? CLI_OUTPUT
+                                                                : CLI_OK;
+}
+
+/* Takes the next batch; where that helps it is sent on its way while the one before is computed.
+ * false: there is none, or *status says what went wrong. */
+static bool take(score *run, batches *line, bool ahead, batches_view *view, int *status)
+{
+    if (!batches_next(line, view))
+        return false;
+    if (ahead &&
+        hmt_session_stage_crops(run->session, view->data, view->count * run->crops) != HMT_OK) {
+        cli_library_error("computing failed");
+        *status = CLI_USAGE;
+    }
+    return *status == CLI_OK;
+}
+
 /* Predicts everything. Returns the exit status. */
 static int predict(score *run)
 {
+    const bool ahead = hmt_session_stages(run->session);
+    batches_view view, next;
     progress bar;
-    batches_view view;
     char took[32];
-    int status = CLI_OK, decoders = (int)settings.decoders;
-    if (decoders == 0)
-        decoders = cli_processors();
     if (settings.format == FORMAT_CSV)
         fputs("path,gender,gender_probability,race,race_probability,score,error\n",
               run->out.stream);
-    batches *line = batches_start(&(batches_options){
-        run->photos.count, run->batch, run->crops * FLOATS, decoders, DEPTH, load_photo, run});
+    batches *line = start_decoding(run, ahead ? 2 : 1);
     progress_start(&bar, "scoring", "photos", run->photos.count, settings.quiet);
-    status = line ? CLI_OK : CLI_USAGE;
-    while (status == CLI_OK && batches_next(line, &view)) {
-        if (hmt_infer(run->session, view.tensors, view.count * run->crops, run->predictions)) {
-            progress_clear(&bar);
-            cli_library_error("computing failed");
-            status = CLI_USAGE;
-            break;
-        }
-        write_batch(run, &view);
-        status = cli_interrupted()                                    ? CLI_INTERRUPTED
-                 : fflush(run->out.stream) || ferror(run->out.stream) ? CLI_OUTPUT
-                                                                      : CLI_OK;
-        progress_update(&bar, view.first + view.count, NULL);
+    int status = line ? CLI_OK : CLI_USAGE;
+    bool more = status == CLI_OK && take(run, line, ahead, &view, &status);
+    while (more) {
+        bool following = ahead && take(run, line, ahead, &next, &status);
+        if (status == CLI_OK)
+            status = compute(run, &view, &bar);
+        if (!ahead && status == CLI_OK)
+            following = take(run, line, ahead, &next, &status);
+        view = next;
+        more = following && status == CLI_OK;
     }
     double seconds = progress_finish(&bar);
     batches_stop(line);

@@ -65,14 +65,7 @@ static void print_warning(void *user, hmt_log_level level, const char *message)
 
 static bool open_context(setup *made)
 {
-    hmt_context_options about = HMT_CONTEXT_OPTIONS_INIT;
-    about.backend = train_settings.backend;
-    about.threads = (int32_t)train_settings.threads;
-    about.log = print_warning;
-    if (hmt_context_create(&about, &made->context) == HMT_OK)
-        return true;
-    cli_library_error("cannot start");
-    return false;
+    return device_open(&train_settings.device, print_warning, &made->context);
 }
 
 /* The samples of one side: of a split, or all there are. */
@@ -170,6 +163,7 @@ static bool make_loader(setup *made, int side)
     about.indices = made->indices[side];
     about.index_count = made->counts[side];
     about.shuffle = about.drop_last = side == TRAIN;
+    about.lend = side == TRAIN ? 2 : 1; /* one to train on, one on its way to the device */
     about.skip_bad = o->skip_bad;
     about.seed = (uint64_t)o->seed;
     about.workers = (int32_t)o->decoders;

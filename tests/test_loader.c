@@ -134,6 +134,54 @@ static void workers_do_not_matter(const hmt_dataset *set)
     CHECK(first[0].hash != first[1].hash && first[1].hash != first[2].hash);
 }
 
+/* As many batches as are lent keep their values while the workers go on, also over the end of an
+ * epoch, and the batches are those that a loader with one at a time gives. */
+static void lent_batches_stay(const hmt_dataset *set)
+{
+    for (int lend = 1; lend <= 3; ++lend) {
+        hmt_loader_options o = HMT_LOADER_OPTIONS_INIT;
+        hmt_batch held[3] = {HMT_BATCH_INIT, HMT_BATCH_INIT, HMT_BATCH_INIT};
+        digest before[3] = {{0, 0}}, plain = {0, 0}, lent = {0, 0};
+        hmt_loader *loader;
+        const size_t *samples[3];
+
+        o.workers = 3;
+        o.ahead_bytes = 1; /* as few buffers as can be */
+        o.shuffle = 1;
+        loader = make(set, &o);
+        for (int epoch = 0; epoch < 2; ++epoch)
+            plain.hash ^= take_epoch(loader).hash + (uint64_t)epoch;
+        hmt_loader_free(loader);
+        o.lend = lend;
+        loader = make(set, &o);
+        for (int epoch = 0, n = 0; epoch < 2; ++epoch) {
+            digest d = {14695981039346656037u, 0};
+
+            for (;; ++n) {
+                const int at = n % lend;
+
+                CHECK_STATUS(hmt_loader_next(loader, &held[at], &samples[at]), HMT_OK);
+                if (held[at].count == 0)
+                    break;
+                add_batch(&d, &held[at], samples[at]);
+                before[at] = (digest){1, 0};
+                add_batch(&before[at], &held[at], samples[at]);
+                usleep(2000); /* for workers that would overwrite what is lent */
+                for (int k = 0; k < lend && k <= n; ++k) {
+                    digest now = {1, 0};
+
+                    if (held[k].count > 0)
+                        add_batch(&now, &held[k], samples[k]);
+                    CHECK(held[k].count == 0 || now.hash == before[k].hash);
+                }
+            }
+            lent.hash ^= d.hash + (uint64_t)epoch;
+        }
+        CHECK(plain.hash == lent.hash);
+        hmt_loader_free(loader);
+    }
+}
+
 /* In the same place of two epochs the same photo is augmented in two ways. */
 static void epochs_augment_anew(const hmt_dataset *set)
 {
@@ -495,6 +543,9 @@ static void wrong_options_are_refused(const hmt_dataset *set)
     o = (hmt_loader_options)HMT_LOADER_OPTIONS_INIT;
     o.workers = -1;
     CHECK_STATUS(hmt_loader_create(NULL, set, &o, &loader), HMT_ERROR_ARGUMENT);
+    o = (hmt_loader_options)HMT_LOADER_OPTIONS_INIT;
+    for (o.lend = -1; o.lend <= 9; o.lend += 10)
+        CHECK_STATUS(hmt_loader_create(NULL, set, &o, &loader), HMT_ERROR_ARGUMENT);
     CHECK(loader == NULL && hmt_loader_batches(NULL) == 0);
     hmt_loader_free(NULL);
 }
@@ -510,6 +561,7 @@ int main(void)
     set = read_table(table);
     workers_do_not_matter(set);
     epochs_augment_anew(set);
+    lent_batches_stay(set);
     no_more_is_kept_than_may_be(set);
     seeking_is_going_through(set);
     every_sample_comes_once(set);

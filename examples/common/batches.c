@@ -15,7 +15,7 @@
 enum { ALIGNMENT = 64 };
 
 typedef struct slot {
-    float *tensors;
+    unsigned char *data;
     batches_item *items;
     size_t done; /* samples filled in */
 } slot;
@@ -67,11 +67,11 @@ static void *work(void *argument)
         size_t batch = sample / options->batch, place = sample % options->batch;
         slot *slot = &line->slots[batch % (size_t)options->depth];
         batches_item *item = &slot->items[place];
-        float *tensor = options->floats ? slot->tensors + place * options->floats : NULL;
+        unsigned char *data = options->bytes ? slot->data + place * options->bytes : NULL;
         item->message[0] = '\0';
-        item->good = options->load(options->user, sample, tensor, item->message);
-        if (!item->good && tensor)
-            memset(tensor, 0, options->floats * sizeof *tensor);
+        item->good = options->load(options->user, sample, data, item->message);
+        if (!item->good && data)
+            memset(data, 0, options->bytes);
         pthread_mutex_lock(&line->mutex);
         if (++slot->done == batch_size(line, batch))
             pthread_cond_signal(&line->filled);
@@ -83,7 +83,7 @@ static void *work(void *argument)
 static bool allocate(batches *line)
 {
     const batches_options *options = &line->options;
-    size_t bytes = options->batch * options->floats * sizeof(float);
+    size_t bytes = options->batch * options->bytes;
     bytes = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     line->slots = calloc((size_t)options->depth, sizeof *line->slots);
     line->threads = calloc((size_t)options->workers, sizeof *line->threads);
@@ -92,8 +92,8 @@ static bool allocate(batches *line)
     for (int i = 0; i < options->depth; i++) {
         slot *slot = &line->slots[i];
         slot->items = calloc(options->batch, sizeof *slot->items);
-        slot->tensors = bytes ? aligned_alloc(ALIGNMENT, bytes) : NULL;
-        if (!slot->items || (bytes && !slot->tensors))
+        slot->data = bytes ? aligned_alloc(ALIGNMENT, bytes) : NULL;
+        if (!slot->items || (bytes && !slot->data))
             return false;
     }
     return true;
@@ -107,6 +107,7 @@ batches *batches_start(const batches_options *options)
         return NULL;
     }
     line->options = *options;
+    line->options.held = options->held ? options->held : 1;
     line->batch_count = (options->count + options->batch - 1) / options->batch;
     pthread_mutex_init(&line->mutex, NULL);
     pthread_cond_init(&line->freed, NULL);
@@ -126,7 +127,7 @@ batches *batches_start(const batches_options *options)
 bool batches_next(batches *line, batches_view *view)
 {
     pthread_mutex_lock(&line->mutex);
-    if (line->released < line->taken) {
+    if (line->taken - line->released == (size_t)line->options.held) {
         line->slots[line->released % (size_t)line->options.depth].done = 0;
         line->released++;
         pthread_cond_broadcast(&line->freed);
@@ -137,7 +138,7 @@ bool batches_next(batches *line, batches_view *view)
         slot *slot = &line->slots[batch % (size_t)line->options.depth];
         while (slot->done < size)
             pthread_cond_wait(&line->filled, &line->mutex);
-        *view = (batches_view){batch * line->options.batch, size, slot->tensors, slot->items};
+        *view = (batches_view){batch * line->options.batch, size, slot->data, slot->items};
     }
     pthread_mutex_unlock(&line->mutex);
     return any;
@@ -154,7 +155,7 @@ void batches_stop(batches *line)
     for (int i = 0; i < line->started; i++)
         pthread_join(line->threads[i], NULL);
     for (int i = 0; line->slots && i < line->options.depth; i++) {
-        free(line->slots[i].tensors);
+        free(line->slots[i].data);
         free(line->slots[i].items);
     }
     pthread_cond_destroy(&line->filled);

@@ -22,10 +22,10 @@ int evaluation_views(const evaluation *e)
 }
 
 /* batches_load: all views of photo `index`. */
-static bool load(void *user, size_t index, float *tensor, char *message)
+static bool load(void *user, size_t index, void *crops, char *message)
 {
     const evaluation *e = user;
-    const size_t floats = (size_t)crops_of(e) * NETWORK_FLOATS;
+    const size_t bytes = (size_t)crops_of(e) * NETWORK_CROP_BYTES;
     hmt_preprocess_options how = e->net.preprocess;
     hmt_sample sample = HMT_SAMPLE_INIT;
     hmt_pixels pixels = {0};
@@ -33,8 +33,8 @@ static bool load(void *user, size_t index, float *tensor, char *message)
     hmt_status status = hmt_decode_file(e->net.context, sample.path, NULL, &pixels);
     for (int mirrored = 0; status == HMT_OK && mirrored <= e->flip; mirrored++) {
         how.flip = mirrored;
-        status = hmt_preprocess(e->net.context, &pixels, &how, tensor + (size_t)mirrored * floats,
-                                floats);
+        status = hmt_preprocess_crops(e->net.context, &pixels, &how,
+                                      (uint8_t *)crops + (size_t)mirrored * bytes, bytes);
     }
     if (status != HMT_OK)
         snprintf(message, BATCHES_MESSAGE, "%s", hmt_last_error());
@@ -46,7 +46,7 @@ static bool load(void *user, size_t index, float *tensor, char *message)
 static bool infer(evaluation *e, const batches_view *view, hmt_prediction *raw)
 {
     const size_t views = (size_t)evaluation_views(e);
-    if (hmt_infer(e->net.session, view->tensors, view->count * views, raw) != HMT_OK) {
+    if (hmt_infer_crops(e->net.session, view->data, view->count * views, raw) != HMT_OK) {
         cli_library_error("cannot infer");
         return false;
     }
@@ -70,8 +70,8 @@ int evaluation_run(evaluation *e)
     e->messages = cli_allocate(e->count, sizeof *e->messages);
     hmt_prediction *raw = cli_allocate(EVALUATION_BATCH * views, sizeof *raw);
     batches *line =
-        batches_start(&(batches_options){e->count, EVALUATION_BATCH, views * NETWORK_FLOATS,
-                                         (cli_processors() + 3) / 4, DEPTH, load, e});
+        batches_start(&(batches_options){e->count, EVALUATION_BATCH, views * NETWORK_CROP_BYTES,
+                                         (cli_processors() + 3) / 4, DEPTH, load, e, 1});
     bool good = line != NULL;
     progress_start(&bar, "evaluating", "photos", e->count, e->quiet);
     while (good && !cli_interrupted() && batches_next(line, &view)) {

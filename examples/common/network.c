@@ -6,17 +6,12 @@
 
 #include "cli.h"
 
-bool network_load(network *net, const char *model, const char *backend, int threads)
+bool network_load(network *net, const char *model, const device_settings *device)
 {
     const hmt_preprocess_options preprocess = HMT_PREPROCESS_OPTIONS_INIT;
-    hmt_context_options about = HMT_CONTEXT_OPTIONS_INIT;
     memset(net, 0, sizeof *net);
-    about.backend = backend;
-    about.threads = threads;
-    if (hmt_context_create(&about, &net->context) != HMT_OK) {
-        cli_library_error("cannot start");
+    if (!device_open(device, NULL, &net->context))
         return false;
-    }
     net->config.struct_size = sizeof net->config;
     if (hmt_model_load(net->context, model, NULL, &net->model) != HMT_OK ||
         hmt_model_get_config(net->model, &net->config) != HMT_OK) {

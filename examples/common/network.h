@@ -7,9 +7,13 @@
 
 #include <stdbool.h>
 
-#include <hmtnet/hmtnet.h>
+#include "device.h"
 
-enum { NETWORK_SIDE = 224, NETWORK_FLOATS = 3 * NETWORK_SIDE * NETWORK_SIDE };
+enum {
+    NETWORK_SIDE = 224,
+    NETWORK_FLOATS = 3 * NETWORK_SIDE * NETWORK_SIDE,    /* of a normalised photo */
+    NETWORK_CROP_BYTES = 3 * NETWORK_SIDE * NETWORK_SIDE /* of an 8-bit crop */
+};
 
 typedef struct network {
     hmt_context *context;
@@ -19,9 +23,8 @@ typedef struct network {
     hmt_preprocess_options preprocess; /* centre crop, with the model's sizes and colours */
 } network;
 
-/* Loads a model. backend NULL: the best there is; threads 0: all. false: a message has been
- * printed; close it all the same. */
-bool network_load(network *net, const char *model, const char *backend, int threads);
+/* Loads a model. false: a message has been printed; close it all the same. */
+bool network_load(network *net, const char *model, const device_settings *device);
 /* Prepares a session of it. */
 bool network_prepare(network *net, const hmt_session_options *options);
 void network_close(network *net);

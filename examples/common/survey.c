@@ -54,14 +54,14 @@ static void find_look(const hmt_pixels *pixels, uint64_t look[SURVEY_LOOK])
     }
 }
 
-/* batches_load: one photo, which leaves no tensor. */
-static bool look_at(void *user, size_t index, float *tensor, char *message)
+/* batches_load: one photo, which leaves no data. */
+static bool look_at(void *user, size_t index, void *data, char *message)
 {
     survey *s = user;
     survey_photo *photo = &s->photos[index];
     hmt_sample sample = HMT_SAMPLE_INIT;
     hmt_pixels pixels = {0};
-    (void)tensor;
+    (void)data;
     hmt_dataset_sample(s->set, index, &sample);
     if (hmt_decode_file(NULL, sample.path, NULL, &pixels) != HMT_OK) {
         snprintf(message, BATCHES_MESSAGE, "%s", hmt_last_error());
@@ -83,7 +83,7 @@ bool survey_run(survey *s, const hmt_dataset *set, int workers, bool quiet)
     *s = (survey){.set = set, .count = hmt_dataset_count(set)};
     s->photos = cli_allocate(s->count, sizeof *s->photos);
     batches *line =
-        batches_start(&(batches_options){s->count, BATCH, 0, workers, DEPTH, look_at, s});
+        batches_start(&(batches_options){s->count, BATCH, 0, workers, DEPTH, look_at, s, 1});
     progress_start(&bar, "reading", "photos", s->count, quiet);
     while (line && !cli_interrupted() && batches_next(line, &view)) {
         for (size_t i = 0; i < view.count; i++)

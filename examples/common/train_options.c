@@ -136,10 +136,10 @@ static const cli_option options[] = {
      "leave out photos that cannot be read instead of\nstopping", 0, 0},
     {"cache", 0, CLI_INTEGER, &train_settings.cache, "MIB",
      "memory for decoded photos (default 2048)", 0, 1e7},
-    {"backend", 0, CLI_TEXT, &train_settings.backend, "NAME",
-     "onednn or reference (default: the best there is)", 0, 0},
-    {"threads", 't', CLI_INTEGER, &train_settings.threads, "N",
-     "threads to compute with (default: all processors)", 0, 4096},
+    DEVICE_OPTIONS(train_settings.device),
+    {"devices", 0, CLI_INTEGER, &train_settings.devices, "N",
+     "train on N devices, from --device on; each takes an\nequal part of a batch (default 1)", 1,
+     64},
     {"decoders", 0, CLI_INTEGER, &train_settings.decoders, "N",
      "threads that prepare photos (default: one for every\nfour processors)", 0, 256},
     {"quiet", 'q', CLI_FLAG, &train_settings.quiet, NULL, "show no progress, only the epochs", 0,
@@ -248,6 +248,7 @@ bool train_options_check(train_recipe *made, int operands)
         return false;
     apply_preset(o);
     recipe->batch = (int32_t)o->batch;
+    recipe->device_count = (int32_t)o->devices;
     recipe->learning_rate = o->rate;
     recipe->momentum = o->momentum;
     recipe->weight_decay = o->decay;

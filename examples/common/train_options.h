@@ -9,18 +9,19 @@
 
 #include <hmtnet/data.h>
 
-#include "cli.h"
+#include "device.h"
 
 enum { TRAIN_MOST_RULES = 64 };
 
 /* The options as given; numbers below 0 and NULL: not given. */
 typedef struct train_options {
-    const char *data, *validate, *split, *output, *from, *backend, *alpha, *freeze, *rates;
+    const char *data, *validate, *split, *output, *from, *alpha, *freeze, *rates;
     const char *checkpoint, *best, *history, *sheet;
-    int64_t epochs, batch, steps, seed, threads, decoders, resize, save_every, validate_every;
+    int64_t epochs, batch, steps, seed, devices, decoders, resize, save_every, validate_every;
     int64_t cache, step_epochs, accumulate, checkpoint_steps, patience;
     int kind, preset, augment, schedule, loss, wiring, aggregator, storage, best_by;
     int no_flip, skip_bad, quiet, nesterov, decay_weights_only, resume;
+    device_settings device;
     double rate, factor, warmup, warmup_epochs, momentum, decay, delta, width, smoothing;
     double rotation, brightness, contrast, saturation, hue;
 } train_options;

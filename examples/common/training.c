@@ -116,20 +116,40 @@ static bool checkpoint_due(const training *run)
     return run->checkpoint && run->checkpoint_every && run->state.step % run->checkpoint_every == 0;
 }
 
+static bool goes_on(const training *run)
+{
+    return !cli_interrupted() && run->state.step < run->schedule.total;
+}
+
+/* The next batch, sent on its way to the device while the one before is trained on; as
+ * next_batch().
+ */
+static int send_ahead(training *run, hmt_batch *batch)
+{
+    int more = run->state.step + 1 < run->schedule.total ? next_batch(run, run->photos, batch) : 0;
+    if (more <= 0 || hmt_trainer_stage(run->trainer, batch) == HMT_OK)
+        return more;
+    progress_clear(&run->bar);
+    cli_library_error("training stopped");
+    return -1;
+}
+
 /* The rest of the epoch that is going on, up to the last step. */
 static int train_epoch(training *run)
 {
     epoch *sums = &run->state.epoch;
     char note[120];
-    hmt_batch batch = HMT_BATCH_INIT;
+    const bool ahead = hmt_trainer_stages(run->trainer);
+    hmt_batch batch = HMT_BATCH_INIT, next = HMT_BATCH_INIT;
     double begin = cli_seconds() - sums->seconds;
-    int status = CLI_OK, more = 1;
+    int status = CLI_OK;
     if (hmt_loader_seek(run->photos, sums->number - 1, sums->steps) != HMT_OK) {
         cli_library_error("cannot go to epoch %llu", (unsigned long long)sums->number);
         return CLI_SOME_FAILED;
     }
-    while (status == CLI_OK && !cli_interrupted() && run->state.step < run->schedule.total &&
-           (more = next_batch(run, run->photos, &batch)) > 0) {
+    int more = goes_on(run) ? next_batch(run, run->photos, &batch) : 0;
+    while (status == CLI_OK && more > 0) {
+        int following = ahead ? send_ahead(run, &next) : 0;
         status = step(run, &batch, sums);
         sums->seconds = cli_seconds() - begin;
         if (status == CLI_OK && checkpoint_due(run))
@@ -138,6 +158,10 @@ static int train_epoch(training *run)
                  (unsigned long long)sums->number, sums->loss / (double)sums->steps,
                  1e-9 * (double)sums->steps * run->step_flops / sums->seconds);
         progress_update(&run->bar, run->state.step * run->batch, note);
+        if (!ahead && status == CLI_OK && goes_on(run))
+            following = next_batch(run, run->photos, &next);
+        more = goes_on(run) ? following : 0;
+        batch = next;
     }
     progress_clear(&run->bar);
     return more < 0 ? CLI_SOME_FAILED : status;

@@ -363,10 +363,11 @@ typedef struct hmt_backend {
      * (optional, likewise) Makes `count` execs of equal training plans, each on a device and a
      * weights object of its own with equal values, train as one. From now on each SGD step takes
      * the sum of all their gradients, and each STATISTICS step the mean of their statistics, so
-     * that parameters stay equal. Their backward runs are called at the same time, each in a thread
-     * of its own. If one of them fails the others end, too, and fail: none waits for ever, and no
-     * later run of them succeeds. Called once, before any of them has run; they are destroyed one
-     * after the other, when none runs.
+     * that parameters stay equal. (The mean goes into a copy: a later backward step may read the
+     * device's own.) Their backward runs are called at the same time, each in a thread of its own.
+     * If one of them fails the others end, too, and fail: none waits for ever, and no later run of
+     * them succeeds. Called once, before any of them has run; they are destroyed one after the
+     * other, when none runs.
      */
     hmt_status (*exec_join)(void *const *execs, size_t count);
 } hmt_backend;

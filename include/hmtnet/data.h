@@ -167,13 +167,15 @@ typedef struct hmt_loader_options {
                          else its place is black and has no labels */
     uint64_t seed;    /**< of order and augmentation */
     int32_t workers;  /**< threads that decode and augment; 0: one for every four processors */
-    uint64_t
-        ahead_bytes;     /**< of batches prepared ahead, at least two batches; 0: 256 MiB at most */
-    uint64_t keep_bytes; /**< of resized photos kept in memory; 0: none */
+    uint64_t ahead_bytes; /**< of batches prepared ahead, at least one more than are lent; 0: 256
+                             MiB at most */
+    uint64_t keep_bytes;  /**< of resized photos kept in memory; 0: none */
+    int32_t lend;         /**< batches that stay valid, the newest among them, e.g. 2 for
+                             hmt_trainer_stage(); 0: 1; at most 8 */
 } hmt_loader_options;
 #define HMT_LOADER_OPTIONS_INIT                                                                    \
     {                                                                                              \
-        sizeof(hmt_loader_options), 32, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0                   \
+        sizeof(hmt_loader_options), 32, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0                \
     }
 
 /**
@@ -197,7 +199,8 @@ HMT_API uint64_t hmt_loader_batches(const hmt_loader *loader);
 HMT_API hmt_status hmt_loader_seek(hmt_loader *loader, uint64_t epoch, uint64_t batch);
 
 /**
- * The next batch; waits for it. Its arrays are the loader's, valid until the next call.
+ * The next batch; waits for it. Its arrays are the loader's, valid until the next call, or the one
+ * after so many as lend says.
  * @param batch    receives images and labels; count 0 at the end of the epoch, after which the next
  *                 epoch begins
  * @param samples  receives (count) sample indices; may be NULL

@@ -252,8 +252,19 @@ typedef struct hmt_context_options {
 /**
  * Makes a context: an opened device and the hooks above. Functions that take a context accept NULL
  * for a private one with default options.
- * @return HMT_ERROR_ARGUMENT, _NOT_FOUND (backend or device), _MEMORY, _BACKEND, _UNSUPPORTED (a
- * backend made for another version of the interface)
+ * A backend that is neither among the host's own nor built in is a module, a shared library
+ * libhmtnet_NAME.so, which is looked for in module_path, in the file or folder that the environment
+ * variable HMT_BACKEND_PATH names (not in set-user-ID programs), beside libhmtnet.so and in the
+ * folder hmtnet there; a host that is linked with the static library has no such place. The first
+ * file found is the one. Names of modules are lower-case letters, digits and underscores. A module
+ * that was used stays loaded as long as the process lives, because compute libraries leave threads
+ * and handlers behind that must find their code. Only names ask for modules: backend NULL chooses
+ * among the host's own and the built-in ones. After a failure another context can be made, e.g.
+ * with backend NULL to go on with the CPU.
+ * @return HMT_ERROR_ARGUMENT, _NOT_FOUND (backend, module or device), _MEMORY, _BACKEND,
+ * _UNSUPPORTED (a backend made for another version of the interface; a module that cannot be
+ * loaded, e.g. for want of a library that it needs, or is none; a precision that the backend or
+ * device does not have)
  */
 HMT_API hmt_status hmt_context_create(const hmt_context_options *options, hmt_context **context);
 HMT_API void hmt_context_free(hmt_context *context);
@@ -350,6 +361,18 @@ typedef struct hmt_preprocess_options {
 HMT_API hmt_status hmt_preprocess(const hmt_context *context, const hmt_pixels *pixels,
                                   const hmt_preprocess_options *options, float *tensor,
                                   size_t count);
+
+/**
+ * The same without the normalisation: 8-bit crops for hmt_infer_crops(), a quarter of the size.
+ * @param options  mean and deviation count nothing
+ * @param crops    receives (1,crop_size,crop_size,3) RGB levels, with HMT_CROP_FIVE
+ * (5,crop_size,crop_size,3)
+ * @param bytes    how many bytes crops has room for
+ * @return HMT_ERROR_ARGUMENT, _MEMORY
+ */
+HMT_API hmt_status hmt_preprocess_crops(const hmt_context *context, const hmt_pixels *pixels,
+                                        const hmt_preprocess_options *options, uint8_t *crops,
+                                        size_t bytes);
 
 /**
  * Resizes so that the shorter side has `shorter_side` pixels, as Pillow's antialiased BILINEAR
@@ -464,6 +487,31 @@ HMT_API hmt_status hmt_model_save(hmt_model *model, const char *path, hmt_dtype 
 
 HMT_API void hmt_model_free(hmt_model *model);
 
+/**
+ * A new model with the same config and parameters in another context: how a model moves between
+ * backends and devices, e.g. from a GPU to the CPU. Of a model with a trainer it takes the
+ * parameters as they are now. The copy keeps narrow weights narrow, and needs neither the first
+ * model nor its file afterwards.
+ * @param context  where the copy is to live; NULL: a private one with default options
+ * @return HMT_ERROR_MEMORY, _ARGUMENT, what hmt_context_create() returns if context is NULL, and
+ * what hmt_model_sync() returns
+ */
+HMT_API hmt_status hmt_model_copy(hmt_model *model, hmt_context *context, hmt_model **copy);
+
+/**
+ * Brings the parameters home from the device that trains them, if they are newer there. Reading,
+ * copying and saving a model, making a session and freeing the trainer do it, too; call it now and
+ * then where a lost device shall not cost more than the steps since.
+ * If the device does not give them (it was lost, or a step failed half-way) the model keeps those
+ * of the step that were brought home last, all of one step, and the message says which. Sessions,
+ * copies and files are refused with the same status until hmt_trainer_free(); from then on the
+ * model is that of the step named, and can be copied to another context and saved.
+ * @return HMT_OK also without a trainer; HMT_ERROR_BACKEND, _MEMORY, _STATE (a step failed
+ * half-way; if a CPU backend had begun to change the model's own memory, also after
+ * hmt_trainer_free(): load the model again)
+ */
+HMT_API hmt_status hmt_model_sync(hmt_model *model);
+
 /** Copies the config out. config->struct_size must be set: that many bytes are written at most. */
 HMT_API hmt_status hmt_model_get_config(const hmt_model *model, hmt_model_config *config);
 
@@ -561,6 +609,35 @@ HMT_API hmt_status hmt_predict_pixels(hmt_session *session, const hmt_pixels *im
  */
 HMT_API hmt_status hmt_infer(hmt_session *session, const float *images, size_t count,
                              hmt_prediction *predictions);
+
+/**
+ * Infers from 8-bit crops, which a backend with HMT_FEATURE_PIXELS normalises on its device; with
+ * others the predictions have the same bits as with hmt_preprocess() and hmt_infer().
+ * @param crops        (count,224,224,3) RGB, as from hmt_preprocess_crops()
+ * @param predictions  (count)
+ * @return as hmt_infer()
+ */
+HMT_API hmt_status hmt_infer_crops(hmt_session *session, const uint8_t *crops, size_t count,
+                                   hmt_prediction *predictions);
+
+/**
+ * Hands over what a later call will infer from, so that it travels to the device while the runs
+ * before it compute. Call it with the next batch, then infer the current one, which was handed over
+ * before: two are kept. It returns at once and changes no result. Backends that compute in the
+ * host's memory do nothing; see hmt_session_stages(). A call with more than the session's batch
+ * hands its own runs over one by one.
+ * @param images  the pointer that hmt_infer() will get; its memory must not be changed or released
+ *                before that, or the session's end
+ * @param count   images there; if they are fewer than the session's batch nothing is done
+ * @return HMT_ERROR_ARGUMENT, _STATE (as hmt_infer()), _BACKEND
+ */
+HMT_API hmt_status hmt_session_stage(hmt_session *session, const float *images, size_t count);
+/** The same for hmt_infer_crops(). */
+HMT_API hmt_status hmt_session_stage_crops(hmt_session *session, const uint8_t *crops,
+                                           size_t count);
+/** Non-zero if handing batches over ahead has an effect, so that it pays to have the next one ready
+ * while one is computed. 0 for NULL. */
+HMT_API int32_t hmt_session_stages(const hmt_session *session);
 
 /** The mean of several predictions of one face: of the probabilities and of the scores. count >= 1.
  */
@@ -681,25 +758,35 @@ typedef struct hmt_trainer_options {
     const hmt_param_rule *rules; /**< the first that fits a parameter counts; only read during the
                                     call */
     size_t rule_count;           /**< at most 256 */
+    int32_t device_count; /**< devices of the context's backend to train on, up to 64; 0 and 1: the
+                             context's alone. Each takes an equal part of every batch, at least two
+                             images, and has the batch norm statistics of its part; gradients are
+                             summed up, so that all hold the same parameters */
+    const int32_t *devices; /**< (device_count) their numbers, the context's first; only read during
+                               the call. NULL: the context's and those that follow it */
 } hmt_trainer_options;
 /** The paper's recipe (section 4.2): batch 32, rate 1e-3, momentum 0.9, decay 0.05, alpha 1,1,2,
  * delta 0.6. */
 #define HMT_TRAINER_OPTIONS_INIT                                                                   \
     {                                                                                              \
         sizeof(hmt_trainer_options), 32, 1e-3, 0.9, 0.05, {1, 1, 2}, HMT_LOSS_SMOOTH_HUBER, 0.6,   \
-            0, 0, 0, 0, 0, 1, NULL, 0                                                              \
+            0, 0, 0, 0, 0, 1, NULL, 0, 0, NULL                                                     \
     }
 
 /**
  * Prepares a model to be trained by stochastic gradient descent. A model has one trainer at a time;
  * its parameters belong to the trainer until that is freed, and reading or saving the model gives
- * their latest state.
- * @return HMT_ERROR_ARGUMENT, _NOT_FOUND (a rule fits no parameter), _STATE (has a trainer),
- * _MEMORY, _BACKEND, _CANCELLED
+ * their latest state. On several devices it has a thread for each but the first, with all signals
+ * blocked, from here to hmt_trainer_free(); parameters, momentum and statistics are those of the
+ * first, on which hmt_evaluate() runs, too.
+ * @return HMT_ERROR_ARGUMENT, _NOT_FOUND (a rule fits no parameter; no such device), _STATE (has a
+ * trainer; a thread did not start), _MEMORY, _BACKEND, _UNSUPPORTED (a backend that trains on one
+ * device only), _CANCELLED
  */
 HMT_API hmt_status hmt_trainer_create(hmt_model *model, const hmt_trainer_options *options,
                                       hmt_trainer **trainer);
-/** Brings the parameters back to the model and releases the trainer. */
+/** Brings the parameters back to the model, see hmt_model_sync(), and releases the trainer. If they
+ * cannot be had the context's log is told. */
 HMT_API void hmt_trainer_free(hmt_trainer *trainer);
 
 /** A labelled batch; the arrays are the caller's and only read during the call. */
@@ -733,9 +820,12 @@ typedef struct hmt_losses {
  * One step: forward, losses, backward, update; with accumulate above 1 only every so many steps end
  * in an update. If a loss, or a batch norm's statistics, are
  * infinite or not a number the step ends there with HMT_ERROR_NONFINITE, the message naming step
- * and task or layer, and no parameter, statistic or momentum has changed.
+ * and task or layer, and no parameter, statistic or momentum has changed. If the
+ * backward half fails, on whichever device, the parameters there are of no use: the trainer takes
+ * no further call but hmt_trainer_free(), and hmt_model_sync() says what the model has.
  * @param losses  may be NULL
- * @return HMT_ERROR_ARGUMENT (count, or a label out of range), _NONFINITE, _BACKEND, _CANCELLED
+ * @return HMT_ERROR_ARGUMENT (count, or a label out of range), _NONFINITE, _BACKEND, _CANCELLED,
+ * _STATE (a step before this one failed half-way)
  */
 HMT_API hmt_status hmt_train_step(hmt_trainer *trainer, const hmt_batch *batch, hmt_losses *losses);
 
@@ -748,6 +838,17 @@ HMT_API hmt_status hmt_train_step(hmt_trainer *trainer, const hmt_batch *batch, 
  */
 HMT_API hmt_status hmt_evaluate(hmt_trainer *trainer, const hmt_batch *batch, hmt_losses *losses,
                                 hmt_prediction *predictions);
+
+/**
+ * Hands over the images of a later step, as hmt_session_stage() does: call it with the next batch,
+ * then train on the current one. hmt_loader_options.lend keeps both valid.
+ * @param batch  its images are those of a later hmt_train_step(): the same pointer, not changed
+ *               before; labels are not read
+ * @return HMT_ERROR_ARGUMENT, _STATE (as hmt_train_step()), _BACKEND
+ */
+HMT_API hmt_status hmt_trainer_stage(hmt_trainer *trainer, const hmt_batch *batch);
+/** Non-zero if that has an effect. 0 for NULL. */
+HMT_API int32_t hmt_trainer_stages(const hmt_trainer *trainer);
 
 /** Sets the rate of the following steps. @return HMT_ERROR_ARGUMENT if it is negative or not finite
  */
@@ -853,8 +954,8 @@ typedef struct hmt_device_info {
         sizeof(hmt_device_info), {0}, 0, 0                                                         \
     }
 
-/** Number of backends: the context's own ones first, then the built-in ones. NULL: the built-in
- * ones. */
+/** Number of backends: the context's own ones first, then the built-in ones, then the module it
+ * opened or, with list_modules, all modules that were found. NULL: the built-in ones. */
 HMT_API size_t hmt_backend_count(const hmt_context *context);
 HMT_API hmt_status hmt_backend_get_info(const hmt_context *context, size_t index,
                                         hmt_backend_info *info);

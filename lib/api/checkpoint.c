@@ -328,6 +328,8 @@ static hmt_status set_momentum(hmt_trainer *trainer, const safetensors_index *in
         if (status == HMT_OK)
             status = model->context->backend->weights_set(trainer->weights, &plan->weights[i],
                                                           HMT_SLOT_MOMENTUM, values);
+        if (status == HMT_OK)
+            status = devices_set(trainer->devices, &plan->weights[i], HMT_SLOT_MOMENTUM, values);
         if (status != HMT_OK)
             return status;
     }
@@ -360,7 +362,7 @@ hmt_status hmt_trainer_resume(hmt_trainer *trainer, const char *path)
     if (status == HMT_OK)
         status = set_momentum(trainer, &file.index);
     if (status == HMT_OK)
-        trainer->steps = steps;
+        trainer->steps = trainer->home_steps = steps;
     checkpoint_close(&file);
     return status;
 }

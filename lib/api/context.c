@@ -1,16 +1,15 @@
 /*
- * Contexts: finding a backend, opening its device, lending it the host's allocator and log;
- * enumerating backends.
+ * Contexts: opening a backend's device, lending it the host's allocator and log.
  */
 #define _GNU_SOURCE /* sched_getaffinity */
 #include "api/context.h"
 
 #include <sched.h>
 #include <stddef.h>
-#include <string.h>
+#include <stdio.h>
 
+#include "api/backends.h"
 #include "api/options.h"
-#include "builtin.h"
 #include "core/memory.h"
 #include "core/status.h"
 #include "graph/arena.h"
@@ -70,52 +69,6 @@ static int32_t available_threads(void)
     return CPU_COUNT(&set) > 0 ? CPU_COUNT(&set) : 1;
 }
 
-/* Backend `index` of the context's own ones and then the built-in ones; NULL past the end. */
-static const hmt_backend *backend_at(const hmt_context *context, size_t index)
-{
-    size_t own = context != NULL ? context->options.backend_count : 0, builtin = 0;
-
-    if (index < own)
-        return context->own[index];
-    while (backends_builtin[builtin] != NULL)
-        ++builtin;
-    return index - own < builtin ? backends_builtin[index - own] : NULL;
-}
-
-static hmt_status check_backend(const hmt_backend *backend)
-{
-    if (backend == NULL || backend->struct_size < offsetof(hmt_backend, step_kernel) ||
-        backend->name == NULL)
-        return status_fail(HMT_ERROR_ARGUMENT,
-                           "options: a backend is NULL, nameless or smaller than hmt_backend");
-    if (backend->abi != HMT_BACKEND_ABI)
-        return status_fail(
-            HMT_ERROR_UNSUPPORTED,
-            "backend %s was made for backend interface %u, this library has interface %u",
-            backend->name, (unsigned)backend->abi, HMT_BACKEND_ABI);
-    return HMT_OK;
-}
-
-/* Sets context->backend to the one that was asked for, or to the first that has a device. */
-static hmt_status choose_backend(hmt_context *context)
-{
-    const char *name = context->options.backend;
-    const hmt_backend *backend;
-
-    for (size_t i = 0; (backend = backend_at(context, i)) != NULL; ++i) {
-        if (name != NULL ? strcmp(backend->name, name) != 0 : backend->device_count() < 1)
-            continue;
-        context->backend = backend;
-        if (context->options.device < 0 || context->options.device >= backend->device_count())
-            return status_fail(HMT_ERROR_NOT_FOUND,
-                               "backend %s has %d devices, none has the number %d", backend->name,
-                               backend->device_count(), context->options.device);
-        return HMT_OK;
-    }
-    return name != NULL ? status_fail(HMT_ERROR_NOT_FOUND, "no backend is called \"%s\"", name)
-                        : status_fail(HMT_ERROR_NOT_FOUND, "no backend has a device");
-}
-
 /* A closed context with the options copied in. */
 static hmt_status make(const hmt_context_options *o, hmt_context **out)
 {
@@ -143,9 +96,24 @@ static hmt_status make(const hmt_context_options *o, hmt_context **out)
                                .fail = status_fail,
                                .log = host_log,
                                .place = host_place,
-                               .internal = context};
+                               .internal = context,
+                               .precision = o->precision};
     *out = context;
     return HMT_OK;
+}
+
+/* A table that the host gave. */
+static hmt_status check_own(const hmt_backend *backend)
+{
+    char what[96];
+
+    if (backend == NULL)
+        return status_fail(HMT_ERROR_ARGUMENT, "options: a backend is NULL");
+    snprintf(what, sizeof what, "backend %.64s",
+             backend->struct_size >= offsetof(hmt_backend, description) && backend->name != NULL
+                 ? backend->name
+                 : "without a name");
+    return backend_check(backend, what, HMT_ERROR_ARGUMENT);
 }
 
 hmt_status hmt_context_create(const hmt_context_options *options, hmt_context **out)
@@ -169,18 +137,18 @@ hmt_status hmt_context_create(const hmt_context_options *options, hmt_context **
     if (o.backend_count > 0 && o.backends == NULL)
         return status_fail(HMT_ERROR_ARGUMENT, "options: backends is NULL, backend_count is not 0");
     for (size_t i = 0; i < o.backend_count; ++i) {
-        status = check_backend(o.backends[i]);
+        status = check_own(o.backends[i]);
         if (status != HMT_OK)
             return status;
     }
     status = make(&o, &context);
     if (status != HMT_OK)
         return status;
-    status = choose_backend(context);
+    status = backend_choose(context);
     if (status == HMT_OK)
         status = context->backend->device_open(o.device, &context->host, &context->device);
-    context->options.backend =
-        NULL; /* the caller's string; the name is the backend's from here on */
+    /* The caller's strings; the name is the backend's from here on. */
+    context->options.backend = context->options.module_path = NULL;
     if (status != HMT_OK) {
         memory_free(memory_choose(&o.allocator), context);
         return status;
@@ -212,59 +180,6 @@ void context_release(hmt_context *context)
     context->backend->device_close(context->device);
     allocator = context->allocator; /* it releases the memory that holds it */
     memory_free(&allocator, context);
-}
-
-size_t hmt_backend_count(const hmt_context *context)
-{
-    size_t count = 0;
-
-    while (backend_at(context, count) != NULL)
-        ++count;
-    return count;
-}
-
-static hmt_status find_backend(const hmt_context *context, size_t index,
-                               const hmt_backend **backend)
-{
-    *backend = backend_at(context, index);
-    return *backend != NULL
-               ? HMT_OK
-               : status_fail(HMT_ERROR_NOT_FOUND, "there are %zu backends, none has the number %zu",
-                             hmt_backend_count(context), index);
-}
-
-hmt_status hmt_backend_get_info(const hmt_context *context, size_t index, hmt_backend_info *info)
-{
-    const hmt_backend *backend;
-    hmt_backend_info all = HMT_BACKEND_INFO_INIT;
-    hmt_status status;
-
-    status_clear();
-    status = find_backend(context, index, &backend);
-    if (status != HMT_OK)
-        return status;
-    all.name = backend->name;
-    all.description = backend->description;
-    all.device_count = backend->device_count();
-    return options_give(info, &all, sizeof all, "hmt_backend_info");
-}
-
-hmt_status hmt_device_get_info(const hmt_context *context, size_t index, int32_t device,
-                               hmt_device_info *info)
-{
-    const hmt_backend *backend;
-    hmt_device_info all = HMT_DEVICE_INFO_INIT;
-    hmt_status status;
-
-    status_clear();
-    status = find_backend(context, index, &backend);
-    if (status != HMT_OK)
-        return status;
-    if (device < 0 || device >= backend->device_count())
-        return status_fail(HMT_ERROR_NOT_FOUND, "backend %s has %d devices, none has the number %d",
-                           backend->name, backend->device_count(), device);
-    status = backend->device_info(device, &all);
-    return status == HMT_OK ? options_give(info, &all, sizeof all, "hmt_device_info") : status;
 }
 
 const char *hmt_context_backend(const hmt_context *context)

@@ -9,6 +9,9 @@
 
 #include <hmtnet/backend.h>
 
+/* The most modules a context lists. */
+enum { CONTEXT_MODULES = 16 };
+
 struct hmt_context {
     atomic_int references;
     hmt_context_options options; /* a copy; backends points to our own array */
@@ -16,6 +19,8 @@ struct hmt_context {
     hmt_host host; /* what the backend may call */
     const hmt_backend *backend;
     void *device;
+    const hmt_backend *modules[CONTEXT_MODULES]; /* loaded for it */
+    size_t module_count;
     const hmt_backend *own[]; /* the host's backends */
 };
 

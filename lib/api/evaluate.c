@@ -36,8 +36,8 @@ static hmt_status prepare_evaluation(hmt_trainer *trainer)
         trainer->logits = block;
     }
     if (status == HMT_OK && trainer->evaluation.model == NULL)
-        status = execution_create(&trainer->evaluation, trainer->model, &options, trainer->weights,
-                                  false);
+        status = execution_create(&trainer->evaluation, trainer->model, &options,
+                                  trainer->model->context->device, trainer->weights, false);
     return status;
 }
 
@@ -74,7 +74,7 @@ hmt_status hmt_evaluate(hmt_trainer *trainer, const hmt_batch *batch, hmt_losses
     hmt_run_task tasks[HMT_TASK_COUNT] = {{NULL, NULL, 0.0f, 0.0}};
     hmt_batch b = HMT_BATCH_INIT;
     hmt_losses losses = HMT_LOSSES_INIT;
-    const float *images;
+    run_input input = {.images = NULL};
     hmt_status status;
 
     status_clear();
@@ -82,19 +82,21 @@ hmt_status hmt_evaluate(hmt_trainer *trainer, const hmt_batch *batch, hmt_losses
         return status_fail(HMT_ERROR_ARGUMENT, "hmt_evaluate: trainer or batch is NULL");
     status = options_copy(&b, sizeof b, batch, "hmt_batch");
     if (status == HMT_OK)
+        status = trainer_check_whole(trainer);
+    if (status == HMT_OK)
         status = batch_check(trainer, &b);
     if (status == HMT_OK)
         status = prepare_evaluation(trainer);
     if (status != HMT_OK)
         return status;
-    images = b.images;
+    input.images = b.images;
     if (b.count < (size_t)trainer->options
                       .batch) { /* the other rows keep what they had: nothing reads them */
         memcpy(trainer->staging, b.images, b.count * trainer_image_elements * sizeof(float));
-        images = trainer->staging;
+        input.images = trainer->staging;
     }
     batch_fill_tasks(trainer, trainer->evaluation.lowered, &b, tasks, &losses);
-    status = execution_run(&trainer->evaluation, HMT_PHASE_FORWARD, images, tasks, NULL, 0);
+    status = execution_run(&trainer->evaluation, HMT_PHASE_FORWARD, &input, tasks, NULL, 0);
     if (status == HMT_OK && predictions != NULL)
         status = read_predictions(trainer, b.count, predictions);
     if (status == HMT_OK)

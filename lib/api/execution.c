@@ -1,10 +1,10 @@
-/* A plan and its exec on the context's device. */
+/* A plan and its exec on a device (see execution.h). */
 #include "api/execution.h"
 
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "api/backends.h"
 #include "core/memory.h"
 #include "core/status.h"
 
@@ -13,8 +13,7 @@ static hmt_status name_kinds(execution *e)
 {
     const hmt_backend *backend = e->model->context->backend;
     const hmt_plan *plan = &e->lowered->plan;
-    const bool tells =
-        backend->struct_size > offsetof(hmt_backend, step_kernel) && backend->step_kernel != NULL;
+    const bool tells = BACKEND_HAS(backend, step_kernel) && backend->step_kernel != NULL;
     void *block;
     hmt_status status = memory_zeroed(&e->model->context->allocator, plan->step_count,
                                       sizeof *e->kinds, "a profile", &block);
@@ -32,7 +31,7 @@ static hmt_status name_kinds(execution *e)
 }
 
 hmt_status execution_create(execution *e, const hmt_model *model, const lower_options *options,
-                            void *weights, bool profile)
+                            void *device, void *weights, bool profile)
 {
     const hmt_context *context = model->context;
     void *block;
@@ -47,8 +46,7 @@ hmt_status execution_create(execution *e, const hmt_model *model, const lower_op
         e->milliseconds = block;
     }
     if (status == HMT_OK)
-        status =
-            context->backend->exec_create(context->device, &e->lowered->plan, weights, &e->exec);
+        status = context->backend->exec_create(device, &e->lowered->plan, weights, &e->exec);
     if (status == HMT_OK && profile)
         status = name_kinds(e);
     if (status != HMT_OK)
@@ -68,12 +66,48 @@ void execution_clear(execution *e)
     memset(e, 0, sizeof *e);
 }
 
-hmt_status execution_run(execution *e, hmt_phase phase, const float *input, hmt_run_task *tasks,
+bool execution_takes_crops(const hmt_model *model)
+{
+    return backend_features(model->context->backend) & HMT_FEATURE_PIXELS;
+}
+
+bool execution_stages(const hmt_model *model)
+{
+    const hmt_backend *backend = model->context->backend;
+
+    return BACKEND_HAS(backend, exec_stage) && backend->exec_stage != NULL;
+}
+
+/* level / 255 normalised by the model's mean and deviation, as one product and one sum. */
+static void set_input(const hmt_model *model, const run_input *input, hmt_run *run)
+{
+    const hmt_model_config *config = &model->config;
+
+    if (input == NULL)
+        return;
+    run->input = input->images;
+    run->pixels = input->crops;
+    for (int c = 0; c < 3; ++c) {
+        run->pixel_scale[c] = (float)(1.0 / (255.0 * config->deviation[c]));
+        run->pixel_shift[c] = (float)(-(double)config->mean[c] / config->deviation[c]);
+    }
+}
+
+hmt_status execution_stage(const execution *e, const run_input *input)
+{
+    hmt_run run = {.struct_size = sizeof run, .phase = HMT_PHASE_FORWARD, .bad_step = -1};
+
+    if (!execution_stages(e->model))
+        return HMT_OK;
+    set_input(e->model, input, &run);
+    return e->model->context->backend->exec_stage(e->exec, &run);
+}
+
+hmt_status execution_run(execution *e, hmt_phase phase, const run_input *input, hmt_run_task *tasks,
                          const hmt_sgd *groups, uint64_t seed)
 {
     hmt_run run = {.struct_size = sizeof run,
                    .phase = phase,
-                   .input = input,
                    .tasks = tasks,
                    .groups = groups,
                    .bad_step = -1,
@@ -81,6 +115,7 @@ hmt_status execution_run(execution *e, hmt_phase phase, const float *input, hmt_
                    .milliseconds = e->milliseconds};
     hmt_status status;
 
+    set_input(e->model, input, &run);
     status = e->model->context->backend->exec_run(e->exec, &run);
     if (status == HMT_OK && run.bad_step >= 0)
         status =

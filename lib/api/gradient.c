@@ -33,6 +33,7 @@ static void choose_logits(hmt_session *session, hmt_task task, int32_t label)
  * after it, so another one needs that again, from the images that the session has kept. */
 static hmt_status go_back(hmt_session *session, hmt_task task, int32_t label)
 {
+    const run_input kept = {.images = session->staging};
     hmt_run_task tasks[HMT_TASK_COUNT] = {{.labels = NULL}};
     hmt_status status = HMT_OK;
 
@@ -44,7 +45,7 @@ static hmt_status go_back(hmt_session *session, hmt_task task, int32_t label)
     choose_logits(session, task, label);
     tasks[session->run.lowered->head_task[task]].labels = session->labels;
     if (session->spent)
-        status = execution_run(&session->run, HMT_PHASE_FORWARD, session->staging, tasks, NULL, 0);
+        status = execution_run(&session->run, HMT_PHASE_FORWARD, &kept, tasks, NULL, 0);
     session->spent = true;
     session->gradient_task = HMT_TASK_COUNT; /* until it has succeeded, of nothing */
     if (status == HMT_OK)

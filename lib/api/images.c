@@ -161,28 +161,50 @@ static hmt_status check_augment(const hmt_augment_options *o)
     return check_geometry(o->resize, o->crop_size, o->mean, o->deviation);
 }
 
+/* Checks everything; `count` is how many values there is room for, of the kind `what`. */
+static hmt_status begin_preprocess(const hmt_pixels *pixels, const hmt_preprocess_options *options,
+                                   const char *function, const char *what, const void *result,
+                                   size_t count, hmt_preprocess_options *o)
+{
+    size_t wanted;
+    hmt_status status;
+
+    if (result == NULL)
+        return status_fail(HMT_ERROR_ARGUMENT, "%s: there is no room for the result", function);
+    status = options_copy(o, sizeof *o, options, "hmt_preprocess_options");
+    if (status == HMT_OK)
+        status = check_pixels(pixels);
+    if (status == HMT_OK)
+        status = check_preprocess(o);
+    if (status != HMT_OK)
+        return status;
+    wanted = 3 * (size_t)o->crop_size * (size_t)o->crop_size * (o->crop == HMT_CROP_FIVE ? 5 : 1);
+    return count >= wanted ? HMT_OK
+                           : status_fail(HMT_ERROR_ARGUMENT, "%s: room for %zu %s, %zu are needed",
+                                         function, count, what, wanted);
+}
+
 hmt_status hmt_preprocess(const hmt_context *context, const hmt_pixels *pixels,
                           const hmt_preprocess_options *options, float *tensor, size_t count)
 {
     hmt_preprocess_options o = HMT_PREPROCESS_OPTIONS_INIT;
-    size_t wanted;
     hmt_status status;
 
     status_clear();
-    if (tensor == NULL)
-        return status_fail(HMT_ERROR_ARGUMENT, "hmt_preprocess: tensor is NULL");
-    status = options_copy(&o, sizeof o, options, "hmt_preprocess_options");
-    if (status == HMT_OK)
-        status = check_pixels(pixels);
-    if (status == HMT_OK)
-        status = check_preprocess(&o);
-    if (status != HMT_OK)
-        return status;
-    wanted = 3 * (size_t)o.crop_size * (size_t)o.crop_size * (o.crop == HMT_CROP_FIVE ? 5 : 1);
-    if (count < wanted)
-        return status_fail(HMT_ERROR_ARGUMENT,
-                           "hmt_preprocess: room for %zu floats, %zu are needed", count, wanted);
-    return image_preprocess(context_allocator(context), pixels, &o, tensor);
+    status = begin_preprocess(pixels, options, "hmt_preprocess", "floats", tensor, count, &o);
+    return status == HMT_OK ? image_preprocess(context_allocator(context), pixels, &o, tensor)
+                            : status;
+}
+
+hmt_status hmt_preprocess_crops(const hmt_context *context, const hmt_pixels *pixels,
+                                const hmt_preprocess_options *options, uint8_t *crops, size_t bytes)
+{
+    hmt_preprocess_options o = HMT_PREPROCESS_OPTIONS_INIT;
+    hmt_status status;
+
+    status_clear();
+    status = begin_preprocess(pixels, options, "hmt_preprocess_crops", "bytes", crops, bytes, &o);
+    return status == HMT_OK ? image_crops(context_allocator(context), pixels, &o, crops) : status;
 }
 
 hmt_status hmt_resize(const hmt_context *context, const hmt_pixels *pixels, int32_t shorter_side,

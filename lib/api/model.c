@@ -5,7 +5,7 @@
 #include "api/model.h"
 
 #include <math.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "api/options.h"
@@ -31,7 +31,7 @@ static float *source_view(void *user, const hmt_plan_weight *weight)
 static const void *source_stored(void *user, const hmt_plan_weight *weight, hmt_dtype *dtype,
                                  const float **scales)
 {
-    static const model_narrow none = {NULL, HMT_DTYPE_F32, NULL};
+    static const model_narrow none = {NULL, HMT_DTYPE_F32, NULL, NULL};
     const hmt_model *model = user;
     const model_narrow *narrow = weight->param >= 0 ? &model->narrow[weight->param] : &none;
 
@@ -59,7 +59,7 @@ static void read_values(const hmt_model *model, int32_t param, int64_t from, int
                         narrow->scales[(from + i) / (shape->count / shape->shape[0])];
 }
 
-static size_t narrow_bytes(const hmt_model *model, int32_t param)
+size_t model_narrow_bytes(const hmt_model *model, int32_t param)
 {
     const size_t width = model->narrow[param].dtype == HMT_DTYPE_I8 ? 1 : sizeof(uint16_t);
 
@@ -75,9 +75,9 @@ static void forget(hmt_model *model, int32_t param)
 
     pthread_mutex_lock(&model->lock);
     if (model->trainer == NULL && atomic_load(&model->generation) == 1) {
-        if (narrow->data != NULL)
-            file_map_forget(&model->map, narrow->data, narrow_bytes(model, param));
-        else if (!model->owned[param])
+        if (narrow->data != NULL && narrow->block == NULL)
+            file_map_forget(&model->map, narrow->data, model_narrow_bytes(model, param));
+        else if (narrow->data == NULL && !model->owned[param])
             file_map_forget(&model->map, model->values[param], count * sizeof(float));
     }
     pthread_mutex_unlock(&model->lock);
@@ -159,7 +159,7 @@ uint64_t model_param_bytes(const hmt_model *model, int32_t index)
 {
     const uint64_t count = (uint64_t)model->graph.params[index].count;
 
-    return (model->narrow[index].data != NULL ? narrow_bytes(model, index) : 0) +
+    return (model->narrow[index].data != NULL ? model_narrow_bytes(model, index) : 0) +
            (model->values[index] != NULL ? count * sizeof(float) : 0);
 }
 
@@ -207,9 +207,11 @@ void model_release(hmt_model *model)
     if (model == NULL || atomic_fetch_sub(&model->references, 1) != 1)
         return;
     context = model->context;
-    for (int32_t i = 0; model->values != NULL && i < model->graph.param_count; ++i)
+    for (int32_t i = 0; model->values != NULL && i < model->graph.param_count; ++i) {
         if (model->owned[i])
             memory_free(&context->allocator, model->values[i]);
+        memory_free(&context->allocator, model->narrow[i].block);
+    }
     memory_free(&context->allocator, model->values);
     file_map_close(&model->map);
     graph_clear(&model->graph);
@@ -303,17 +305,50 @@ const char *hmt_model_label(const hmt_model *model, hmt_task task, int32_t label
     return NULL;
 }
 
+hmt_status model_fail_spoiled(void)
+{
+    return status_fail(HMT_ERROR_STATE,
+                       "a training step failed half-way and left the model's parameters half "
+                       "changed; load it again");
+}
+
+/* Adds to the message what the model is left with. */
+static hmt_status fail_not_home(hmt_status status, const hmt_trainer *trainer)
+{
+    char why[256];
+
+    snprintf(why, sizeof why, "%s", hmt_last_error());
+    status_clear();
+    if (home_spoiled(trainer))
+        return status_fail(status, "%s: the model's own memory is half changed, load it again",
+                           why);
+    return status_fail(status,
+                       "%s: the parameters do not come home; the model keeps those of step %llu",
+                       why, (unsigned long long)trainer->home_steps);
+}
+
 hmt_status model_sync(hmt_model *model)
 {
     hmt_status status = HMT_OK;
 
     pthread_mutex_lock(&model->lock);
-    if (model->stale && model->trainer != NULL)
-        status = trainer_sync(model->trainer);
+    if (model->spoiled)
+        status = model_fail_spoiled();
+    else if (model->stale && model->trainer != NULL)
+        status = home_bring(model->trainer);
     if (status == HMT_OK)
         model->stale = false;
+    else if (!model->spoiled)
+        fail_not_home(status, model->trainer);
     pthread_mutex_unlock(&model->lock);
     return status;
+}
+
+hmt_status hmt_model_sync(hmt_model *model)
+{
+    status_clear();
+    return model != NULL ? model_sync(model)
+                         : status_fail(HMT_ERROR_ARGUMENT, "hmt_model_sync: model is NULL");
 }
 
 size_t hmt_model_param_count(const hmt_model *model)

@@ -24,6 +24,7 @@ typedef struct model_narrow {
     const void *data;
     hmt_dtype dtype;
     const float *scales; /* (outputs), of 8-bit integers */
+    void *block;         /* holds both, if they are ours; NULL: they are in the model's map */
 } model_narrow;
 
 struct hmt_model {
@@ -31,23 +32,27 @@ struct hmt_model {
     hmt_context *context;
     hmt_model_config config;
     graph graph;
-    float **values;       /* by parameter: dense float32 in memory, ours or in map */
-    model_narrow *narrow; /* by parameter: in map, if data is not NULL; values then NULL, or the
-                             same numbers */
-    bool *owned;          /* by parameter: allocated rather than mapped */
-    file_map map;         /* the file the model came from, if it is mapped */
-    hmt_source source;    /* how a backend reads values */
+    float **values; /* by parameter: dense float32 in memory, ours or in map */
+    model_narrow
+        *narrow;       /* by parameter, if data is not NULL; values then NULL, or the same numbers
+                        */
+    bool *owned;       /* by parameter: allocated rather than mapped */
+    file_map map;      /* the file the model came from, if it is mapped */
+    hmt_source source; /* how a backend reads values */
 
     pthread_mutex_t lock;
     atomic_uint_least64_t generation; /* goes up whenever a parameter changes */
     model_weights *weights; /* the newest; held by its sessions, not by the model. Under lock */
     hmt_trainer *trainer;   /* under lock */
     bool stale;             /* values are behind the trainer's parameters */
+    bool spoiled;           /* values are those of no step: a failed one has half changed them */
 };
 
 /* Makes a model of config without values (all NULL). The caller fills them in or releases the
  * model. */
 hmt_status model_make(hmt_context *context, const hmt_model_config *config, hmt_model **model);
+/* Bytes of a narrow parameter's data. */
+size_t model_narrow_bytes(const hmt_model *model, int32_t param);
 /* What parameter `index` occupies: in the file if it is mapped, and as float32 if there is that. */
 uint64_t model_param_bytes(const hmt_model *model, int32_t index);
 /* Allocates the values of parameter `index`. */
@@ -59,8 +64,11 @@ hmt_status model_widen(hmt_model *model, bool forget);
 void model_acquire(hmt_model *model);
 void model_release(hmt_model *model);
 
-/* Brings a trainer's parameters back, if there is one that has gone on since. */
+/* Brings a trainer's parameters back, if there is one that has gone on since: hmt_model_sync(). */
 hmt_status model_sync(hmt_model *model);
+
+/* HMT_ERROR_STATE, for a model that is spoiled. */
+hmt_status model_fail_spoiled(void);
 
 /* The weights that sessions of today share; release with model_weights_release(). */
 hmt_status model_weights_acquire(hmt_model *model, model_weights **weights);

@@ -163,7 +163,8 @@ static hmt_status load_param(hmt_model *model, const source_file *file, int32_t 
     if (scales != NULL)
         factors = safetensors_in_place(&file->index, scales);
     if (narrow != NULL && (scales == NULL || factors != NULL)) {
-        model->narrow[index] = (model_narrow){narrow, narrow_dtype(entry->dtype), factors};
+        model->narrow[index] =
+            (model_narrow){.data = narrow, .dtype = narrow_dtype(entry->dtype), .scales = factors};
         return HMT_OK;
     }
     status = model_allocate(model, index);

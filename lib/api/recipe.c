@@ -154,6 +154,8 @@ static void put_recipe(json_writer *json, const hmt_trainer_options *o)
     put_number(json, "label_smoothing", o->label_smoothing);
     put_integer(json, "accumulate", o->accumulate);
     put_integer(json, "seed", (int64_t)o->seed);
+    if (o->device_count > 1) /* each has the batch norm statistics of its part */
+        put_integer(json, "devices", o->device_count);
     put_member(json, "rules");
     json_put(json, "[");
     for (size_t i = 0; i < o->rule_count; ++i) {

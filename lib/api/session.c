@@ -1,18 +1,17 @@
 /*
- * Sessions: a plan for inference prepared on the context's device, and everything that one thread
- * needs to run it.
+ * Sessions: a plan for inference prepared on the context's device, what it holds, and what can be
+ * read from its last run.
  */
 #include <string.h>
 
 #include "api/options.h"
-#include "api/predictions.h"
 #include "api/session.h"
 #include "core/memory.h"
 #include "core/status.h"
 
-enum { MOST_BATCH = 4096, CROP = 224, VIEWS = 5 };
+enum { MOST_BATCH = 4096, CROP = 224, VIEWS = SESSION_VIEWS };
 
-static const size_t image_elements = (size_t)3 * CROP * CROP;
+const size_t session_image_elements = (size_t)3 * CROP * CROP;
 
 /* Finds the nodes behind the taps' names. */
 static hmt_status find_taps(hmt_session *session, const hmt_session_options *o, int32_t *nodes)
@@ -54,7 +53,8 @@ static hmt_status plan_session(hmt_session *session, const hmt_session_options *
     status = find_taps(session, o, block);
     if (status == HMT_OK)
         status = execution_create(&session->run, session->model, &options,
-                                  session->weights->weights, o->profile != 0);
+                                  session->model->context->device, session->weights->weights,
+                                  o->profile != 0);
     memory_free(allocator, block);
     return status;
 }
@@ -68,12 +68,17 @@ static hmt_status allocate(hmt_session *session)
     void *block;
     hmt_status status;
 
-    status = memory_zeroed(allocator, batch * image_elements, sizeof(float), "a session's images",
-                           &block);
+    status = memory_zeroed(allocator, batch * session_image_elements, sizeof(float),
+                           "a session's images", &block);
     session->staging = block;
+    if (status == HMT_OK) {
+        status =
+            memory_zeroed(allocator, batch, session_image_elements, "a session's crops", &block);
+        session->levels = block;
+    }
     if (status == HMT_OK && session->views > 1) {
-        status = memory_zeroed(allocator, VIEWS * image_elements, sizeof(float),
-                               "a session's crops", &block);
+        status =
+            memory_zeroed(allocator, VIEWS, session_image_elements, "a session's crops", &block);
         session->crops = block;
     }
     if (status == HMT_OK) {
@@ -150,6 +155,7 @@ hmt_status hmt_session_create(hmt_model *model, const hmt_session_options *optio
     session->tasks = o.tasks;
     session->views = o.five_crop ? VIEWS : 1;
     session->gradients = o.gradients;
+    session->takes_crops = o.gradients == HMT_GRADIENTS_NONE && execution_takes_crops(model);
     status = model_weights_acquire(model, &session->weights);
     if (status == HMT_OK)
         status = context_progress(model->context, "prepare", 0, 1);
@@ -181,6 +187,7 @@ void hmt_session_free(hmt_session *session)
     for (int task = 0; task < HMT_TASK_COUNT; ++task)
         memory_free(allocator, session->logits[task]);
     memory_free(allocator, session->staging);
+    memory_free(allocator, session->levels);
     memory_free(allocator, session->crops);
     memory_free(allocator, session->partial);
     memory_free(allocator, session->labels);
@@ -209,38 +216,6 @@ hmt_model *hmt_session_model(const hmt_session *session)
     return session != NULL ? session->model : NULL;
 }
 
-/* Runs one batch of tensors, of which the first `count` mean something, and reads the logits. For
- * gradients the images are kept: a second one runs the plan again. */
-static hmt_status run(hmt_session *session, const float *images, size_t count)
-{
-    hmt_status status;
-
-    session->last_count = 0;
-    session->spent = false;
-    if (session->gradients != HMT_GRADIENTS_NONE && images != session->staging) {
-        memcpy(session->staging, images, count * image_elements * sizeof(float));
-        images = session->staging;
-    }
-    status = execution_run(&session->run, HMT_PHASE_FORWARD, images, NULL, NULL, 0);
-
-    for (int task = 0; task < HMT_TASK_COUNT && status == HMT_OK; ++task)
-        if (session->logits[task] != NULL)
-            status = execution_read(&session->run, session->run.lowered->head_tensor[task],
-                                    session->logits[task]);
-    session->last_count = status == HMT_OK ? count : 0;
-    return status;
-}
-
-static void predict(const hmt_session *session, size_t image, hmt_prediction *prediction)
-{
-    const float *rows[HMT_TASK_COUNT] = {NULL, NULL, NULL};
-
-    for (int task = 0; task < HMT_TASK_COUNT; ++task)
-        if (session->logits[task] != NULL)
-            rows[task] = session->logits[task] + image * (size_t)session->classes[task];
-    predictions_from_logits(session->model, rows, prediction);
-}
-
 hmt_status session_check_fresh(const hmt_session *session)
 {
     if (atomic_load(&session->model->generation) != session->weights->generation)
@@ -248,125 +223,6 @@ hmt_status session_check_fresh(const hmt_session *session)
             HMT_ERROR_STATE,
             "the model's parameters have changed since this session was made; make a new one");
     return HMT_OK;
-}
-
-hmt_status hmt_infer(hmt_session *session, const float *images, size_t count,
-                     hmt_prediction *predictions)
-{
-    hmt_status status;
-
-    status_clear();
-    if (session == NULL || images == NULL || predictions == NULL || count == 0)
-        return status_fail(HMT_ERROR_ARGUMENT,
-                           "hmt_infer: session, images or predictions is NULL, or count is 0");
-    status = session_check_fresh(session);
-    for (size_t done = 0; done < count && status == HMT_OK;) {
-        size_t left = count - done, batch = (size_t)session->batch;
-        const float *input = images + done * image_elements;
-
-        if (left < batch) { /* the rest of a short run keeps what it had: its rows are not read */
-            memcpy(session->staging, input, left * image_elements * sizeof(float));
-            input = session->staging;
-            batch = left;
-        }
-        status = context_progress(session->model->context, "infer", done, count);
-        if (status == HMT_OK)
-            status = run(session, input, batch);
-        for (size_t i = 0; i < batch && status == HMT_OK; ++i)
-            predict(session, i, &predictions[done + i]);
-        done += batch;
-    }
-    return status;
-}
-
-/* Writes the next view of an image to its place in the staging buffer. */
-static hmt_status stage(hmt_session *session, const hmt_pixels *image, size_t view, size_t slot)
-{
-    const hmt_model_config *config = &session->model->config;
-    hmt_preprocess_options o = HMT_PREPROCESS_OPTIONS_INIT;
-    float *place = session->staging + slot * image_elements;
-    hmt_status status = HMT_OK;
-
-    o.resize = config->resize;
-    o.crop = session->views > 1 ? HMT_CROP_FIVE : HMT_CROP_CENTER;
-    memcpy(o.mean, config->mean, sizeof o.mean);
-    memcpy(o.deviation, config->deviation, sizeof o.deviation);
-    if (session->views == 1)
-        return hmt_preprocess(session->model->context, image, &o, place, image_elements);
-    if (view == 0)
-        status = hmt_preprocess(session->model->context, image, &o, session->crops,
-                                VIEWS * image_elements);
-    if (status == HMT_OK)
-        memcpy(place, session->crops + view * image_elements, image_elements * sizeof(float));
-    return status;
-}
-
-hmt_status hmt_predict_pixels(hmt_session *session, const hmt_pixels *images, size_t count,
-                              hmt_prediction *predictions)
-{
-    size_t views, total, slot = 0, first = 0;
-    hmt_status status;
-
-    status_clear();
-    if (session == NULL || images == NULL || predictions == NULL || count == 0)
-        return status_fail(
-            HMT_ERROR_ARGUMENT,
-            "hmt_predict_pixels: session, images or predictions is NULL, or count is 0");
-    views = (size_t)session->views;
-    if (!size_multiply(count, views, &total))
-        return status_fail(HMT_ERROR_ARGUMENT, "hmt_predict_pixels: count is %zu", count);
-    status = session_check_fresh(session);
-    for (size_t k = 0; k < total && status == HMT_OK; ++k) { /* view k % views of image k / views */
-        status = stage(session, &images[k / views], k % views, slot++);
-        if (status != HMT_OK || (slot < (size_t)session->batch && k + 1 < total))
-            continue;
-        status = context_progress(session->model->context, "infer", first / views, count);
-        if (status == HMT_OK)
-            status = run(session, session->staging, slot);
-        for (size_t i = 0; i < slot && status == HMT_OK; ++i, ++first) {
-            predict(session, i, &session->partial[i]);
-            predictions_add(&predictions[first / views], &session->partial[i], first % views == 0);
-            if (first % views == views - 1)
-                predictions_finish(session->model, &predictions[first / views], views);
-        }
-        slot = 0;
-    }
-    return status;
-}
-
-/* Predicts what has been decoded, and releases it. */
-static hmt_status predict_decoded(hmt_session *session, hmt_pixels *pixels,
-                                  hmt_prediction *prediction)
-{
-    hmt_status status = hmt_predict_pixels(session, pixels, 1, prediction);
-
-    hmt_pixels_free(session->model->context, pixels);
-    return status;
-}
-
-hmt_status hmt_predict_file(hmt_session *session, const char *path, hmt_prediction *prediction)
-{
-    hmt_pixels pixels;
-    hmt_status status;
-
-    status_clear();
-    if (session == NULL || prediction == NULL)
-        return status_fail(HMT_ERROR_ARGUMENT, "hmt_predict_file: session or prediction is NULL");
-    status = hmt_decode_file(session->model->context, path, NULL, &pixels);
-    return status == HMT_OK ? predict_decoded(session, &pixels, prediction) : status;
-}
-
-hmt_status hmt_predict_memory(hmt_session *session, const void *data, size_t size,
-                              hmt_prediction *prediction)
-{
-    hmt_pixels pixels;
-    hmt_status status;
-
-    status_clear();
-    if (session == NULL || prediction == NULL)
-        return status_fail(HMT_ERROR_ARGUMENT, "hmt_predict_memory: session or prediction is NULL");
-    status = hmt_decode_memory(session->model->context, data, size, NULL, &pixels);
-    return status == HMT_OK ? predict_decoded(session, &pixels, prediction) : status;
 }
 
 hmt_status hmt_session_logits(const hmt_session *session, hmt_task task, float *values,
@@ -447,9 +303,9 @@ hmt_status hmt_session_memory(const hmt_session *session, hmt_memory *memory)
     status = execution_memory(&session->run, session->weights->weights, &all);
     if (status != HMT_OK)
         return status;
-    all.staging += (uint64_t)session->batch * image_elements * sizeof(float);
+    all.staging += (uint64_t)session->batch * session_image_elements * (sizeof(float) + 1);
     if (session->crops != NULL)
-        all.staging += VIEWS * image_elements * sizeof(float);
+        all.staging += VIEWS * session_image_elements;
     all.staging += (uint64_t)session->batch * sizeof *session->partial;
     if (session->labels != NULL)
         all.staging += (uint64_t)session->batch * sizeof *session->labels;

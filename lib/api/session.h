@@ -1,12 +1,15 @@
 /*
  * The session: a plan for inference, and everything that one thread needs to run it. session.c
- * makes and runs it, gradient.c goes back from its logits.
+ * makes it, infer.c runs it, gradient.c goes back from its logits.
  */
 #ifndef HMT_API_SESSION_H
 #define HMT_API_SESSION_H
 
 #include "api/execution.h"
 #include "api/model.h"
+
+/* Crops of an image with the option five_crop. */
+enum { SESSION_VIEWS = 5 };
 
 struct hmt_session {
     hmt_model *model;
@@ -17,8 +20,10 @@ struct hmt_session {
     int32_t views;          /* crops of an image: 1 or 5 */
     const char **tap_names; /* (tap_count) pointers into the model's graph */
     size_t tap_count;
-    float *staging; /* (batch,3,224,224): images that do not come as a whole batch of tensors */
-    float *crops;   /* (views,3,224,224) of the current image; NULL with one view */
+    float *staging;   /* (batch,3,224,224): images that do not come as a whole batch of tensors */
+    uint8_t *levels;  /* (batch,224,224,3): the same for 8-bit crops */
+    uint8_t *crops;   /* (views,224,224,3) of the current image; NULL with one view */
+    bool takes_crops; /* the backend normalises 8-bit crops, and no gradient needs them as floats */
     float *logits[HMT_TASK_COUNT];   /* (batch,classes) of the last run; NULL if not asked for */
     int32_t classes[HMT_TASK_COUNT]; /* columns of logits: 1 for the score */
     hmt_prediction *partial;         /* (batch) predictions of a run over crops */
@@ -31,6 +36,9 @@ struct hmt_session {
     hmt_task gradient_task; /* what the last backward run was for, if spent */
     int32_t gradient_label;
 };
+
+/* Elements of one image, (3,224,224) or (224,224,3). */
+extern const size_t session_image_elements;
 
 /* HMT_ERROR_STATE once the model's parameters have changed. */
 hmt_status session_check_fresh(const hmt_session *session);

@@ -14,11 +14,11 @@
 
 const size_t trainer_image_elements = (size_t)3 * 224 * 224;
 
-static hmt_status plan_training(hmt_trainer *trainer)
+static hmt_status plan_training(hmt_trainer *trainer, const hmt_trainer_options *o)
 {
     const hmt_context *context = trainer->model->context;
-    const hmt_trainer_options *o = &trainer->options;
-    lower_options options = {.batch = o->batch,
+    const int32_t parts = o->device_count > 1 ? o->device_count : 1;
+    lower_options options = {.batch = o->batch / parts,
                              .training = true,
                              .tasks = HMT_TASKS_ALL,
                              .loss = o->loss,
@@ -30,11 +30,15 @@ static hmt_status plan_training(hmt_trainer *trainer)
     for (int task = 0; task < HMT_TASK_COUNT; ++task)
         if (o->alpha[task] > 0.0)
             options.trained_tasks |= 1u << task;
-    status = context->backend->weights_create(context->device, &trainer->model->source,
-                                              &trainer->weights);
+    status = home_prepare(trainer);
     if (status == HMT_OK)
-        status = execution_create(&trainer->train, trainer->model, &options, trainer->weights,
-                                  o->profile != 0);
+        status =
+            context->backend->weights_create(context->device, &trainer->source, &trainer->weights);
+    if (status == HMT_OK)
+        status = execution_create(&trainer->train, trainer->model, &options, context->device,
+                                  trainer->weights, o->profile != 0);
+    if (status == HMT_OK && parts > 1)
+        status = devices_open(trainer->model, o, &options, &trainer->train, &trainer->devices);
     return status;
 }
 
@@ -61,6 +65,8 @@ static hmt_status attach(hmt_model *model, hmt_trainer *trainer)
     pthread_mutex_lock(&model->lock);
     if (model->trainer != NULL)
         status = status_fail(HMT_ERROR_STATE, "the model has a trainer already");
+    else if (model->spoiled)
+        status = model_fail_spoiled();
     else
         model->trainer = trainer;
     pthread_mutex_unlock(&model->lock);
@@ -73,6 +79,7 @@ static void destroy(hmt_trainer *trainer)
     const hmt_context *context = model->context;
 
     execution_clear(&trainer->evaluation);
+    devices_close(trainer->devices);
     execution_clear(&trainer->train);
     if (trainer->weights != NULL)
         context->backend->weights_destroy(trainer->weights);
@@ -80,6 +87,7 @@ static void destroy(hmt_trainer *trainer)
     memory_free(&context->allocator, trainer->staging);
     memory_free(&context->allocator, trainer->logits);
     memory_free(&context->allocator, trainer->sgd);
+    memory_free(&context->allocator, trainer->in_place);
     recipe_clear(&context->allocator, &trainer->recipe);
     memory_free(&context->allocator, trainer);
     model_release(model);
@@ -100,6 +108,8 @@ hmt_status hmt_trainer_create(hmt_model *model, const hmt_trainer_options *optio
     if (status == HMT_OK)
         status = recipe_check(&o);
     if (status == HMT_OK)
+        status = devices_check(model->context, &o);
+    if (status == HMT_OK)
         status = context_progress(model->context, "prepare", 0, 1);
     if (status == HMT_OK)
         status = memory_zeroed(&model->context->allocator, 1, sizeof *trainer, "a trainer", &block);
@@ -118,11 +128,12 @@ hmt_status hmt_trainer_create(hmt_model *model, const hmt_trainer_options *optio
     trainer->options = o;
     trainer->options.rules = NULL; /* the caller's; what they say is in the recipe */
     trainer->options.rule_count = 0;
+    trainer->options.devices = NULL;
     status = make_recipe(trainer, &o);
     if (status == HMT_OK)
         status = batch_allocate(trainer);
     if (status == HMT_OK)
-        status = plan_training(trainer);
+        status = plan_training(trainer, &o);
     if (status == HMT_OK)
         status = context_progress(model->context, "prepare", 1, 1);
     if (status != HMT_OK) { /* nothing has been trained: the model keeps its values */
@@ -134,20 +145,6 @@ hmt_status hmt_trainer_create(hmt_model *model, const hmt_trainer_options *optio
     }
     *out = trainer;
     return HMT_OK;
-}
-
-hmt_status trainer_sync(hmt_trainer *trainer)
-{
-    const hmt_model *model = trainer->model;
-    const hmt_plan *plan = &trainer->train.lowered->plan;
-    hmt_status status = HMT_OK;
-
-    for (size_t i = 0; i < plan->weight_count && status == HMT_OK; ++i)
-        if (plan->weights[i].trained)
-            status = model->context->backend->weights_get(trainer->weights, &plan->weights[i],
-                                                          HMT_SLOT_VALUE,
-                                                          model->values[plan->weights[i].param]);
-    return status;
 }
 
 void hmt_trainer_free(hmt_trainer *trainer)
@@ -163,8 +160,20 @@ void hmt_trainer_free(hmt_trainer *trainer)
     pthread_mutex_lock(&model->lock);
     model->trainer = NULL;
     model->stale = false;
+    model->spoiled = model->spoiled || home_spoiled(trainer);
     pthread_mutex_unlock(&model->lock);
     destroy(trainer);
+}
+
+hmt_status trainer_check_whole(const hmt_trainer *trainer)
+{
+    if (!trainer->broken)
+        return HMT_OK;
+    return status_fail(HMT_ERROR_STATE,
+                       "step %llu failed half-way: the trainer can only be freed, and the model "
+                       "%s",
+                       (unsigned long long)trainer->steps + 1,
+                       home_spoiled(trainer) ? "is to be loaded again" : "has earlier parameters");
 }
 
 hmt_status hmt_train_step(hmt_trainer *trainer, const hmt_batch *batch, hmt_losses *out)
@@ -172,6 +181,7 @@ hmt_status hmt_train_step(hmt_trainer *trainer, const hmt_batch *batch, hmt_loss
     hmt_run_task tasks[HMT_TASK_COUNT] = {{NULL, NULL, 0.0f, 0.0}};
     hmt_batch b = HMT_BATCH_INIT;
     hmt_losses losses = HMT_LOSSES_INIT;
+    run_input input = {.images = NULL};
     uint64_t seed;
     hmt_status status;
 
@@ -179,6 +189,8 @@ hmt_status hmt_train_step(hmt_trainer *trainer, const hmt_batch *batch, hmt_loss
     if (trainer == NULL || batch == NULL)
         return status_fail(HMT_ERROR_ARGUMENT, "hmt_train_step: trainer or batch is NULL");
     status = options_copy(&b, sizeof b, batch, "hmt_batch");
+    if (status == HMT_OK)
+        status = trainer_check_whole(trainer);
     if (status == HMT_OK)
         status = batch_check(trainer, &b);
     if (status == HMT_OK && b.count != (size_t)trainer->options.batch)
@@ -190,7 +202,9 @@ hmt_status hmt_train_step(hmt_trainer *trainer, const hmt_batch *batch, hmt_loss
         return status;
     seed = random_split(trainer->options.seed, trainer->steps);
     batch_fill_tasks(trainer, trainer->train.lowered, &b, tasks, &losses);
-    status = execution_run(&trainer->train, HMT_PHASE_FORWARD, b.images, tasks, NULL, seed);
+    input.images = b.images;
+    status = devices_run(trainer->devices, &trainer->train, HMT_PHASE_FORWARD, &input, tasks, NULL,
+                         seed);
     if (status == HMT_ERROR_NONFINITE) {
         char step[32];
 
@@ -206,11 +220,38 @@ hmt_status hmt_train_step(hmt_trainer *trainer, const hmt_batch *batch, hmt_loss
     recipe_groups(&trainer->recipe, &trainer->options, trainer->steps, trainer->sgd);
     trainer->model->stale = true;
     atomic_fetch_add(&trainer->model->generation, 1);
-    status = execution_run(&trainer->train, HMT_PHASE_BACKWARD, NULL, tasks, trainer->sgd, seed);
+    status = devices_run(trainer->devices, &trainer->train, HMT_PHASE_BACKWARD, NULL, tasks,
+                         trainer->sgd, seed);
+    trainer->broken = status != HMT_OK;
     if (status != HMT_OK)
         return status;
     losses.step = ++trainer->steps;
     return out != NULL ? options_give(out, &losses, sizeof losses, "hmt_losses") : HMT_OK;
+}
+
+hmt_status hmt_trainer_stage(hmt_trainer *trainer, const hmt_batch *batch)
+{
+    hmt_batch b = HMT_BATCH_INIT;
+    run_input input = {.images = NULL};
+    hmt_status status;
+
+    status_clear();
+    if (trainer == NULL || batch == NULL)
+        return status_fail(HMT_ERROR_ARGUMENT, "hmt_trainer_stage: trainer or batch is NULL");
+    status = options_copy(&b, sizeof b, batch, "hmt_batch");
+    if (status == HMT_OK)
+        status = trainer_check_whole(trainer);
+    if (status == HMT_OK && (b.images == NULL || b.count != (size_t)trainer->options.batch))
+        status = status_fail(HMT_ERROR_ARGUMENT,
+                             "batch: images is NULL, or there are %zu, the trainer was made for %d",
+                             b.count, trainer->options.batch);
+    input.images = b.images;
+    return status == HMT_OK ? devices_stage(trainer->devices, &trainer->train, &input) : status;
+}
+
+int32_t hmt_trainer_stages(const hmt_trainer *trainer)
+{
+    return trainer != NULL && execution_stages(trainer->model);
 }
 
 hmt_status hmt_trainer_set_learning_rate(hmt_trainer *trainer, double learning_rate)
@@ -243,6 +284,8 @@ hmt_status hmt_trainer_momentum_read(hmt_trainer *trainer, size_t index, float *
     if (count != (size_t)g->params[index].count)
         return status_fail(HMT_ERROR_ARGUMENT, "parameter %s has %lld elements, not %zu",
                            g->params[index].name, (long long)g->params[index].count, count);
+    if (trainer_check_whole(trainer) != HMT_OK)
+        return HMT_ERROR_STATE;
     plan = &trainer->train.lowered->plan;
     for (size_t i = 0; i < plan->weight_count && graph_param_trainable(&g->params[index]); ++i)
         if (plan->weights[i].trained && plan->weights[i].param == (int32_t)index)
@@ -260,6 +303,8 @@ hmt_status hmt_trainer_memory(const hmt_trainer *trainer, hmt_memory *memory)
     if (trainer == NULL)
         return status_fail(HMT_ERROR_ARGUMENT, "hmt_trainer_memory: trainer is NULL");
     status = execution_memory(&trainer->train, trainer->weights, &all);
+    if (status == HMT_OK)
+        status = devices_memory(trainer->devices, &all);
     if (status == HMT_OK && trainer->evaluation.model != NULL) {
         status = execution_memory(&trainer->evaluation, trainer->weights, &evaluation);
         all.arena += evaluation.arena;

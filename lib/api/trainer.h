@@ -1,24 +1,31 @@
 /*
  * The trainer: a training plan prepared on the context's device, with the parameters and momentum
- * that it changes. trainer.c makes it and steps, batch.c deals with labels and losses, evaluate.c
- * measures, checkpoint.c saves and resumes.
+ * that it changes, and the same on further devices. trainer.c makes it and steps, home.c brings
+ * parameters back, batch.c deals with labels and losses, evaluate.c measures, checkpoint.c saves
+ * and resumes, devices.c has the further devices.
  */
 #ifndef HMT_API_TRAINER_H
 #define HMT_API_TRAINER_H
 
+#include "api/devices.h"
 #include "api/execution.h"
 #include "api/model.h"
 #include "api/recipe.h"
 
 struct hmt_trainer {
     hmt_model *model;
-    hmt_trainer_options options; /* rules are not kept: they are in the recipe */
+    hmt_trainer_options options; /* without pointers: rules are in the recipe */
     recipe recipe;
-    hmt_sgd *sgd;  /* (recipe.group_count), of the current step */
-    void *weights; /* the backend's home of the parameters in training */
+    hmt_sgd *sgd;      /* (recipe.group_count), of the current step */
+    hmt_source source; /* the model's, noting which parameters the backend changes in place */
+    bool *in_place;    /* by parameter: the backend has a view of the model's own values */
+    void *weights;     /* the backend's home of the parameters in training */
     execution train;
+    devices *devices;     /* the further ones; NULL: none */
     execution evaluation; /* empty until the first hmt_evaluate() */
     uint64_t steps;       /* done so far */
+    uint64_t home_steps;  /* whose parameters the model has */
+    bool broken;          /* a backward run failed: what the backend holds is of no use */
 
     /* For labels that were not given, and images of a short evaluation batch. */
     int32_t *no_labels; /* (batch) of -1 */
@@ -32,8 +39,16 @@ struct hmt_trainer {
 /* Elements of one image, (3,224,224). */
 extern const size_t trainer_image_elements;
 
-/* Copies the trainer's parameters into the model's values. */
-hmt_status trainer_sync(hmt_trainer *trainer);
+/* home.c: the source that the trainer's weights are read from. */
+hmt_status home_prepare(hmt_trainer *trainer);
+/* Copies the trainer's parameters into the model's values: all, or on failure none. The model's
+ * lock is held. */
+hmt_status home_bring(hmt_trainer *trainer);
+/* Whether a failed step has left the model's own values half changed. */
+bool home_spoiled(const hmt_trainer *trainer);
+
+/* HMT_ERROR_STATE once a step has failed half-way. */
+hmt_status trainer_check_whole(const hmt_trainer *trainer);
 
 /* The arrays for labels. */
 hmt_status batch_allocate(hmt_trainer *trainer);

@@ -9,7 +9,7 @@
 #include "core/memory.h"
 #include "core/status.h"
 
-enum { MOST_BATCH = 1 << 20, MOST_WORKERS = 256, MOST_SLOTS = 64 };
+enum { MOST_BATCH = 1 << 20, MOST_WORKERS = 256, MOST_SLOTS = 64, MOST_LENT = 8 };
 static const uint64_t default_ahead = (uint64_t)256 << 20;
 
 /* ---- making and ending ---- */
@@ -22,6 +22,9 @@ static hmt_status check_options(const hmt_loader_options *o, size_t samples)
     if (o->workers < 0 || o->workers > MOST_WORKERS)
         return status_fail(HMT_ERROR_ARGUMENT, "options: workers is %d, not in 0..%d", o->workers,
                            MOST_WORKERS);
+    if (o->lend < 0 || o->lend > MOST_LENT)
+        return status_fail(HMT_ERROR_ARGUMENT, "options: lend is %d, not in 0..%d", o->lend,
+                           MOST_LENT);
     if (o->indices == NULL && o->index_count > 0)
         return status_fail(HMT_ERROR_ARGUMENT, "options: indices is NULL, index_count is %zu",
                            o->index_count);
@@ -42,6 +45,7 @@ static hmt_status take_options(hmt_loader *loader, const hmt_loader_options *o)
     hmt_status status = HMT_OK;
 
     loader->options = *o;
+    loader->lent = o->lend > 0 ? (uint64_t)o->lend : 1;
     loader->photos.preprocess = plain;
     loader->augment = paper;
     if (o->augment != NULL) {
@@ -87,7 +91,8 @@ static hmt_status take_indices(hmt_loader *loader, const hmt_loader_options *o, 
     return HMT_OK;
 }
 
-/* As many buffers as fit in ahead_bytes: two at least, for a whole epoch and one more at most. */
+/* As many buffers as fit in ahead_bytes: one more than are lent at least, and beyond those for a
+ * whole epoch at most. */
 static hmt_status make_slots(hmt_loader *loader)
 {
     const size_t batch = loader->options.batch;
@@ -98,9 +103,11 @@ static hmt_status make_slots(hmt_loader *loader)
     void *block;
     hmt_status status;
 
-    slots = slots < 2 ? 2 : slots > MOST_SLOTS ? MOST_SLOTS : slots;
-    if (slots > loader->per_epoch + 1)
-        slots = loader->per_epoch + 1;
+    slots = slots > MOST_SLOTS ? MOST_SLOTS : slots;
+    if (slots > loader->per_epoch + loader->lent)
+        slots = loader->per_epoch + loader->lent;
+    if (slots < loader->lent + 1)
+        slots = loader->lent + 1;
     status =
         memory_zeroed(loader->allocator, (size_t)slots, sizeof *loader->slots, "a loader", &block);
     if (status != HMT_OK)
@@ -297,13 +304,14 @@ static slot *wait_for(hmt_loader *loader, uint64_t number)
     return s;
 }
 
-/* Gives the batch before back, and the next one's buffer; NULL at the end of an epoch. */
+/* Takes the oldest batch back, if as many as may be are lent, and gives the next one's buffer; NULL
+ * at the end of an epoch. */
 static slot *next_slot(hmt_loader *loader)
 {
     slot *s = NULL;
 
     pthread_mutex_lock(&loader->lock);
-    if (loader->released < loader->taken) {
+    if (loader->taken - loader->released == loader->lent) {
         ++loader->released;
         pthread_cond_broadcast(&loader->work);
     }

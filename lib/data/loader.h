@@ -38,6 +38,7 @@ struct hmt_loader {
     size_t floats;    /* of an image */
     slot *slots;      /* (slot_count); batch b is in slot b % slot_count */
     size_t slot_count;
+    uint64_t lent; /* batches that the caller may hold at once */
     pthread_t *threads;
     size_t started;
 

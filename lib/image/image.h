@@ -77,6 +77,12 @@ int32_t image_centre(int32_t length, int32_t crop);
 hmt_status image_augment(const hmt_allocator *allocator, const hmt_pixels *pixels,
                          const hmt_augment_options *o, uint64_t seed, float *planes);
 
+/* hmt_preprocess_crops() with checked arguments. crops: (1 or 5,crop_size,crop_size,3). */
+hmt_status image_crops(const hmt_allocator *allocator, const hmt_pixels *pixels,
+                       const hmt_preprocess_options *o, uint8_t *crops);
+/* (level / 255 - mean) / deviation: from (count,area,3) levels to (count,3,area) values. */
+void image_normalise(const uint8_t *crops, size_t count, size_t area, const float mean[3],
+                     const float deviation[3], float *tensor);
 /* hmt_preprocess() with checked arguments. tensor: (1 or 5,3,crop_size,crop_size). */
 hmt_status image_preprocess(const hmt_allocator *allocator, const hmt_pixels *pixels,
                             const hmt_preprocess_options *o, float *tensor);

@@ -1,6 +1,6 @@
 /*
- * From a host's pixels to the network's input (paper, section 4.2): RGB, resize, crop, normalise.
- * Only what the crop needs is computed.
+ * From a host's pixels to the network's input (paper, section 4.2): RGB, resize, crop, mirror, and
+ * from the 8-bit crops to normalised planes. Only what the crop needs is computed.
  */
 #include <string.h>
 
@@ -67,36 +67,46 @@ static int squares(const hmt_preprocess_options *o, int32_t width, int32_t heigh
     return 1;
 }
 
-/* (level / 255 - mean) / deviation, from interleaved levels to planes, mirrored if asked for. */
-static void normalise(const image *crop, const hmt_preprocess_options *o, bool mirror,
-                      float *tensor)
+void image_normalise(const uint8_t *crops, size_t count, size_t area, const float mean[3],
+                     const float deviation[3], float *tensor)
 {
-    size_t area = (size_t)crop->width * (size_t)crop->height;
     float table[3][256];
 
     for (int c = 0; c < 3; ++c)
         for (int level = 0; level < 256; ++level)
-            table[c][level] = ((float)level / 255.0f - o->mean[c]) / o->deviation[c];
-    for (int32_t y = 0; y < crop->height; ++y) {
-        const uint8_t *from = crop->data + 3 * (size_t)y * (size_t)crop->width;
-        float *row = tensor + (size_t)y * (size_t)crop->width + (mirror ? crop->width - 1 : 0);
-
-        for (int32_t x = 0; x < crop->width; ++x, from += 3, row += mirror ? -1 : 1) {
-            row[0] = table[0][from[0]];
-            row[area] = table[1][from[1]];
-            row[2 * area] = table[2][from[2]];
+            table[c][level] = ((float)level / 255.0f - mean[c]) / deviation[c];
+    for (size_t n = 0; n < count; ++n, tensor += 3 * area)
+        for (size_t i = 0; i < area; ++i, crops += 3) {
+            tensor[i] = table[0][crops[0]];
+            tensor[area + i] = table[1][crops[1]];
+            tensor[2 * area + i] = table[2][crops[2]];
         }
+}
+
+static void mirror_rows(const image *crop)
+{
+    for (int32_t y = 0; y < crop->height; ++y) {
+        uint8_t *left = crop->data + 3 * (size_t)y * (size_t)crop->width;
+
+        for (uint8_t *right = left + 3 * (crop->width - 1); left < right; left += 3, right -= 3)
+            for (int c = 0; c < 3; ++c) {
+                const uint8_t level = left[c];
+
+                left[c] = right[c];
+                right[c] = level;
+            }
     }
 }
 
-hmt_status image_preprocess(const hmt_allocator *allocator, const hmt_pixels *pixels,
-                            const hmt_preprocess_options *o, float *tensor)
+hmt_status image_crops(const hmt_allocator *allocator, const hmt_pixels *pixels,
+                       const hmt_preprocess_options *o, uint8_t *crops)
 {
     bool dense = pixels->format == HMT_PIXEL_RGB &&
                  (pixels->stride == 0 || pixels->stride == 3 * (int64_t)pixels->width);
-    image source = {(uint8_t *)pixels->data, pixels->width, pixels->height}, crop = {NULL, 0, 0};
+    image source = {(uint8_t *)pixels->data, pixels->width, pixels->height};
+    image crop = {crops, o->crop_size, o->crop_size};
     bool mirror = o->flip == 1 || (o->flip == 2 && random_uniform(o->seed, 2) < 0.5);
-    size_t elements = 3 * (size_t)o->crop_size * (size_t)o->crop_size;
+    size_t bytes = 3 * (size_t)o->crop_size * (size_t)o->crop_size;
     int32_t width, height;
     square at[5];
     int count;
@@ -106,17 +116,33 @@ hmt_status image_preprocess(const hmt_allocator *allocator, const hmt_pixels *pi
         source.data = NULL;
         status = image_from_pixels(allocator, pixels, &source);
     }
-    if (status == HMT_OK)
-        status = image_allocate(allocator, o->crop_size, o->crop_size, 0, &crop);
     image_resized_size(pixels->width, pixels->height, o->resize, &width, &height);
     count = squares(o, width, height, at);
     for (int i = 0; i < count && status == HMT_OK; ++i) {
         status = image_resize(allocator, &source, width, height, at[i].left, at[i].top, &crop);
-        if (status == HMT_OK)
-            normalise(&crop, o, mirror, tensor + (size_t)i * elements);
+        if (status == HMT_OK && mirror)
+            mirror_rows(&crop);
+        crop.data += bytes;
     }
-    memory_free(allocator, crop.data);
     if (!dense)
         memory_free(allocator, source.data);
+    return status;
+}
+
+hmt_status image_preprocess(const hmt_allocator *allocator, const hmt_pixels *pixels,
+                            const hmt_preprocess_options *o, float *tensor)
+{
+    const size_t area = (size_t)o->crop_size * (size_t)o->crop_size;
+    const size_t count = o->crop == HMT_CROP_FIVE ? 5 : 1;
+    void *crops;
+    hmt_status status =
+        memory_uninitialised(allocator, count * area, 3, "an image's crops", &crops);
+
+    if (status != HMT_OK)
+        return status;
+    status = image_crops(allocator, pixels, o, crops);
+    if (status == HMT_OK)
+        image_normalise(crops, count, area, o->mean, o->deviation, tensor);
+    memory_free(allocator, crops);
     return status;
 }

@@ -1,0 +1,124 @@
+/*
+ * Parameters on their way home from the device that trains them. The model's values are always
+ * those of one step: what comes from a device is gathered first and only then put in their place.
+ */
+#include <string.h>
+
+#include "api/trainer.h"
+#include "core/memory.h"
+#include "core/status.h"
+
+static hmt_status read_source(void *user, const hmt_plan_weight *weight, int64_t first,
+                              int64_t count, float *values)
+{
+    const hmt_source *source = &((hmt_trainer *)user)->model->source;
+
+    return source->read(source->user, weight, first, count, values);
+}
+
+static float *view_source(void *user, const hmt_plan_weight *weight)
+{
+    hmt_trainer *trainer = user;
+    const hmt_source *source = &trainer->model->source;
+    float *values = source->view(source->user, weight);
+
+    if (values != NULL)
+        trainer->in_place[weight->param] = true;
+    return values;
+}
+
+static const void *stored_source(void *user, const hmt_plan_weight *weight, hmt_dtype *dtype,
+                                 const float **scales)
+{
+    const hmt_source *source = &((hmt_trainer *)user)->model->source;
+
+    return source->stored(source->user, weight, dtype, scales);
+}
+
+hmt_status home_prepare(hmt_trainer *trainer)
+{
+    const hmt_model *model = trainer->model;
+    void *block;
+    hmt_status status = memory_zeroed(&model->context->allocator, (size_t)model->graph.param_count,
+                                      sizeof(bool), "a trainer", &block);
+
+    trainer->in_place = block;
+    trainer->source =
+        (hmt_source){sizeof trainer->source, trainer, read_source, view_source, stored_source};
+    return status;
+}
+
+bool home_spoiled(const hmt_trainer *trainer)
+{
+    const hmt_plan *plan = &trainer->train.lowered->plan;
+
+    for (size_t i = 0; trainer->broken && i < plan->weight_count; ++i)
+        if (plan->weights[i].trained && trainer->in_place[plan->weights[i].param])
+            return true;
+    return false;
+}
+
+/* Elements of the trained parameters of one kind: changed in place, or on a device. */
+static size_t count_elements(const hmt_trainer *trainer, bool in_place)
+{
+    const hmt_plan *plan = &trainer->train.lowered->plan;
+    size_t count = 0;
+
+    for (size_t i = 0; i < plan->weight_count; ++i)
+        if (plan->weights[i].trained && trainer->in_place[plan->weights[i].param] == in_place)
+            count += (size_t)trainer->model->graph.params[plan->weights[i].param].count;
+    return count;
+}
+
+/* What is done with each parameter. */
+typedef enum fetch_step { GATHER, PUT } fetch_step;
+
+/* GATHER: from the device into `room`, and where they lie in the model's values from the backend
+ * that keeps them there. PUT: from `room` into the model's values. */
+static hmt_status fetch(hmt_trainer *trainer, fetch_step step, float *room)
+{
+    const hmt_model *model = trainer->model;
+    const hmt_plan *plan = &trainer->train.lowered->plan;
+    hmt_status status = HMT_OK;
+
+    for (size_t i = 0; i < plan->weight_count && status == HMT_OK; ++i) {
+        const int32_t param = plan->weights[i].param;
+        float *values;
+
+        if (!plan->weights[i].trained)
+            continue;
+        values = trainer->in_place[param] ? model->values[param] : room;
+        if (step == GATHER)
+            status = model->context->backend->weights_get(trainer->weights, &plan->weights[i],
+                                                          HMT_SLOT_VALUE, values);
+        else if (values == room)
+            memcpy(model->values[param], room,
+                   (size_t)model->graph.params[param].count * sizeof *room);
+        if (values == room)
+            room += model->graph.params[param].count;
+    }
+    return status;
+}
+
+hmt_status home_bring(hmt_trainer *trainer)
+{
+    const hmt_allocator *allocator = &trainer->model->context->allocator;
+    const size_t elements = count_elements(trainer, false);
+    void *room = NULL;
+    hmt_status status = HMT_OK;
+
+    if (trainer->broken)
+        return status_fail(HMT_ERROR_STATE, "step %llu failed half-way",
+                           (unsigned long long)trainer->steps + 1);
+    if (elements > 0)
+        status = memory_uninitialised(allocator, elements, sizeof(float),
+                                      "parameters on their way home", &room);
+    if (status == HMT_OK)
+        status = fetch(trainer, GATHER, room);
+    if (status == HMT_OK)
+        (void)fetch(trainer, PUT, room);
+    memory_free(allocator, room);
+    if (status == HMT_OK)
+        trainer->home_steps = trainer->steps;
+    return status;
+}

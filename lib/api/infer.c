@@ -1,0 +1,245 @@
+/*
+ * Inference with a session: photos, tensors and 8-bit crops, in runs of the session's batch; the
+ * next run's input is handed over while one computes.
+ */
+#include <string.h>
+
+#include "api/options.h"
+#include "api/predictions.h"
+#include "api/session.h"
+#include "core/memory.h"
+#include "core/status.h"
+#include "image/image.h"
+
+/* The input from image `first` on. */
+static run_input input_at(const run_input *input, size_t first)
+{
+    return (run_input){
+        .images = input->images != NULL ? input->images + first * session_image_elements : NULL,
+        .crops = input->crops != NULL ? input->crops + first * session_image_elements : NULL};
+}
+
+/* Where the backend finds the run's images: where they are, if that is a whole batch of a kind that
+ * it takes; else in the staging buffer, whose other rows keep what they had: nothing reads them.
+ * For gradients the images are kept there: a second one runs the plan again. */
+static run_input gather(hmt_session *session, run_input input, size_t count)
+{
+    const size_t elements = count * session_image_elements;
+    const bool whole = count == (size_t)session->batch;
+    const hmt_model_config *config = &session->model->config;
+
+    if (input.crops != NULL && !session->takes_crops) {
+        image_normalise(input.crops, count, session_image_elements / 3, config->mean,
+                        config->deviation, session->staging);
+        return (run_input){.images = session->staging};
+    }
+    if (input.crops != NULL && !whole && input.crops != session->levels) {
+        memcpy(session->levels, input.crops, elements);
+        input.crops = session->levels;
+    }
+    if (input.images != NULL && (!whole || session->gradients != HMT_GRADIENTS_NONE)) {
+        memcpy(session->staging, input.images, elements * sizeof(float));
+        input.images = session->staging;
+    }
+    return input;
+}
+
+/* Runs one batch, of which the first `count` images mean something, and reads the logits. */
+static hmt_status run(hmt_session *session, run_input input, size_t count)
+{
+    hmt_status status;
+
+    session->last_count = 0;
+    session->spent = false;
+    input = gather(session, input, count);
+    status = execution_run(&session->run, HMT_PHASE_FORWARD, &input, NULL, NULL, 0);
+    for (int task = 0; task < HMT_TASK_COUNT && status == HMT_OK; ++task)
+        if (session->logits[task] != NULL)
+            status = execution_read(&session->run, session->run.lowered->head_tensor[task],
+                                    session->logits[task]);
+    session->last_count = status == HMT_OK ? count : 0;
+    return status;
+}
+
+/* Hands over the first run's images, if the backend will read them where they are. */
+static hmt_status stage(const hmt_session *session, run_input input, size_t count)
+{
+    if (count < (size_t)session->batch || session->gradients != HMT_GRADIENTS_NONE ||
+        (input.crops != NULL && !session->takes_crops))
+        return HMT_OK;
+    return execution_stage(&session->run, &input);
+}
+
+static void predict(const hmt_session *session, size_t image, hmt_prediction *prediction)
+{
+    const float *rows[HMT_TASK_COUNT] = {NULL, NULL, NULL};
+
+    for (int task = 0; task < HMT_TASK_COUNT; ++task)
+        if (session->logits[task] != NULL)
+            rows[task] = session->logits[task] + image * (size_t)session->classes[task];
+    predictions_from_logits(session->model, rows, prediction);
+}
+
+static hmt_status infer(hmt_session *session, run_input input, size_t count,
+                        hmt_prediction *predictions)
+{
+    const size_t batch = (size_t)session->batch;
+    hmt_status status = session_check_fresh(session);
+
+    for (size_t done = 0; done < count && status == HMT_OK;) {
+        const size_t size = count - done < batch ? count - done : batch;
+
+        status = context_progress(session->model->context, "infer", done, count);
+        if (status == HMT_OK && done + size < count)
+            status = stage(session, input_at(&input, done + size), count - done - size);
+        if (status == HMT_OK)
+            status = run(session, input_at(&input, done), size);
+        for (size_t i = 0; i < size && status == HMT_OK; ++i)
+            predict(session, i, &predictions[done + i]);
+        done += size;
+    }
+    return status;
+}
+
+hmt_status hmt_infer(hmt_session *session, const float *images, size_t count,
+                     hmt_prediction *predictions)
+{
+    status_clear();
+    if (session == NULL || images == NULL || predictions == NULL || count == 0)
+        return status_fail(HMT_ERROR_ARGUMENT,
+                           "hmt_infer: session, images or predictions is NULL, or count is 0");
+    return infer(session, (run_input){.images = images}, count, predictions);
+}
+
+hmt_status hmt_infer_crops(hmt_session *session, const uint8_t *crops, size_t count,
+                           hmt_prediction *predictions)
+{
+    status_clear();
+    if (session == NULL || crops == NULL || predictions == NULL || count == 0)
+        return status_fail(HMT_ERROR_ARGUMENT,
+                           "hmt_infer_crops: session, crops or predictions is NULL, or count is 0");
+    return infer(session, (run_input){.crops = crops}, count, predictions);
+}
+
+/* ---- handing over ahead ---- */
+
+static hmt_status stage_fresh(hmt_session *session, run_input input, size_t count)
+{
+    hmt_status status = session_check_fresh(session);
+
+    return status == HMT_OK ? stage(session, input, count) : status;
+}
+
+hmt_status hmt_session_stage(hmt_session *session, const float *images, size_t count)
+{
+    status_clear();
+    if (session == NULL || images == NULL || count == 0)
+        return status_fail(HMT_ERROR_ARGUMENT,
+                           "hmt_session_stage: session or images is NULL, or count is 0");
+    return stage_fresh(session, (run_input){.images = images}, count);
+}
+
+hmt_status hmt_session_stage_crops(hmt_session *session, const uint8_t *crops, size_t count)
+{
+    status_clear();
+    if (session == NULL || crops == NULL || count == 0)
+        return status_fail(HMT_ERROR_ARGUMENT,
+                           "hmt_session_stage_crops: session or crops is NULL, or count is 0");
+    return stage_fresh(session, (run_input){.crops = crops}, count);
+}
+
+int32_t hmt_session_stages(const hmt_session *session)
+{
+    return session != NULL && session->gradients == HMT_GRADIENTS_NONE &&
+           execution_stages(session->model);
+}
+
+/* ---- photos ---- */
+
+/* Cuts the next view of an image to its place in the staging buffer. */
+static hmt_status cut(hmt_session *session, const hmt_pixels *image, size_t view, size_t slot)
+{
+    hmt_preprocess_options o = HMT_PREPROCESS_OPTIONS_INIT;
+    uint8_t *place = session->levels + slot * session_image_elements;
+    hmt_status status = HMT_OK;
+
+    o.resize = session->model->config.resize;
+    o.crop = session->views > 1 ? HMT_CROP_FIVE : HMT_CROP_CENTER;
+    if (session->views == 1)
+        return hmt_preprocess_crops(session->model->context, image, &o, place,
+                                    session_image_elements);
+    if (view == 0)
+        status = hmt_preprocess_crops(session->model->context, image, &o, session->crops,
+                                      SESSION_VIEWS * session_image_elements);
+    if (status == HMT_OK)
+        memcpy(place, session->crops + view * session_image_elements, session_image_elements);
+    return status;
+}
+
+hmt_status hmt_predict_pixels(hmt_session *session, const hmt_pixels *images, size_t count,
+                              hmt_prediction *predictions)
+{
+    size_t views, total, slot = 0, first = 0;
+    hmt_status status;
+
+    status_clear();
+    if (session == NULL || images == NULL || predictions == NULL || count == 0)
+        return status_fail(
+            HMT_ERROR_ARGUMENT,
+            "hmt_predict_pixels: session, images or predictions is NULL, or count is 0");
+    views = (size_t)session->views;
+    if (!size_multiply(count, views, &total))
+        return status_fail(HMT_ERROR_ARGUMENT, "hmt_predict_pixels: count is %zu", count);
+    status = session_check_fresh(session);
+    for (size_t k = 0; k < total && status == HMT_OK; ++k) { /* view k % views of image k / views */
+        status = cut(session, &images[k / views], k % views, slot++);
+        if (status != HMT_OK || (slot < (size_t)session->batch && k + 1 < total))
+            continue;
+        status = context_progress(session->model->context, "infer", first / views, count);
+        if (status == HMT_OK)
+            status = run(session, (run_input){.crops = session->levels}, slot);
+        for (size_t i = 0; i < slot && status == HMT_OK; ++i, ++first) {
+            predict(session, i, &session->partial[i]);
+            predictions_add(&predictions[first / views], &session->partial[i], first % views == 0);
+            if (first % views == views - 1)
+                predictions_finish(session->model, &predictions[first / views], views);
+        }
+        slot = 0;
+    }
+    return status;
+}
+
+/* Predicts what has been decoded, and releases it. */
+static hmt_status predict_decoded(hmt_session *session, hmt_pixels *pixels,
+                                  hmt_prediction *prediction)
+{
+    hmt_status status = hmt_predict_pixels(session, pixels, 1, prediction);
+
+    hmt_pixels_free(session->model->context, pixels);
+    return status;
+}
+
+hmt_status hmt_predict_file(hmt_session *session, const char *path, hmt_prediction *prediction)
+{
+    hmt_pixels pixels;
+    hmt_status status;
+
+    status_clear();
+    if (session == NULL || prediction == NULL)
+        return status_fail(HMT_ERROR_ARGUMENT, "hmt_predict_file: session or prediction is NULL");
+    status = hmt_decode_file(session->model->context, path, NULL, &pixels);
+    return status == HMT_OK ? predict_decoded(session, &pixels, prediction) : status;
+}
+
+hmt_status hmt_predict_memory(hmt_session *session, const void *data, size_t size,
+                              hmt_prediction *prediction)
+{
+    hmt_pixels pixels;
+    hmt_status status;
+
+    status_clear();
+    if (session == NULL || prediction == NULL)
+        return status_fail(HMT_ERROR_ARGUMENT, "hmt_predict_memory: session or prediction is NULL");
+    status = hmt_decode_memory(session->model->context, data, size, NULL, &pixels);
+    return status == HMT_OK ? predict_decoded(session, &pixels, prediction) : status;
+}
