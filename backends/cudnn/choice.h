@@ -6,6 +6,8 @@
 #ifndef HMT_CUDNN_CHOICE_H
 #define HMT_CUDNN_CHOICE_H
 
+#include <stdbool.h>
+
 #include "device.h"
 
 /* What a problem is, byte by byte: to be zeroed before it is filled. */
@@ -14,18 +16,21 @@ typedef struct choice_key {
     int32_t numbers[20];
 } choice_key;
 
-/* The winner's rank from before, or -1. */
+/* The winner's name from before, or -1. */
 int32_t choice_find(device *d, const choice_key *key);
-/* Keeps a rank. Out of memory is no failure: it is measured again next time. */
-void choice_keep(device *d, const choice_key *key, int32_t rank);
+/* Keeps a winner, by a number that names it to the caller. Out of memory is no failure: it is
+ * measured again next time. */
+void choice_keep(device *d, const choice_key *key, int32_t name);
 void choice_clear(device *d);
 
-/* Starts candidate `i` on the stream. */
-typedef hmt_status (*choice_run)(void *user, int32_t i);
+/* Starts candidate `i` on the stream; false if it cannot be run after all, which sets no sentence.
+ */
+typedef bool (*choice_run)(void *user, int32_t i);
 
-/* The fastest of `count` candidates in *best. The stream must be idle. */
+/* The fastest of `count` candidates in *best, or, if only `most` of them shall be timed, of the
+ * first so many that run; -1 if none does. With `most` 1 the first that runs is taken. */
 hmt_status choice_measure(const device *d, const char *where, cudaStream_t stream,
-                          cudaEvent_t before, cudaEvent_t after, int32_t count, choice_run run,
-                          void *user, int32_t *best);
+                          cudaEvent_t before, cudaEvent_t after, int32_t count, int32_t most,
+                          choice_run run, void *user, int32_t *best);
 
 #endif

@@ -3,6 +3,7 @@
  * offers that in the precision asked for, and follow in a kernel of ours where it does not. A
  * bias's gradient is a sum of ours.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "choice.h"
@@ -12,6 +13,7 @@ typedef struct conv_state {
     conv_graph graph;
     choice_key key;
     bool separate; /* bias and relu come behind */
+    bool known;    /* the one candidate won before */
     void *operands[CONV_OPERANDS];
 } conv_state;
 
@@ -66,11 +68,47 @@ static choice_key key_of(const conv_problem *p)
 static hmt_status build(exec *e, const hmt_plan_step *s, conv_state *c, bool fused)
 {
     const conv_problem p = problem_of(e, s, fused);
-    int32_t rank;
+    int32_t known;
+    hmt_status status = HMT_OK;
 
     c->key = key_of(&p);
-    rank = choice_find(e->device, &c->key);
-    return conv_graph_build(&c->graph, e->device, s->name, e->dnn, &p, rank, e->device->candidates);
+    known = choice_find(e->device, &c->key);
+    c->known = known >= 0;
+    if (c->known) {
+        status = conv_graph_build(&c->graph, e->device, s->name, e->dnn, &p, known, 1);
+        if (status != HMT_OK || c->graph.candidate_count > 0)
+            return status;
+        conv_graph_clear(&c->graph); /* the heuristics no longer give it */
+        c->known = false;
+    }
+    return conv_graph_build(&c->graph, e->device, s->name, e->dnn, &p, -1, e->device->candidates);
+}
+
+static hmt_status none_left(const exec *e, const hmt_plan_step *s, const char *text)
+{
+    return e->device->host->fail(
+        HMT_ERROR_UNSUPPORTED,
+        "%s: no engine of cuDNN computes this convolution in the precision "
+        "and workspace asked for%s",
+        s->name, text);
+}
+
+/* Bias and relu become kernels of ours. */
+static hmt_status separate(exec *e, const hmt_plan_step *s, conv_state *c)
+{
+    hmt_status status;
+
+    conv_graph_clear(&c->graph);
+    c->separate = true;
+    status = build(e, s, c, false);
+    if (status == HMT_OK && c->graph.candidate_count == 0)
+        status = none_left(e, s, c->graph.text);
+    return status;
+}
+
+static bool is_fused(const conv_state *c)
+{
+    return c->graph.problem.bias || c->graph.problem.relu;
 }
 
 hmt_status conv_prepare(exec *e, int32_t step)
@@ -84,11 +122,8 @@ hmt_status conv_prepare(exec *e, int32_t step)
         return status;
     c = e->states[step] = block;
     status = build(e, s, c, true);
-    if (status == HMT_OK && c->graph.candidate_count == 0) {
-        conv_graph_clear(&c->graph);
-        c->separate = true;
-        status = build(e, s, c, false);
-    }
+    if (status == HMT_OK && c->graph.candidate_count == 0)
+        status = is_fused(c) ? separate(e, s, c) : none_left(e, s, c->graph.text);
     for (int32_t i = 0; i < c->graph.candidate_count && status == HMT_OK; ++i)
         exec_workspace(e, c->graph.candidates[i].workspace);
     if (s->kind == HMT_STEP_CONV_BACKWARD_WEIGHTS && s->out[1] >= 0) {
@@ -116,37 +151,57 @@ typedef struct trial {
     const exec *e;
     conv_graph *graph;
     cudnnBackendDescriptor_t packs[CONV_CANDIDATES];
+    cudnnStatus_t refused; /* the last candidate's status that could not be run */
 } trial;
 
-static hmt_status try_candidate(void *user, int32_t i)
+static bool try_candidate(void *user, int32_t i)
 {
-    const trial *t = user;
+    trial *t = user;
+    const cudnnStatus_t status =
+        cudnnBackendExecute(t->e->dnn, t->graph->candidates[i].plan, t->packs[i]);
 
-    return CUDNN_CALL(t->e->device, t->graph->where, cudnnBackendExecute, t->e->dnn,
-                      t->graph->candidates[i].plan, t->packs[i]);
+    if (status != CUDNN_STATUS_SUCCESS)
+        t->refused = status;
+    return status == CUDNN_STATUS_SUCCESS;
 }
 
-hmt_status conv_choose(exec *e, int32_t step)
+/* *best -1: none of the candidates runs. */
+static hmt_status measure(exec *e, conv_state *c, int32_t *best)
 {
-    conv_state *c = e->states[step];
     trial t = {.e = e, .graph = &c->graph};
-    int32_t best = 0;
     hmt_status status = HMT_OK;
 
-    if (c->graph.candidate_count < 2)
-        return HMT_OK;
-    find_operands(e, exec_step(e, step), c);
     for (int32_t i = 0; i < c->graph.candidate_count && status == HMT_OK; ++i)
         status = conv_graph_pack(&c->graph, c->operands, e->workspace, &t.packs[i]);
     if (status == HMT_OK)
         status = choice_measure(e->device, c->graph.where, e->compute, e->before, e->after,
-                                c->graph.candidate_count, try_candidate, &t, &best);
+                                c->graph.candidate_count, e->device->candidates, try_candidate, &t,
+                                best);
     for (int32_t i = 0; i < c->graph.candidate_count; ++i)
         if (t.packs[i] != NULL)
             (void)cudnnBackendDestroyDescriptor(t.packs[i]);
+    if (status == HMT_OK && *best < 0)
+        snprintf(c->graph.text, sizeof c->graph.text, "; the last one: %s",
+                 cudnnGetErrorString(t.refused));
+    return status;
+}
+
+hmt_status conv_choose(exec *e, int32_t step)
+{
+    const hmt_plan_step *s = exec_step(e, step);
+    conv_state *c = e->states[step];
+    int32_t best = -1;
+    hmt_status status;
+
+    if (c->known)
+        return HMT_OK;
+    find_operands(e, s, c);
+    status = measure(e, c, &best);
     if (status != HMT_OK)
         return status;
-    choice_keep(e->device, &c->key, c->graph.candidates[best].rank);
+    if (best < 0)
+        return none_left(e, s, c->graph.text);
+    choice_keep(e->device, &c->key, c->graph.candidates[best].name);
     conv_graph_choose(&c->graph, best);
     return HMT_OK;
 }
@@ -197,5 +252,5 @@ const char *conv_kernel(const exec *e, int32_t step)
 {
     const conv_state *c = e->states[step];
 
-    return c->graph.candidates[0].name;
+    return c->graph.candidates[0].kernel;
 }

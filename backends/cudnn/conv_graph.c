@@ -219,8 +219,8 @@ static void drop_candidate(conv_candidate *c)
     drop(&c->config);
 }
 
-/* The bits (1 << note) of an engine configuration's numerical notes. */
-static cudnnStatus_t notes_of(cudnnBackendDescriptor_t config, uint32_t *notes)
+/* The bits (1 << note) of an engine configuration's numerical notes, and the engine's number. */
+static cudnnStatus_t notes_of(cudnnBackendDescriptor_t config, uint32_t *notes, int64_t *index)
 {
     cudnnBackendNumericalNote_t list[CUDNN_NUMERICAL_NOTE_TYPE_COUNT];
     cudnnBackendDescriptor_t engine = NULL;
@@ -228,6 +228,7 @@ static cudnnStatus_t notes_of(cudnnBackendDescriptor_t config, uint32_t *notes)
     cudnnStatus_t status = cudnnBackendCreateDescriptor(CUDNN_BACKEND_ENGINE_DESCRIPTOR, &engine);
 
     *notes = 0;
+    *index = 0;
     if (status == CUDNN_STATUS_SUCCESS)
         status = cudnnBackendGetAttribute(config, CUDNN_ATTR_ENGINECFG_ENGINE,
                                           CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &count, &engine);
@@ -237,6 +238,9 @@ static cudnnStatus_t notes_of(cudnnBackendDescriptor_t config, uint32_t *notes)
                                           CUDNN_NUMERICAL_NOTE_TYPE_COUNT, &count, list);
     for (int64_t i = 0; status == CUDNN_STATUS_SUCCESS && i < count; ++i)
         *notes |= 1u << list[i];
+    if (status == CUDNN_STATUS_SUCCESS)
+        status = cudnnBackendGetAttribute(engine, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64,
+                                          1, &count, index);
     drop(&engine);
     return status;
 }
@@ -255,7 +259,7 @@ static int allowed(const device *d, uint32_t notes)
     return (notes & refused) == 0;
 }
 
-static const char *name_of(uint32_t notes)
+static const char *kernel_name(uint32_t notes)
 {
     if (notes & NOTE(WINOGRAD))
         return notes & NOTE(TENSOR_CORE) ? "winograd, tensor cores" : "winograd";
@@ -288,16 +292,36 @@ static cudnnStatus_t plan_of(const conv_graph *g, cudnnBackendDescriptor_t confi
     return status;
 }
 
+/* What asking the heuristics keeps in mind. */
+typedef struct inquiry {
+    int32_t wanted; /* name, or -1 */
+    int32_t seen;   /* configurations of any kind */
+    int64_t engines[2 * SHOWN];
+} inquiry;
+
+/* Names a configuration: its engine, and how many of that engine's came before. */
+static int32_t name_in(inquiry *q, int64_t engine)
+{
+    int32_t before = 0;
+
+    for (int32_t i = 0; i < q->seen; ++i)
+        before += q->engines[i] == engine;
+    q->engines[q->seen++] = engine;
+    return (int32_t)engine * 2 * SHOWN + before;
+}
+
 /* Adds a configuration to the candidates if it will do; takes it over either way. Whatever cuDNN
  * says against one configuration is only a reason to look at the next. */
-static void consider(conv_graph *g, cudnnBackendDescriptor_t config, int32_t rank)
+static void consider(conv_graph *g, cudnnBackendDescriptor_t config, inquiry *q)
 {
-    conv_candidate c = {config, NULL, rank, 0, NULL};
-    int64_t workspace = 0;
+    conv_candidate c = {.config = config};
+    int64_t workspace = 0, engine;
     uint32_t notes;
-    cudnnStatus_t status = notes_of(config, &notes);
+    cudnnStatus_t status = notes_of(config, &notes, &engine);
 
-    if (status == CUDNN_STATUS_SUCCESS && allowed(g->device, notes))
+    c.name = name_in(q, engine);
+    if (status == CUDNN_STATUS_SUCCESS && allowed(g->device, notes) &&
+        (q->wanted < 0 || q->wanted == c.name))
         status = plan_of(g, config, &c.plan, &workspace);
     if (status != CUDNN_STATUS_SUCCESS)
         snprintf(g->text, sizeof g->text, "; the last one: %s", cudnnGetErrorString(status));
@@ -306,13 +330,12 @@ static void consider(conv_graph *g, cudnnBackendDescriptor_t config, int32_t ran
         return;
     }
     c.workspace = (uint64_t)workspace;
-    c.name = name_of(notes);
+    c.kernel = kernel_name(notes);
     g->candidates[g->candidate_count++] = c;
 }
 
-/* Considers what one kind of heuristics gives; *rank counts all. */
-static void ask(conv_graph *g, cudnnBackendHeurMode_t mode, int32_t wanted, int32_t most,
-                int32_t *rank)
+/* Considers what one kind of heuristics gives, until there are `most` candidates. */
+static void ask(conv_graph *g, cudnnBackendHeurMode_t mode, int32_t most, inquiry *q)
 {
     cudnnBackendDescriptor_t configs[SHOWN] = {NULL}, heuristics = NULL;
     const cudnnBackendDescriptorType_t type = CUDNN_BACKEND_ENGINECFG_DESCRIPTOR;
@@ -336,32 +359,27 @@ static void ask(conv_graph *g, cudnnBackendHeurMode_t mode, int32_t wanted, int3
             snprintf(g->text, sizeof g->text, ": %s", cudnnGetErrorString(status));
         }
     }
-    for (int64_t i = 0; i < count && i < SHOWN; ++i, ++*rank)
-        if ((wanted < 0 || wanted == *rank) && g->candidate_count < most) {
-            consider(g, configs[i], *rank);
-            configs[i] = NULL;
-        }
+    for (int64_t i = 0; i < count && i < SHOWN && g->candidate_count < most; ++i) {
+        consider(g, configs[i], q);
+        configs[i] = NULL;
+    }
     for (int i = 0; i < SHOWN; ++i)
         drop(&configs[i]);
     drop(&heuristics);
 }
 
 hmt_status conv_graph_build(conv_graph *g, const device *d, const char *where, cudnnHandle_t handle,
-                            const conv_problem *problem, int32_t rank, int32_t most)
+                            const conv_problem *problem, int32_t name, int32_t most)
 {
-    int32_t seen = 0;
+    inquiry q = {.wanted = name};
 
     *g = (conv_graph){.device = d, .where = where, .handle = handle, .problem = *problem};
-    most = most < CONV_CANDIDATES ? most : CONV_CANDIDATES;
+    if (name >= 0)
+        most = 1;
     operations(g);
-    ask(g, CUDNN_HEUR_MODE_A, rank, most, &seen);
-    if (g->candidate_count == 0 || rank >= 0)
-        ask(g, CUDNN_HEUR_MODE_FALLBACK, rank, most, &seen);
-    if (g->status == HMT_OK && g->candidate_count == 0 && !problem->bias && !problem->relu)
-        g->status = d->host->fail(HMT_ERROR_UNSUPPORTED,
-                                  "%s: none of cuDNN's %d engines computes this convolution in the "
-                                  "precision and workspace asked for%s",
-                                  where, seen, g->text);
+    ask(g, CUDNN_HEUR_MODE_A, most, &q);
+    if (name < 0 || g->candidate_count == 0)
+        ask(g, CUDNN_HEUR_MODE_FALLBACK, g->candidate_count + 2, &q);
     return g->status;
 }
 

@@ -23,14 +23,14 @@ typedef struct conv_problem {
 /* The operands' unique ids in graph and variant pack. */
 enum { CONV_X = 1, CONV_W = 2, CONV_Y = 3, CONV_BIAS = 4, CONV_OPERANDS = 4 };
 
-enum { CONV_DESCRIPTORS = 24, CONV_CANDIDATES = 16 };
+enum { CONV_DESCRIPTORS = 24, CONV_CANDIDATES = 18 }; /* 16 and two fallbacks */
 
 /* A way to run it. */
 typedef struct conv_candidate {
     cudnnBackendDescriptor_t config, plan;
-    int32_t rank; /* among all that the heuristics gave */
+    int32_t name; /* the engine, and which of its configurations in the heuristics' order */
     uint64_t workspace;
-    const char *name;
+    const char *kernel;
 } conv_candidate;
 
 typedef struct conv_graph {
@@ -50,11 +50,11 @@ typedef struct conv_graph {
     char text[192];                /* why the last candidate was refused, for the message */
 } conv_graph;
 
-/* Fills g, which the caller has zeroed and clears whatever comes of it. A problem with bias or relu
- * that cuDNN cannot fuse leaves candidate_count 0 and no failure. `rank` >= 0 asks for that
- * candidate alone, `most` for so many at most. */
+/* Fills g, which the caller has zeroed and clears whatever comes of it, with at most `most`
+ * candidates and some fallbacks behind them. A problem that cuDNN cannot do leaves candidate_count
+ * 0 and no failure. `name` >= 0 asks for that candidate alone, if the heuristics still give it. */
 hmt_status conv_graph_build(conv_graph *g, const device *d, const char *where, cudnnHandle_t handle,
-                            const conv_problem *problem, int32_t rank, int32_t most);
+                            const conv_problem *problem, int32_t name, int32_t most);
 void conv_graph_clear(conv_graph *g);
 
 /* A variant pack of operands (indexed by unique id - 1) and workspace. */

@@ -33,7 +33,7 @@ hmt_status device_info(int32_t index, hmt_device_info *info)
         (void)cudaGetLastError();
         return HMT_ERROR_NOT_FOUND; /* no host to give a sentence to */
     }
-    snprintf(info->name, sizeof info->name, "%s", properties.name);
+    snprintf(info->name, sizeof info->name, "%.127s", properties.name);
     info->memory = properties.totalGlobalMem;
     info->threads = 0;
     return HMT_OK;

@@ -174,44 +174,49 @@ hmt_status linear_prepare(exec *e, int32_t step)
 /* ---------------------------------------------------------------------------- choosing ---------
  */
 
-static hmt_status multiply(const exec *e, const char *where, const linear_state *l, int32_t i)
+static cublasStatus_t multiply(const exec *e, const linear_state *l, int32_t i)
 {
     const float one = 1.0f, zero = 0.0f;
 
-    return CUBLAS_CALL(e->device, where, cublasLtMatmul, e->blas, l->product, &one, l->from[0],
-                       l->a, l->from[1], l->b, &zero, l->to, l->d, l->to, l->d,
-                       &l->candidates[i].algo, e->workspace, e->workspace_bytes, e->compute);
+    return cublasLtMatmul(e->blas, l->product, &one, l->from[0], l->a, l->from[1], l->b, &zero,
+                          l->to, l->d, l->to, l->d, &l->candidates[i].algo, e->workspace,
+                          e->workspace_bytes, e->compute);
 }
 
 typedef struct trial {
     const exec *e;
-    const hmt_plan_step *step;
     const linear_state *state;
 } trial;
 
-static hmt_status try_candidate(void *user, int32_t i)
+static bool try_candidate(void *user, int32_t i)
 {
     const trial *t = user;
 
-    return multiply(t->e, t->step->name, t->state, i);
+    return multiply(t->e, t->state, i) == CUBLAS_STATUS_SUCCESS;
 }
 
 hmt_status linear_choose(exec *e, int32_t step)
 {
+    const hmt_plan_step *s = exec_step(e, step);
     linear_state *l = e->states[step];
-    trial t = {e, exec_step(e, step), l};
+    trial t = {e, l};
     int32_t best = choice_find(e->device, &l->key);
     hmt_status status = linear_link(e, step);
 
     if (status != HMT_OK)
         return status;
     if (best < 0 || best >= l->count) {
-        status = choice_measure(e->device, t.step->name, e->compute, e->before, e->after, l->count,
-                                try_candidate, &t, &best);
-        if (status == HMT_OK && l->count > 1)
+        status = choice_measure(e->device, s->name, e->compute, e->before, e->after, l->count,
+                                e->device->candidates, try_candidate, &t, &best);
+        if (status == HMT_OK && best < 0)
+            status = e->device->host->fail(HMT_ERROR_UNSUPPORTED,
+                                           "%s: cuBLASLt runs none of its ways to compute this "
+                                           "product",
+                                           s->name);
+        if (status == HMT_OK)
             choice_keep(e->device, &l->key, best);
     }
-    l->chosen = best;
+    l->chosen = status == HMT_OK ? best : 0;
     return status;
 }
 
@@ -248,7 +253,8 @@ hmt_status linear_run(exec *e, int32_t step)
 {
     const hmt_plan_step *s = exec_step(e, step);
     const linear_state *l = e->states[step];
-    hmt_status status = multiply(e, s->name, l, l->chosen);
+    hmt_status status =
+        status_cublas(e->device, s->name, "cublasLtMatmul", multiply(e, l, l->chosen));
 
     if (status == HMT_OK && s->kind == HMT_STEP_LINEAR_BACKWARD_WEIGHTS && s->out[1] >= 0) {
         const extent dy = exec_extent(e, s->in[0]);
