@@ -78,6 +78,9 @@ cudaError_t standin_unsafe_in_capture(void);
 /* Runs queued work until finished(what) is true. */
 cudaError_t standin_run_until(int (*finished)(void *), void *what);
 
+/* Something happened that may let blocked work go on. */
+void standin_wake(void);
+
 /* A number from the seeded sequence, below `limit`. */
 uint32_t standin_random(uint32_t limit);
 

@@ -83,7 +83,7 @@ static void lose(int device)
     for (struct CUstream_st *stream = streams; stream != NULL; stream = stream->next)
         if (stream->device == device)
             stream_discard(stream);
-    scheduler_wake();
+    standin_wake();
 }
 
 void standin_lose_device(int device)

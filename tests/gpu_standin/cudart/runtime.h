@@ -102,7 +102,6 @@ cudaError_t stream_push(cudaStream_t stream, const standin_work *work, struct ma
 cudaError_t stream_drain(cudaStream_t stream);
 cudaError_t device_drain(int device);
 void stream_discard(cudaStream_t stream);
-void scheduler_wake(void);
 double scheduler_tick(void); /* the made-up clock moves on */
 
 /* capture.c */

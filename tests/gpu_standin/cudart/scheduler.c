@@ -47,7 +47,7 @@ static void marker_set(struct marker *marker)
     marker->stream = NULL;
 }
 
-void scheduler_wake(void)
+void standin_wake(void)
 {
     ++progress;
     pthread_cond_broadcast(&changed);
@@ -75,7 +75,7 @@ static void pop(struct CUstream_st *stream)
         head->work.forget((void *)head->work.args);
     free((void *)head->work.args);
     free(head);
-    scheduler_wake();
+    standin_wake();
 }
 
 void stream_discard(cudaStream_t stream)
@@ -113,7 +113,7 @@ static void step(struct CUstream_st *stream)
     if (result == STANDIN_DONE)
         pop(stream);
     else
-        scheduler_wake();
+        standin_wake();
 }
 
 /* Marks what the stream waits for through events, itself included. */
@@ -176,14 +176,16 @@ static int wait_for_others(void)
     return 1;
 }
 
-/* Names what every stream waits for. */
-static void complain_of_deadlock(void)
+/* Names what every stream waits for, and ends it, as a time limit for kernels would. */
+static void end_deadlock(void)
 {
     for (const struct CUstream_st *each = streams; each != NULL; each = each->next)
         if (each->head != NULL)
             standin_complain("deadlock: stream %zu of device %d is stuck at %s", each->age,
                              each->device,
                              each->head->work.run != NULL ? each->head->work.name : "an event");
+    for (struct CUstream_st *each = streams; each != NULL; each = each->next)
+        stream_discard(each);
 }
 
 cudaError_t standin_run_until(int (*finished)(void *), void *what)
@@ -195,7 +197,7 @@ cudaError_t standin_run_until(int (*finished)(void *), void *what)
         if (stream != NULL) {
             step(stream);
         } else if (!wait_for_others()) {
-            complain_of_deadlock();
+            end_deadlock();
             error = cudaErrorLaunchTimeout;
         }
     }
@@ -263,7 +265,7 @@ cudaError_t stream_push(cudaStream_t stream, const standin_work *work, struct ma
     else
         stream->head = operation;
     stream->tail = operation;
-    scheduler_wake();
+    standin_wake();
     if (settings.order == ORDER_EAGER) {
         while (can_go_on(stream))
             step(stream);
