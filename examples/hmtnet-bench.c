@@ -5,6 +5,7 @@
  * (common/machine.h) to compare with. Memory is read before that, so that it is the network's
  * alone.
  */
+#include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,7 +50,8 @@ static const cli_program program = {
     "operations a second, the share of this machine's measured peak, and memory.",
     options,
     "A multiply-add counts as two operations. The peak is that of multiply-adds from registers,\n"
-    "the bandwidth that of a = b + s * c, both measured on the same number of threads.\n\n"
+    "the bandwidth that of a = b + s * c, both measured on the same number of threads of the\n"
+    "processor; with a device beside it neither is shown. --steps times each step on its own.\n\n"
     "Environment, read when the library opens the CPU: HMT_CPU_LEVEL=plain|avx2|avx512 limits the\n"
     "instructions of its own kernels, HMT_CONV=direct|winograd2|winograd4 chooses convolutions.\n\n"
     "Exit status: 0 measured, 2 wrong usage or model, or computing failed, 130 interrupted.\n\n"
@@ -75,7 +77,8 @@ typedef struct bench {
     double flops; /* of a run */
     uint64_t memory;
     hmt_memory held;
-    double peak, bandwidth; /* GFLOP/s, GB/s */
+    bool apart;             /* it is computed on a device beside this machine's processor */
+    double peak, bandwidth; /* of the processor: GFLOP/s, GB/s */
 } bench;
 
 /* Made-up photos and labels; the numbers do not matter, but that none is special. */
@@ -112,7 +115,7 @@ static bool prepare(bench *run)
     hmt_trainer_options recipe = HMT_TRAINER_OPTIONS_INIT;
     session.batch = recipe.batch = (int32_t)settings.batch;
     recipe.device_count = (int32_t)settings.devices;
-    session.profile = recipe.profile = 1;
+    session.profile = recipe.profile = settings.steps;
     recipe.learning_rate = 1e-5; /* made-up labels are not worth learning */
     if (run->train)
         return hmt_trainer_create(run->model, &recipe, &run->trainer) == HMT_OK;
@@ -151,6 +154,8 @@ static bool add_steps(bench *run)
         run->step_times[i] += run->steps[i].milliseconds;
         run->flops += run->steps[i].flops;
     }
+    if (run->train && settings.devices > 1) /* the steps are those of one */
+        run->flops *= (double)settings.devices;
     return true;
 }
 
@@ -191,8 +196,10 @@ static int measure(bench *run)
     }
     qsort(run->times, (size_t)settings.repeat, sizeof *run->times, by_value);
     run->memory = machine_peak_memory();
-    run->peak = machine_peak(hmt_context_threads(run->context));
-    run->bandwidth = machine_bandwidth(hmt_context_threads(run->context));
+    run->apart = hmt_session_stages(run->session) || hmt_trainer_stages(run->trainer);
+    run->peak = run->apart ? (double)NAN : machine_peak(hmt_context_threads(run->context));
+    run->bandwidth =
+        run->apart ? (double)NAN : machine_bandwidth(hmt_context_threads(run->context));
     return CLI_OK;
 }
 
@@ -213,6 +220,11 @@ static void print_steps(const bench *run)
            sum > 0 ? 1e-6 * run->flops / (sum / repeat) : 0);
 }
 
+static const char *computes_on(const bench *run, char name[128])
+{
+    return run->apart ? device_name(&settings.device, run->context, name) : machine_processor(name);
+}
+
 static void print_text(const bench *run)
 {
     char name[128];
@@ -220,13 +232,16 @@ static void print_text(const bench *run)
     double rate = 1e-9 * run->flops / middle;
     printf("%s, width %g, batch %lld, %s, %d threads, %s\n", run->train ? "train" : "infer",
            run->config.width, (long long)settings.batch, hmt_context_backend(run->context),
-           (int)hmt_context_threads(run->context), machine_processor(name));
+           (int)hmt_context_threads(run->context), computes_on(run, name));
     printf("run        median %.2f ms, minimum %.2f ms (%lld runs)\n", 1e3 * middle, 1e3 * least,
            (long long)settings.repeat);
     printf("photo      median %.2f ms, minimum %.2f ms; %.1f photos/s\n", 1e3 * middle / batch,
            1e3 * least / batch, batch / middle);
-    printf("operations %.1f GFLOP/s, %.0f %% of the peak %.1f GFLOP/s; bandwidth %.1f GB/s\n", rate,
-           100 * rate / run->peak, run->peak, run->bandwidth);
+    printf("operations %.1f GFLOP/s", rate);
+    if (!run->apart)
+        printf(", %.0f %% of the peak %.1f GFLOP/s; bandwidth %.1f GB/s", 100 * rate / run->peak,
+               run->peak, run->bandwidth);
+    putchar('\n');
     printf("memory     peak %.0f MB; parameters %.0f, packed %.0f, arena %.0f, staging %.0f MB\n",
            1e-6 * (double)run->memory, 1e-6 * (double)run->held.parameters,
            1e-6 * (double)run->held.packed, 1e-6 * (double)run->held.arena,
@@ -269,6 +284,8 @@ static void print_json(const bench *run)
     json_text(",", "version", hmt_version());
     json_text(",", "backend", hmt_context_backend(run->context));
     json_text(",", "processor", machine_processor(name));
+    if (run->apart)
+        json_text(",", "device", computes_on(run, name));
     json_field("threads", hmt_context_threads(run->context));
     json_field("width", run->config.width);
     json_field("batch", batch);

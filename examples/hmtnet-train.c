@@ -267,6 +267,7 @@ static int train(setup *made)
                     .output = o->output,
                     .storage = (hmt_dtype)o->storage,
                     .batch = (size_t)o->batch,
+                    .devices = o->devices > 1 ? (size_t)o->devices : 1,
                     .alpha = made->recipe.options.alpha,
                     .epochs = (uint64_t)o->epochs,
                     .save_every = (uint64_t)o->save_every,

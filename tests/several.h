@@ -30,6 +30,16 @@ static inline several_state *several_load(void)
     return get();
 }
 
+/* The last error that a context logged. */
+static char several_logged[512];
+
+static inline void several_log(void *user, hmt_log_level level, const char *message)
+{
+    (void)user;
+    if (level == HMT_LOG_ERROR)
+        snprintf(several_logged, sizeof several_logged, "%s", message);
+}
+
 /* "several" or a built-in backend; allocator NULL: malloc's. */
 static inline hmt_status several_open(const char *backend, const hmt_allocator *allocator,
                                       hmt_context **context)
@@ -37,6 +47,7 @@ static inline hmt_status several_open(const char *backend, const hmt_allocator *
     hmt_context_options o = HMT_CONTEXT_OPTIONS_INIT;
 
     o.backend = backend;
+    o.log = several_log;
     o.module_path = HMT_MODULES;
     o.threads = 1;
     if (allocator != NULL)

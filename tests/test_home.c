@@ -155,7 +155,9 @@ static void lost(void)
     CHECK_STATUS(hmt_model_save(r.model, path, HMT_DTYPE_F32), HMT_ERROR_BACKEND);
     CHECK_STATUS(hmt_model_copy(r.model, NULL, &copy), HMT_ERROR_BACKEND);
     CHECK_STATUS(hmt_train_step(r.trainer, &b, NULL), HMT_ERROR_BACKEND);
+    several_logged[0] = '\0';
     hmt_trainer_free(r.trainer);
+    CHECK(strstr(several_logged, "the model keeps those of step 1") != NULL);
     r.trainer = NULL;
     CHECK_STATUS(hmt_model_sync(r.model), HMT_OK);
     CHECK(several_same(r.model, home));

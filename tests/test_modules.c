@@ -95,6 +95,12 @@ static void places(void)
     refused("good", elsewhere, HMT_ERROR_NOT_FOUND, "there is no module libhmtnet_good.so in /tmp");
     refused("good", "/nowhere/at/all", HMT_ERROR_NOT_FOUND, "/nowhere/at/all");
     refused("good", NULL, HMT_ERROR_NOT_FOUND, "there is no module libhmtnet_good.so");
+    { /* this program is linked with the static library, which is beside nothing */
+        hmt_context *context = NULL;
+
+        CHECK_STATUS(open_module("good", NULL, &context), HMT_ERROR_NOT_FOUND);
+        CHECK(strstr(hmt_last_error(), ".so in ") == NULL);
+    }
     setenv("HMT_BACKEND_PATH", elsewhere, 1); /* the option comes before the environment */
     used("good", folder);
     rmdir(elsewhere);

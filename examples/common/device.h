@@ -34,6 +34,10 @@ typedef struct device_settings {
      "to compute in; a CPU has float32 (default auto)", 0, 0}
 /* clang-format on */
 
+/* The name of the device that a context with these settings opened. */
+const char *device_name(const device_settings *settings, const hmt_context *context,
+                        char name[128]);
+
 /* Makes the context. log may be NULL. false: a message has been printed. */
 bool device_open(const device_settings *settings, hmt_log_fn log, hmt_context **context);
 

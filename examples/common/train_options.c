@@ -254,7 +254,6 @@ bool train_options_check(train_recipe *made, int operands)
     recipe->weight_decay = o->decay;
     recipe->loss = (hmt_loss)o->loss;
     recipe->delta = o->delta;
-    recipe->profile = 1;
     recipe->seed = (uint64_t)o->seed;
     recipe->nesterov = o->nesterov;
     recipe->decay_weights_only = o->decay_weights_only;

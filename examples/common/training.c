@@ -58,7 +58,7 @@ static double count_flops(const training *run)
         for (size_t i = 0; i < count; i++)
             sum += steps[i].flops;
     free(steps);
-    return sum;
+    return sum * (double)run->devices;
 }
 
 /* Returns an exit status. */

@@ -23,7 +23,7 @@ typedef enum best_by { BEST_BY_LOSS, BEST_BY_PEARSON, BEST_BY_MAE } best_by;
 typedef struct training {
     /* Set by the caller. */
     hmt_model *model;
-    hmt_trainer *trainer;  /* made with profile set, so that operations can be counted */
+    hmt_trainer *trainer;
     hmt_schedule schedule; /* its total is the number of steps to do */
     hmt_loader *photos;    /* to train on: whole batches, shuffled */
     hmt_loader *unseen;    /* to validate on, or NULL */
@@ -31,6 +31,7 @@ typedef struct training {
     const char *output;    /* the model file */
     hmt_dtype storage;
     size_t batch;
+    size_t devices;      /* that the trainer has */
     const double *alpha; /* by task: weights of the losses */
     uint64_t epochs;
     uint64_t save_every, validate_every; /* epochs */

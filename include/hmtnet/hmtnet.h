@@ -179,8 +179,8 @@ HMT_API const char *hmt_last_error(void);
 /**
  * Where the library takes its memory from. Both functions may be called from several threads at
  * once. allocate returns `size` bytes aligned to `alignment` (a power of two, at least sizeof(void
- * *)), or NULL. release takes what allocate gave, never NULL. Image codecs and oneDNN keep some
- * memory of their own.
+ * *)), or NULL. release takes what allocate gave, never NULL. Image codecs, oneDNN and the system's
+ * loader of modules keep some memory of their own.
  */
 typedef struct hmt_allocator {
     void *(*allocate)(void *user, size_t size, size_t alignment);
@@ -702,13 +702,14 @@ typedef struct hmt_step_profile {
     const char *name;    /**< the layer, e.g. "conv3"; lives as long as the session or trainer */
     const char *kind;    /**< e.g. "batch_norm_backward"; behind a comma the kernel, where the
                               backend chose among several, e.g. "conv, winograd 4x4" */
-    double milliseconds; /**< in the last run */
+    double milliseconds; /**< in the last run; 0 without the option profile */
     double flops;        /**< floating-point operations, 2 for a multiply-add */
     uint64_t bytes;      /**< operands read and written, each once */
 } hmt_step_profile;
 
 /**
- * The last run's time for each step, if the session was made with profile.
+ * The session's steps, with the last run's time for each if it was made with profile. Timing makes
+ * a device that works on its own wait after each step.
  * @param steps     receives up to capacity lines; may be NULL if capacity is 0
  * @param count     receives the number of steps there are
  */
@@ -894,7 +895,9 @@ HMT_API hmt_status hmt_trainer_resume(hmt_trainer *trainer, const char *path);
 HMT_API hmt_status hmt_checkpoint_note(const hmt_context *context, const char *path, char *note,
                                        size_t capacity, size_t *length);
 
+/** The bytes of all the trainer's devices. */
 HMT_API hmt_status hmt_trainer_memory(const hmt_trainer *trainer, hmt_memory *memory);
+/** As hmt_session_profile(); on several devices what the first one does. */
 HMT_API hmt_status hmt_trainer_profile(const hmt_trainer *trainer, hmt_step_profile *steps,
                                        size_t capacity, size_t *count);
 

@@ -47,7 +47,7 @@ hmt_status execution_create(execution *e, const hmt_model *model, const lower_op
     }
     if (status == HMT_OK)
         status = context->backend->exec_create(device, &e->lowered->plan, weights, &e->exec);
-    if (status == HMT_OK && profile)
+    if (status == HMT_OK)
         status = name_kinds(e);
     if (status != HMT_OK)
         execution_clear(e);
@@ -175,15 +175,13 @@ hmt_status execution_profile(const execution *e, hmt_step_profile *steps, size_t
 
     if (count == NULL || (steps == NULL && capacity > 0))
         return status_fail(HMT_ERROR_ARGUMENT, "a profile needs room for its steps and a count");
-    if (e->milliseconds == NULL)
-        return status_fail(HMT_ERROR_STATE,
-                           "made without the option profile, so its steps are not timed");
     for (size_t i = 0; i < plan->step_count && i < capacity; ++i)
-        steps[i] = (hmt_step_profile){.name = plan->steps[i].name,
-                                      .kind = e->kinds[i],
-                                      .milliseconds = e->milliseconds[i],
-                                      .flops = plan->steps[i].flops,
-                                      .bytes = operand_bytes(plan, &plan->steps[i])};
+        steps[i] =
+            (hmt_step_profile){.name = plan->steps[i].name,
+                               .kind = e->kinds[i],
+                               .milliseconds = e->milliseconds != NULL ? e->milliseconds[i] : 0.0,
+                               .flops = plan->steps[i].flops,
+                               .bytes = operand_bytes(plan, &plan->steps[i])};
     *count = plan->step_count;
     return HMT_OK;
 }

@@ -14,7 +14,7 @@ typedef struct execution {
     lowered *lowered;
     void *exec;                    /* the backend's */
     double *milliseconds;          /* by step, of the last run; NULL if not profiled */
-    char (*kinds)[EXECUTION_KIND]; /* by step, likewise: what hmt_step_profile.kind shows */
+    char (*kinds)[EXECUTION_KIND]; /* by step: what hmt_step_profile.kind shows */
 } execution;
 
 /* The images of a forward run: one of the two, the other is NULL. */

@@ -73,7 +73,10 @@ static void forget(hmt_model *model, int32_t param)
     const model_narrow *narrow = &model->narrow[param];
     const size_t count = (size_t)model->graph.params[param].count;
 
-    pthread_mutex_lock(&model->lock);
+    /* A backend calls this with a lock of its own, which whoever holds the model's may be waiting
+     * for; it is only a wish. */
+    if (pthread_mutex_trylock(&model->lock) != 0)
+        return;
     if (model->trainer == NULL && atomic_load(&model->generation) == 1) {
         if (narrow->data != NULL && narrow->block == NULL)
             file_map_forget(&model->map, narrow->data, model_narrow_bytes(model, param));
