@@ -247,15 +247,17 @@ static cudnnStatus_t notes_of(cudnnBackendDescriptor_t config, uint32_t *notes, 
 
 #define NOTE(name) (1u << CUDNN_NUMERICAL_NOTE_##name)
 
-/* Whether the precision allows an engine. Sums in less than float32 never are; Winograd beyond 4x4
- * tiles loses too many digits; float32 that goes through tensor cores has been rounded. */
+/* Whether the precision allows an engine. Sums in less than float32 never are, nor inputs rounded
+ * below their type (TF32 does not count as that); Winograd beyond 4x4 tiles loses too many digits;
+ * float32 that goes through tensor cores is TF32. */
 static int allowed(const device *d, uint32_t notes)
 {
     uint32_t refused = NOTE(NONDETERMINISTIC) | NOTE(REDUCED_PRECISION_REDUCTION) |
-                       NOTE(WINOGRAD_TILE_6x6) | NOTE(WINOGRAD_TILE_13x13);
+                       NOTE(DOWN_CONVERT_INPUTS) | NOTE(WINOGRAD_TILE_6x6) |
+                       NOTE(WINOGRAD_TILE_13x13);
 
     if (d->precision == HMT_PRECISION_FLOAT32)
-        refused |= NOTE(TENSOR_CORE) | NOTE(DOWN_CONVERT_INPUTS);
+        refused |= NOTE(TENSOR_CORE);
     return (notes & refused) == 0;
 }
 
