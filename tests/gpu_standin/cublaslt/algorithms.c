@@ -118,7 +118,7 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtM
                                               cublasLtMatmulPreference_t preference, int most,
                                               cublasLtMatmulHeuristicResult_t *results, int *count)
 {
-    cublasStatus_t status = cublas_begin("cublasLtMatmulAlgoGetHeuristic");
+    cublasStatus_t status = blas_begin("cublasLtMatmulAlgoGetHeuristic");
     struct product p = {0};
 
     if (status == CUBLAS_STATUS_SUCCESS &&
@@ -127,11 +127,11 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtM
          !standin_alive(STANDIN_CUBLASLT_LAYOUT, c) || !standin_alive(STANDIN_CUBLASLT_LAYOUT, d)))
         status = CUBLAS_STATUS_INVALID_VALUE;
     if (status != CUBLAS_STATUS_SUCCESS)
-        return cublas_end(status);
+        return blas_end(status);
     p.matmul = *(const struct matmul *)(void *)matmul;
     p.a_layout = *(const struct layout *)(void *)a;
     p.b_layout = *(const struct layout *)(void *)b;
     p.c_layout = *(const struct layout *)(void *)c;
     p.d_layout = *(const struct layout *)(void *)d;
-    return cublas_end(heuristic(handle, &p, preference, most, results, count));
+    return blas_end(heuristic(handle, &p, preference, most, results, count));
 }

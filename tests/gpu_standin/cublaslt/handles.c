@@ -6,7 +6,7 @@
 
 #include "product.h"
 
-cublasStatus_t cublas_begin(const char *name)
+cublasStatus_t blas_begin(const char *name)
 {
     switch (standin_enter(name)) {
     case STANDIN_FAIL:
@@ -19,7 +19,7 @@ cublasStatus_t cublas_begin(const char *name)
     }
 }
 
-cublasStatus_t cublas_end(cublasStatus_t status)
+cublasStatus_t blas_end(cublasStatus_t status)
 {
     standin_leave();
     return status;
@@ -56,7 +56,7 @@ const char *cublasLtGetStatusString(cublasStatus_t status)
 
 cublasStatus_t cublasLtCreate(cublasLtHandle_t *out)
 {
-    cublasStatus_t status = cublas_begin("cublasLtCreate");
+    cublasStatus_t status = blas_begin("cublasLtCreate");
     struct cublasLtContext *handle;
 
     if (status == CUBLAS_STATUS_SUCCESS && out == NULL)
@@ -64,14 +64,14 @@ cublasStatus_t cublasLtCreate(cublasLtHandle_t *out)
     if (status == CUBLAS_STATUS_SUCCESS && standin_unsafe_in_capture() != cudaSuccess)
         status = CUBLAS_STATUS_INTERNAL_ERROR;
     if (status != CUBLAS_STATUS_SUCCESS)
-        return cublas_end(status);
+        return blas_end(status);
     handle = calloc(1, sizeof *handle);
     if (handle == NULL)
-        return cublas_end(CUBLAS_STATUS_ALLOC_FAILED);
+        return blas_end(CUBLAS_STATUS_ALLOC_FAILED);
     handle->device = standin_current_device();
     standin_born(STANDIN_CUBLASLT_HANDLE, handle, sizeof *handle);
     *out = handle;
-    return cublas_end(CUBLAS_STATUS_SUCCESS);
+    return blas_end(CUBLAS_STATUS_SUCCESS);
 }
 
 static cublasStatus_t destroy(standin_kind kind, void *object)
@@ -88,8 +88,8 @@ static cublasStatus_t destroy(standin_kind kind, void *object)
 /* A planned fault destroys all the same. */
 static cublasStatus_t destroy_call(const char *name, standin_kind kind, void *object)
 {
-    cublasStatus_t planned = cublas_begin(name), status = destroy(kind, object);
-    return cublas_end(planned != CUBLAS_STATUS_SUCCESS ? planned : status);
+    cublasStatus_t planned = blas_begin(name), status = destroy(kind, object);
+    return blas_end(planned != CUBLAS_STATUS_SUCCESS ? planned : status);
 }
 
 cublasStatus_t cublasLtDestroy(cublasLtHandle_t handle)
@@ -101,20 +101,20 @@ cublasStatus_t cublasLtDestroy(cublasLtHandle_t handle)
 static cublasStatus_t create_call(const char *name, standin_kind kind, const void *value,
                                   size_t bytes, int valid, void *out)
 {
-    cublasStatus_t status = cublas_begin(name);
+    cublasStatus_t status = blas_begin(name);
     void *object;
 
     if (status == CUBLAS_STATUS_SUCCESS && (out == NULL || !valid))
         status = CUBLAS_STATUS_INVALID_VALUE;
     if (status != CUBLAS_STATUS_SUCCESS)
-        return cublas_end(status);
+        return blas_end(status);
     object = malloc(bytes);
     if (object == NULL)
-        return cublas_end(CUBLAS_STATUS_ALLOC_FAILED);
+        return blas_end(CUBLAS_STATUS_ALLOC_FAILED);
     memcpy(object, value, bytes);
     standin_born(kind, object, bytes);
     memcpy(out, &object, sizeof object);
-    return cublas_end(CUBLAS_STATUS_SUCCESS);
+    return blas_end(CUBLAS_STATUS_SUCCESS);
 }
 
 cublasStatus_t cublasLtMatmulDescCreate(cublasLtMatmulDesc_t *out, cublasComputeType_t compute,
@@ -221,30 +221,30 @@ cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t matmul,
                                               cublasLtMatmulDescAttributes_t name,
                                               const void *value, size_t given)
 {
-    cublasStatus_t status = cublas_begin("cublasLtMatmulDescSetAttribute");
+    cublasStatus_t status = blas_begin("cublasLtMatmulDescSetAttribute");
     size_t bytes = 0;
     void *place;
 
     if (status == CUBLAS_STATUS_SUCCESS && !standin_alive(STANDIN_CUBLASLT_MATMUL, matmul))
         status = CUBLAS_STATUS_INVALID_VALUE;
     if (status != CUBLAS_STATUS_SUCCESS)
-        return cublas_end(status);
+        return blas_end(status);
     place = matmul_attribute((struct matmul *)(void *)matmul, name, &bytes);
-    return cublas_end(set(place, bytes, (int)name, value, given));
+    return blas_end(set(place, bytes, (int)name, value, given));
 }
 
 cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t preference,
                                                     cublasLtMatmulPreferenceAttributes_t name,
                                                     const void *value, size_t given)
 {
-    cublasStatus_t status = cublas_begin("cublasLtMatmulPreferenceSetAttribute");
+    cublasStatus_t status = blas_begin("cublasLtMatmulPreferenceSetAttribute");
     size_t bytes = 0;
     void *place;
 
     if (status == CUBLAS_STATUS_SUCCESS && !standin_alive(STANDIN_CUBLASLT_PREFERENCE, preference))
         status = CUBLAS_STATUS_INVALID_VALUE;
     if (status != CUBLAS_STATUS_SUCCESS)
-        return cublas_end(status);
+        return blas_end(status);
     place = preference_attribute((struct preference *)(void *)preference, name, &bytes);
-    return cublas_end(set(place, bytes, (int)name, value, given));
+    return blas_end(set(place, bytes, (int)name, value, given));
 }

@@ -159,7 +159,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t matm
                               cublasLtMatrixLayout_t d_layout, const cublasLtMatmulAlgo_t *algo,
                               void *workspace, size_t workspace_bytes, cudaStream_t stream)
 {
-    cublasStatus_t status = cublas_begin("cublasLtMatmul");
+    cublasStatus_t status = blas_begin("cublasLtMatmul");
     struct product p = {.a = a, .b = b, .c = c, .d = d, .workspace = workspace};
 
     if (status == CUBLAS_STATUS_SUCCESS && !standin_alive(STANDIN_CUBLASLT_HANDLE, handle))
@@ -172,7 +172,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t matm
          !standin_alive(STANDIN_CUBLASLT_LAYOUT, d_layout) || alpha == NULL || beta == NULL))
         status = CUBLAS_STATUS_INVALID_VALUE;
     if (status != CUBLAS_STATUS_SUCCESS)
-        return cublas_end(status);
+        return blas_end(status);
     p.matmul = *(const struct matmul *)(void *)matmul;
     p.a_layout = *(const struct layout *)(void *)a_layout;
     p.b_layout = *(const struct layout *)(void *)b_layout;
@@ -180,7 +180,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t matm
     p.d_layout = *(const struct layout *)(void *)d_layout;
     p.alpha = *(const float *)alpha;
     p.beta = *(const float *)beta;
-    return cublas_end(queue(handle, &p, algo, workspace_bytes, stream));
+    return blas_end(queue(handle, &p, algo, workspace_bytes, stream));
 }
 
 static float load(const void *from, cudaDataType_t type, size_t i)

@@ -55,8 +55,8 @@ struct product {
     size_t workspace_bytes;
 };
 
-cublasStatus_t cublas_begin(const char *name);
-cublasStatus_t cublas_end(cublasStatus_t status);
+cublasStatus_t blas_begin(const char *name);
+cublasStatus_t blas_end(cublasStatus_t status);
 
 /* Sizes of the product, checked. */
 cublasStatus_t product_check(struct product *product);

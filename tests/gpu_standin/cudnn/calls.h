@@ -6,7 +6,7 @@
 
 #include <cudnn.h>
 
-cudnnStatus_t cudnn_begin(const char *name);
-cudnnStatus_t cudnn_end(cudnnStatus_t status);
+cudnnStatus_t dnn_begin(const char *name);
+cudnnStatus_t dnn_end(cudnnStatus_t status);
 
 #endif

@@ -92,22 +92,22 @@ static cudnnStatus_t create(cudnnBackendDescriptorType_t type, cudnnBackendDescr
 cudnnStatus_t cudnnBackendCreateDescriptor(cudnnBackendDescriptorType_t type,
                                            cudnnBackendDescriptor_t *out)
 {
-    cudnnStatus_t status = cudnn_begin("cudnnBackendCreateDescriptor");
-    return cudnn_end(status == CUDNN_STATUS_SUCCESS ? create(type, out) : status);
+    cudnnStatus_t status = dnn_begin("cudnnBackendCreateDescriptor");
+    return dnn_end(status == CUDNN_STATUS_SUCCESS ? create(type, out) : status);
 }
 
 cudnnStatus_t cudnnBackendDestroyDescriptor(cudnnBackendDescriptor_t handle)
 {
-    cudnnStatus_t planned = cudnn_begin("cudnnBackendDestroyDescriptor");
+    cudnnStatus_t planned = dnn_begin("cudnnBackendDestroyDescriptor");
     struct descriptor *d = alive(handle);
 
     if (d == NULL)
-        return cudnn_end(CUDNN_STATUS_BAD_PARAM);
+        return dnn_end(CUDNN_STATUS_BAD_PARAM);
     for (int i = 0; i < ATTRIBUTES_MAX; i++)
         free(d->values[i].data);
     standin_died(d);
     free(d);
-    return cudnn_end(planned);
+    return dnn_end(planned);
 }
 
 static int is_operation(const struct descriptor *d)
@@ -210,9 +210,9 @@ cudnnStatus_t cudnnBackendSetAttribute(cudnnBackendDescriptor_t handle,
                                        cudnnBackendAttributeType_t type, int64_t count,
                                        const void *elements)
 {
-    cudnnStatus_t status = cudnn_begin("cudnnBackendSetAttribute");
-    return cudnn_end(status == CUDNN_STATUS_SUCCESS ? set(handle, name, type, count, elements)
-                                                    : status);
+    cudnnStatus_t status = dnn_begin("cudnnBackendSetAttribute");
+    return dnn_end(status == CUDNN_STATUS_SUCCESS ? set(handle, name, type, count, elements)
+                                                  : status);
 }
 
 /* All required attributes are there, and what they point to lives. */
@@ -252,8 +252,8 @@ static cudnnStatus_t finalize(cudnnBackendDescriptor_t handle)
 
 cudnnStatus_t cudnnBackendFinalize(cudnnBackendDescriptor_t handle)
 {
-    cudnnStatus_t status = cudnn_begin("cudnnBackendFinalize");
-    return cudnn_end(status == CUDNN_STATUS_SUCCESS ? finalize(handle) : status);
+    cudnnStatus_t status = dnn_begin("cudnnBackendFinalize");
+    return dnn_end(status == CUDNN_STATUS_SUCCESS ? finalize(handle) : status);
 }
 
 /* Fills descriptors that the caller has made with the engine configurations that were found, or
@@ -363,7 +363,7 @@ cudnnStatus_t cudnnBackendGetAttribute(cudnnBackendDescriptor_t const handle,
                                        cudnnBackendAttributeType_t type, int64_t wanted,
                                        int64_t *count, void *elements)
 {
-    cudnnStatus_t status = cudnn_begin("cudnnBackendGetAttribute");
-    return cudnn_end(
-        status == CUDNN_STATUS_SUCCESS ? get(handle, name, type, wanted, count, elements) : status);
+    cudnnStatus_t status = dnn_begin("cudnnBackendGetAttribute");
+    return dnn_end(status == CUDNN_STATUS_SUCCESS ? get(handle, name, type, wanted, count, elements)
+                                                  : status);
 }

@@ -160,6 +160,6 @@ static cudnnStatus_t execute(cudnnHandle_t handle, cudnnBackendDescriptor_t plan
 cudnnStatus_t cudnnBackendExecute(cudnnHandle_t handle, cudnnBackendDescriptor_t plan,
                                   cudnnBackendDescriptor_t pack)
 {
-    cudnnStatus_t status = cudnn_begin("cudnnBackendExecute");
-    return cudnn_end(status == CUDNN_STATUS_SUCCESS ? execute(handle, plan, pack) : status);
+    cudnnStatus_t status = dnn_begin("cudnnBackendExecute");
+    return dnn_end(status == CUDNN_STATUS_SUCCESS ? execute(handle, plan, pack) : status);
 }

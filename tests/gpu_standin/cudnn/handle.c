@@ -11,7 +11,7 @@
 
 static _Thread_local char last_message[512];
 
-cudnnStatus_t cudnn_begin(const char *name)
+cudnnStatus_t dnn_begin(const char *name)
 {
     switch (standin_enter(name)) {
     case STANDIN_FAIL:
@@ -25,7 +25,7 @@ cudnnStatus_t cudnn_begin(const char *name)
     }
 }
 
-cudnnStatus_t cudnn_end(cudnnStatus_t status)
+cudnnStatus_t dnn_end(cudnnStatus_t status)
 {
     if (status != CUDNN_STATUS_SUCCESS)
         snprintf(last_message, sizeof last_message, "%s: %s", standin_call_name(),
@@ -86,20 +86,20 @@ static cudnnStatus_t create(cudnnHandle_t *out)
 
 cudnnStatus_t cudnnCreate(cudnnHandle_t *handle)
 {
-    cudnnStatus_t status = cudnn_begin("cudnnCreate");
-    return cudnn_end(status == CUDNN_STATUS_SUCCESS ? create(handle) : status);
+    cudnnStatus_t status = dnn_begin("cudnnCreate");
+    return dnn_end(status == CUDNN_STATUS_SUCCESS ? create(handle) : status);
 }
 
 cudnnStatus_t cudnnDestroy(cudnnHandle_t handle)
 {
-    cudnnStatus_t planned = cudnn_begin("cudnnDestroy");
+    cudnnStatus_t planned = dnn_begin("cudnnDestroy");
     if (!standin_alive(STANDIN_CUDNN_HANDLE, handle)) {
         standin_complain("%p is no handle, or was destroyed", (void *)handle);
-        return cudnn_end(CUDNN_STATUS_BAD_PARAM);
+        return dnn_end(CUDNN_STATUS_BAD_PARAM);
     }
     standin_died(handle);
     free(handle);
-    return cudnn_end(planned);
+    return dnn_end(planned);
 }
 
 static cudnnStatus_t set_stream(cudnnHandle_t handle, cudaStream_t stream)
@@ -120,6 +120,6 @@ static cudnnStatus_t set_stream(cudnnHandle_t handle, cudaStream_t stream)
 
 cudnnStatus_t cudnnSetStream(cudnnHandle_t handle, cudaStream_t stream)
 {
-    cudnnStatus_t status = cudnn_begin("cudnnSetStream");
-    return cudnn_end(status == CUDNN_STATUS_SUCCESS ? set_stream(handle, stream) : status);
+    cudnnStatus_t status = dnn_begin("cudnnSetStream");
+    return dnn_end(status == CUDNN_STATUS_SUCCESS ? set_stream(handle, stream) : status);
 }
