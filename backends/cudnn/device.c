@@ -134,6 +134,7 @@ void device_close(void *opened)
 
 hmt_status device_enter(const device *d)
 {
+    (void)cudaGetLastError(); /* what others left behind in this thread is not ours */
     return CUDA_CALL(d, NULL, cudaSetDevice, d->index);
 }
 
