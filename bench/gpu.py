@@ -56,7 +56,8 @@ def main():
     for batch in map(int, arguments.batches.split(",")):
         for precision in ("tf32", "bf16"):
             print(f"torch   batch {batch:3d} {precision}: {time_torch(torch, batch, precision):.3f} ms")
-            command = [f"{arguments.build}/examples/hmtnet-bench", "infer", "--backend", "cudnn", "--precision", precision,
+            command = [f"{arguments.build}/examples/hmtnet-bench", "infer", "--backend", "cudnn", "--precision",
+                       "bfloat16" if precision == "bf16" else precision,
                        "--batch", str(batch)]
             print(f"hmtnet  {' '.join(command)}")
             subprocess.run(command, check=False)
