@@ -414,17 +414,19 @@ static hmt_status exec_stage(void *prepared, const hmt_run *next)
     return HMT_OK;
 }
 
-/* What the run computes from: what was handed over, if it was. */
+/* What the run computes from: what was handed over, if it was; NULL if it was changed since. */
 static const float *input_of(exec *e, const hmt_run *run)
 {
     atomic_fetch_add(&state.pixels, run->pixels != NULL);
+    convert(e, run, e->input);
     for (int i = 0; i < 2; ++i)
         if (e->kept[i].from == key_of(run)) {
             e->kept[i].from = NULL;
             atomic_fetch_add(&state.used, 1);
-            return e->kept[i].values;
+            return memcmp(e->kept[i].values, e->input, e->floats * sizeof(float)) == 0
+                       ? e->kept[i].values
+                       : NULL;
         }
-    convert(e, run, e->input);
     return e->input;
 }
 
@@ -437,6 +439,9 @@ static hmt_status exec_run(void *prepared, hmt_run *run)
 
     if (run->phase == HMT_PHASE_FORWARD && status == HMT_OK)
         owned.run.input = input_of(e, run);
+    if (run->phase == HMT_PHASE_FORWARD && status == HMT_OK && owned.run.input == NULL)
+        status = e->device->host->fail(HMT_ERROR_BACKEND,
+                                       "several: what was handed over has been changed since");
     if (run->phase == HMT_PHASE_BACKWARD && status == HMT_OK &&
         atomic_compare_exchange_strong(&state.fail_backward, &expected, 0))
         status = e->device->host->fail(HMT_ERROR_BACKEND, "several: the backward run fails");

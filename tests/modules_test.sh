@@ -61,7 +61,7 @@ score() {
     hmtnet-score --model "$here/examples/models/hmtnet-quarter.safetensors" --quiet --batch 4 "$@" "$face"/female-a*.jpg \
         "$face"/male-a*.jpg
 }
-for options in '--decoders 1' '--decoders 3' --five-crop; do
+for options in '--decoders 1' '--batch 1 --decoders 3' --five-crop; do
     # shellcheck disable=SC2086
     score --backend reference $options >"$work/cpu.csv"
     # shellcheck disable=SC2086

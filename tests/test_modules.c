@@ -78,13 +78,16 @@ static void used(const char *name, const char *path)
 
 static void places(void)
 {
-    char file[512], elsewhere[] = "/tmp/hmtnet_modules_XXXXXX";
+    char file[512], here[1024], elsewhere[] = "/tmp/hmtnet_modules_XXXXXX";
 
     snprintf(file, sizeof file, "%s/libhmtnet_good.so", folder);
     unsetenv("HMT_BACKEND_PATH");
     used("good", folder);
     used("good", file);
     used("good", folder); /* and once more */
+    CHECK(getcwd(here, sizeof here) != NULL && chdir(folder) == 0);
+    used("good", "libhmtnet_good.so"); /* here, not where the system looks for libraries */
+    CHECK(chdir(here) == 0);
     setenv("HMT_BACKEND_PATH", folder, 1);
     used("good", NULL);
     setenv("HMT_BACKEND_PATH", file, 1);

@@ -2,6 +2,7 @@
  * Parameters on their way home from the device that trains them. The model's values are always
  * those of one step: what comes from a device is gathered first and only then put in their place.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "api/trainer.h"
@@ -121,4 +122,52 @@ hmt_status home_bring(hmt_trainer *trainer)
     if (status == HMT_OK)
         trainer->home_steps = trainer->steps;
     return status;
+}
+
+/* ---- the model ---- */
+
+hmt_status model_fail_spoiled(void)
+{
+    return status_fail(HMT_ERROR_STATE,
+                       "a training step failed half-way and left the model's parameters half "
+                       "changed; load it again");
+}
+
+/* Adds to the message what the model is left with. */
+static hmt_status fail_not_home(hmt_status status, const hmt_trainer *trainer)
+{
+    char why[256];
+
+    snprintf(why, sizeof why, "%s", hmt_last_error());
+    status_clear();
+    if (home_spoiled(trainer))
+        return status_fail(status, "%s: the model's own memory is half changed, load it again",
+                           why);
+    return status_fail(status,
+                       "%s: the parameters do not come home; the model keeps those of step %llu",
+                       why, (unsigned long long)trainer->home_steps);
+}
+
+hmt_status model_sync(hmt_model *model)
+{
+    hmt_status status = HMT_OK;
+
+    pthread_mutex_lock(&model->lock);
+    if (model->spoiled)
+        status = model_fail_spoiled();
+    else if (model->stale && model->trainer != NULL)
+        status = home_bring(model->trainer);
+    if (status == HMT_OK)
+        model->stale = false;
+    else if (!model->spoiled)
+        fail_not_home(status, model->trainer);
+    pthread_mutex_unlock(&model->lock);
+    return status;
+}
+
+hmt_status hmt_model_sync(hmt_model *model)
+{
+    status_clear();
+    return model != NULL ? model_sync(model)
+                         : status_fail(HMT_ERROR_ARGUMENT, "hmt_model_sync: model is NULL");
 }

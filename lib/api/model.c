@@ -5,11 +5,9 @@
 #include "api/model.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "api/options.h"
-#include "api/trainer.h"
 #include "core/memory.h"
 #include "core/random.h"
 #include "core/status.h"
@@ -306,52 +304,6 @@ const char *hmt_model_label(const hmt_model *model, hmt_task task, int32_t label
     if (task == HMT_TASK_RACE && label < model->config.race_classes)
         return model->config.race_labels[label];
     return NULL;
-}
-
-hmt_status model_fail_spoiled(void)
-{
-    return status_fail(HMT_ERROR_STATE,
-                       "a training step failed half-way and left the model's parameters half "
-                       "changed; load it again");
-}
-
-/* Adds to the message what the model is left with. */
-static hmt_status fail_not_home(hmt_status status, const hmt_trainer *trainer)
-{
-    char why[256];
-
-    snprintf(why, sizeof why, "%s", hmt_last_error());
-    status_clear();
-    if (home_spoiled(trainer))
-        return status_fail(status, "%s: the model's own memory is half changed, load it again",
-                           why);
-    return status_fail(status,
-                       "%s: the parameters do not come home; the model keeps those of step %llu",
-                       why, (unsigned long long)trainer->home_steps);
-}
-
-hmt_status model_sync(hmt_model *model)
-{
-    hmt_status status = HMT_OK;
-
-    pthread_mutex_lock(&model->lock);
-    if (model->spoiled)
-        status = model_fail_spoiled();
-    else if (model->stale && model->trainer != NULL)
-        status = home_bring(model->trainer);
-    if (status == HMT_OK)
-        model->stale = false;
-    else if (!model->spoiled)
-        fail_not_home(status, model->trainer);
-    pthread_mutex_unlock(&model->lock);
-    return status;
-}
-
-hmt_status hmt_model_sync(hmt_model *model)
-{
-    status_clear();
-    return model != NULL ? model_sync(model)
-                         : status_fail(HMT_ERROR_ARGUMENT, "hmt_model_sync: model is NULL");
 }
 
 size_t hmt_model_param_count(const hmt_model *model)
