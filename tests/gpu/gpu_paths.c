@@ -395,9 +395,11 @@ static void same_curve(void)
 {
     static const struct {
         hmt_precision precision;
-        double tolerance; /* of a loss, relative */
-    } on[] = {
-        {HMT_PRECISION_FLOAT32, 2e-3}, {HMT_PRECISION_TF32, 2e-2}, {HMT_PRECISION_BFLOAT16, 0.3}};
+        double first, all; /* tolerances of the first loss and of every one, relative: on four
+                              images a rounding that flips a relu bends the whole curve */
+    } on[] = {{HMT_PRECISION_FLOAT32, 1e-4, 2e-3},
+              {HMT_PRECISION_TF32, 1e-2, 0.5},
+              {HMT_PRECISION_BFLOAT16, 0.1, 0.5}};
     float *images = malloc(IMAGES * IMAGE * sizeof *images);
     double cpu[STEPS] = {0};
 
@@ -414,7 +416,9 @@ static void same_curve(void)
             most = fmax(most, fabs(gpu[i] - cpu[i]) / cpu[i]);
         printf("precision %d: losses differ by at most %.2g (from %.3f to %.3f)\n",
                (int)on[k].precision, most, cpu[0], cpu[STEPS - 1]);
-        CHECK(most < on[k].tolerance);
+        CHECK(fabs(gpu[0] - cpu[0]) / cpu[0] < on[k].first);
+        CHECK(most < on[k].all);
+        CHECK(gpu[STEPS - 1] < gpu[0]);
     }
     free(images);
 }
