@@ -30,6 +30,9 @@
 #define CONFORMANCE_NETWORK_PARAMETERS 1e-2
 #define CONFORMANCE_GRADIENT_FLOOR 1e-3
 #define CONFORMANCE_DIFFERENCES 3e-2
+/* In a lower precision a backend may stray so many times as far. */
+#define CONFORMANCE_SLACK_TF32 100.0
+#define CONFORMANCE_SLACK_BFLOAT16 800.0
 
 typedef enum conformance_mode {
     CONFORMANCE_COMPARE,   /* every step kind and network against the reference */
@@ -39,15 +42,16 @@ typedef enum conformance_mode {
 
 typedef struct conformance_options {
     conformance_mode mode;
-    const char *filter; /* NULL, or a part of the names of the cases to run */
-    int32_t threads;    /* for the backend under test; at least 1 */
-    double width;       /* SPEED: of HMTNet */
-    int32_t batch;      /* SPEED */
-    bool verbose;       /* each case, with its largest errors */
+    const char *filter;      /* NULL, or a part of the names of the cases to run */
+    int32_t threads;         /* for the backend under test; at least 1 */
+    double width;            /* SPEED: of HMTNet */
+    int32_t batch;           /* SPEED */
+    bool verbose;            /* each case, with its largest errors */
+    hmt_precision precision; /* of the backend under test; CONFORMANCE_... say what it may cost */
 } conformance_options;
 #define CONFORMANCE_OPTIONS_INIT                                                                   \
     {                                                                                              \
-        CONFORMANCE_COMPARE, NULL, 1, 1.0, 8, false                                                \
+        CONFORMANCE_COMPARE, NULL, 1, 1.0, 8, false, HMT_PRECISION_FLOAT32                         \
     }
 
 /* Counts of one backend's run. */

@@ -306,11 +306,13 @@ void conformance_network(conformance *c, const graph *g, const conformance_case 
                              .delta = k->delta,
                              .trained_tasks = k->trained_tasks};
     pair p = {.c = c};
-    hmt_status status = rig_open(&p.reference, &backend_reference, g, 1, true);
+    hmt_status status =
+        rig_open(&p.reference, &backend_reference, g, 1, HMT_PRECISION_FLOAT32, true);
 
     conformance_status(c, "open", status);
     if (status == HMT_OK) {
-        status = rig_open(&p.tested, c->backend, g, c->options.threads, in_place);
+        status =
+            rig_open(&p.tested, c->backend, g, c->options.threads, c->options.precision, in_place);
         conformance_status(c, "open", status);
     }
     if (status == HMT_OK) {

@@ -143,10 +143,10 @@ void conformance_differences(conformance *c, const graph *g, const conformance_c
                                    .trained_tasks = k->trained_tasks};
     rig tested = {0}, reference = {0};
     rig_plan a = {0}, b = {0};
-    hmt_status status = rig_open(&reference, &backend_reference, g, 1, true);
+    hmt_status status = rig_open(&reference, &backend_reference, g, 1, HMT_PRECISION_FLOAT32, true);
 
     if (status == HMT_OK)
-        status = rig_open(&tested, c->backend, g, c->options.threads, false);
+        status = rig_open(&tested, c->backend, g, c->options.threads, c->options.precision, false);
     if (status == HMT_OK)
         status = rig_prepare(&reference, &options, &b);
     if (status == HMT_OK)

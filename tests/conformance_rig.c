@@ -39,14 +39,15 @@ static hmt_status host_place(const hmt_host *host, hmt_interval *intervals, size
     return arena_place(&host->allocator, intervals, count, total);
 }
 
-void rig_host(hmt_host *host, int32_t threads)
+void rig_host(hmt_host *host, int32_t threads, hmt_precision precision)
 {
     *host = (hmt_host){.struct_size = sizeof *host,
                        .allocator = memory_default,
                        .threads = threads,
                        .fail = host_fail,
                        .log = host_log,
-                       .place = host_place};
+                       .place = host_place,
+                       .precision = precision};
 }
 
 /* ---------------------------------------------------------------------------- parameters --------
@@ -91,7 +92,7 @@ static hmt_status read_weight(void *user, const hmt_plan_weight *weight, int64_t
 }
 
 hmt_status rig_open(rig *r, const hmt_backend *backend, const graph *g, int32_t threads,
-                    bool in_place)
+                    hmt_precision precision, bool in_place)
 {
     hmt_status status;
 
@@ -99,7 +100,7 @@ hmt_status rig_open(rig *r, const hmt_backend *backend, const graph *g, int32_t 
     r->backend = backend;
     r->g = g;
     r->in_place = in_place;
-    rig_host(&r->host, threads);
+    rig_host(&r->host, threads, precision);
     r->source = (hmt_source){sizeof r->source, r, read_weight, view, NULL};
     r->params = calloc((size_t)g->param_count + 1, sizeof *r->params);
     for (int32_t i = 0; i < g->param_count; ++i) {

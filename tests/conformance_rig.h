@@ -11,7 +11,7 @@
 #include "graph/lower.h"
 
 /* What a backend may ask of its host, with malloc's memory and no log. */
-void rig_host(hmt_host *host, int32_t threads);
+void rig_host(hmt_host *host, int32_t threads, hmt_precision precision);
 
 typedef struct rig {
     const hmt_backend *backend;
@@ -26,7 +26,7 @@ typedef struct rig {
 
 /* Opens the backend and fills the parameters of `g`, which must outlive the rig. */
 hmt_status rig_open(rig *r, const hmt_backend *backend, const graph *g, int32_t threads,
-                    bool in_place);
+                    hmt_precision precision, bool in_place);
 void rig_close(rig *r);
 
 /* A prepared plan with labels for its heads and an input, made from the fixed fill. */

@@ -63,7 +63,7 @@ static void speed_of(conformance *c, const graph *g, bool training)
     double *best = NULL;
     rig_plan p = {0};
     rig r;
-    hmt_status status = rig_open(&r, c->backend, g, c->options.threads, true);
+    hmt_status status = rig_open(&r, c->backend, g, c->options.threads, c->options.precision, true);
 
     if (status == HMT_OK) {
         status = rig_prepare(&r, &options, &p);

@@ -33,6 +33,7 @@ void golden_note(golden *f, const char *quantity, const char *of, double error, 
     golden_quantity *q = f->quantities;
     const golden_quantity *end = q + f->quantity_count;
 
+    tolerance *= f->slack;
     while (q < end && strcmp(q->name, quantity) != 0)
         ++q;
     if (q == end) {

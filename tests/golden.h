@@ -41,6 +41,7 @@ typedef struct golden {
     const hmt_backend *backend;
     hmt_context *context;
     double values; /* tolerance of inference */
+    double slack;  /* factor on all tolerances, for lower precisions */
     bool verbose;  /* print every comparison */
     int failures;
     golden_quantity quantities[GOLDEN_QUANTITIES];

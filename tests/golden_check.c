@@ -1,7 +1,10 @@
 /*
  * golden_check: compares a backend with files of numbers that were computed in float64.
  *
- *     golden_check [--backend NAME] [--threads N] [--values TOLERANCE] [--verbose] FILE.json ...
+ *     golden_check [--backend NAME | --module FILE] [--precision float32|tf32|bf16] [--threads N]
+ *                  [--values TOLERANCE] [--slack FACTOR] [--verbose] FILE.json ...
+ *
+ * --slack multiplies all tolerances, for the lower precisions.
  *
  * Exit status: 0 all agree, 1 some do not, 2 the arguments or a file cannot be understood.
  */
@@ -12,11 +15,13 @@
 
 #include "builtin.h"
 #include "golden.h"
+#include "load_module.h"
 
 typedef struct arguments {
-    const char *backend;
+    const char *backend, *module;
+    hmt_precision precision;
     int threads;
-    double values;
+    double values, slack;
     bool verbose;
     int first; /* index of the first file */
 } arguments;
@@ -34,8 +39,18 @@ static int parse(int argc, char **argv, arguments *a)
             a->backend = argv[++i];
         else if (strcmp(argv[i], "--threads") == 0)
             a->threads = atoi(argv[++i]);
-        else if (strcmp(argv[i], "--values") == 0)
+        else if (strcmp(argv[i], "--module") == 0)
+            a->module = argv[++i];
+        else if (strcmp(argv[i], "--precision") == 0) {
+            const char *name = argv[++i];
+
+            a->precision = strcmp(name, "tf32") == 0   ? HMT_PRECISION_TF32
+                           : strcmp(name, "bf16") == 0 ? HMT_PRECISION_BFLOAT16
+                                                       : HMT_PRECISION_FLOAT32;
+        } else if (strcmp(argv[i], "--values") == 0)
             a->values = atof(argv[++i]);
+        else if (strcmp(argv[i], "--slack") == 0)
+            a->slack = atof(argv[++i]);
         else
             return 2;
     }
@@ -88,6 +103,7 @@ static int check_file(const char *path, const arguments *a, hmt_context *context
                 .backend = backend,
                 .context = context,
                 .values = a->values,
+                .slack = a->slack,
                 .verbose = a->verbose};
 
     if (!json)
@@ -117,25 +133,39 @@ static const hmt_backend *find_backend(const char *name)
 
 int main(int argc, char **argv)
 {
-    arguments a = {.values = GOLDEN_VALUES};
+    arguments a = {.values = GOLDEN_VALUES, .slack = 1.0};
+    const hmt_backend *module = NULL;
     hmt_context_options options = HMT_CONTEXT_OPTIONS_INIT;
     hmt_context *context = NULL;
     int worst = 0;
 
     if (parse(argc, argv, &a) != 0) {
-        fputs("usage: golden_check [--backend NAME] [--threads N] [--values TOLERANCE] [--verbose] "
-              "FILE.json ...\n",
-              stderr);
+        fputs(
+            "usage: golden_check [--backend NAME | --module FILE] [--precision NAME] [--threads "
+            "N]\n"
+            "                    [--values TOLERANCE] [--slack FACTOR] [--verbose] FILE.json ...\n",
+            stderr);
         return 2;
+    }
+    if (a.module != NULL) {
+        module = load_module(a.module);
+        if (module == NULL)
+            return 2;
+        options.backends = &module;
+        options.backend_count = 1;
+        options.backend = a.backend = module->name;
     }
     options.backend = a.backend;
     options.threads = a.threads;
+    options.precision = a.precision;
     if (hmt_context_create(&options, &context) != HMT_OK) {
         fprintf(stderr, "golden_check: %s\n", hmt_last_error());
         return 2;
     }
     for (int i = a.first; i < argc; ++i) {
-        int result = check_file(argv[i], &a, context, find_backend(hmt_context_backend(context)));
+        int result =
+            check_file(argv[i], &a, context,
+                       module != NULL ? module : find_backend(hmt_context_backend(context)));
 
         worst = result > worst ? result : worst;
     }

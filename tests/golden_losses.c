@@ -81,7 +81,7 @@ static void plan(golden *f, int kind, const float *values, const float *targets,
     float gradient[MOST];
     hmt_host host;
 
-    rig_host(&host, 1);
+    rig_host(&host, 1, HMT_PRECISION_FLOAT32);
     if (golden_ok(f, "device_open", f->backend->device_open(0, &host, &device)) &&
         golden_ok(f, "weights", f->backend->weights_create(device, &source, &weights)) &&
         golden_ok(f, "exec", f->backend->exec_create(device, &p, weights, &exec)) &&

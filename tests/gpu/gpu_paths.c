@@ -1,0 +1,443 @@
+/*
+ * gpu_paths MODULE: what the conformance suite does not reach in the GPU backend, through the
+ * stand-ins: 8-bit pixels, staged batches, sessions on several threads, two GPUs that train as one,
+ * and a training that goes as it does on the CPU.
+ */
+#include <math.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "../check.h"
+#include "../load_module.h"
+#include "conformance.h"
+#include "core/memory.h"
+#include "core/status.h"
+#include "reference/reference.h"
+#include "standin.h"
+
+static const hmt_backend *backend;
+static size_t excused; /* complaints about what is freed on a device that is lost */
+
+static void build(graph *g, int64_t channels)
+{
+    int32_t x = graph_input(g, "input", channels, 9, 7);
+
+    x = graph_conv(g, "conv", x, 8, 3, 1, 1, 1, true);
+    x = graph_relu(g, "relu", graph_batch_norm(g, "norm", x, true));
+    x = graph_max_pool(g, "pool", x, 3, 2, 0, true);
+    x = graph_linear(g, "linear", x, 12, true);
+    graph_head_add(g, HMT_TASK_GENDER, graph_linear(g, "logits", x, 3, true), 3);
+    graph_head_add(g, HMT_TASK_ATTRACTIVENESS, graph_linear(g, "score", x, 1, true), 0);
+}
+
+static lower_options inference(int32_t batch)
+{
+    return (lower_options){.batch = batch, .tasks = HMT_TASKS_ALL, .fold = true};
+}
+
+static double distance(const float *a, const float *b, int64_t count)
+{
+    double most = 0.0, largest = 1e-6;
+
+    for (int64_t i = 0; i < count; ++i) {
+        most = fmax(most, fabs((double)a[i] - (double)b[i]));
+        largest = fmax(largest, fabs((double)b[i]));
+    }
+    return most / largest;
+}
+
+/* The largest difference of the outputs of two plans after their last runs. */
+static double outputs_differ(rig_plan *a, rig_plan *b)
+{
+    const hmt_plan *plan = &a->low->plan;
+    double most = 0.0;
+
+    for (size_t i = 0; i < plan->tensor_count; ++i)
+        if (plan->tensors[i].flags & HMT_TENSOR_OUTPUT) {
+            hmt_status one, two;
+            float *x = rig_read(a, (int32_t)i, &one), *y = rig_read(b, (int32_t)i, &two);
+
+            CHECK_STATUS(one, HMT_OK);
+            CHECK_STATUS(two, HMT_OK);
+            if (x != NULL && y != NULL)
+                most = fmax(most, distance(x, y, rig_count(plan->tensors[i].shape)));
+            free(x);
+            free(y);
+        }
+    return most;
+}
+
+/* ---------------------------------------------------------------------------- images -----------
+ */
+
+static hmt_status run_images(rig_plan *p, const float *input, const uint8_t *pixels)
+{
+    hmt_run run = {.struct_size = sizeof run,
+                   .phase = HMT_PHASE_FORWARD,
+                   .input = input,
+                   .pixels = pixels,
+                   .pixel_scale = {0.01f, 0.02f, 0.03f},
+                   .pixel_shift = {-1.0f, 0.5f, 0.25f},
+                   .bad_step = -1};
+
+    return p->r->backend->exec_run(p->exec, &run);
+}
+
+static hmt_status stage(rig_plan *p, const float *input, const uint8_t *pixels)
+{
+    const hmt_run run = {
+        .struct_size = sizeof run, .phase = HMT_PHASE_FORWARD, .input = input, .pixels = pixels};
+
+    return p->r->backend->exec_stage(p->exec, &run);
+}
+
+/* Levels to what input holds: (N,H,W,3) to (N,3,H,W). */
+static void normalise(const uint8_t *pixels, float *input, int32_t batch, int64_t area)
+{
+    static const float scale[3] = {0.01f, 0.02f, 0.03f}, shift[3] = {-1.0f, 0.5f, 0.25f};
+
+    for (int32_t n = 0; n < batch; ++n)
+        for (int64_t i = 0; i < area; ++i)
+            for (int c = 0; c < 3; ++c)
+                input[(n * 3 + c) * area + i] =
+                    (float)pixels[(n * area + i) * 3 + c] * scale[c] + shift[c];
+}
+
+enum { BATCH = 3, AREA = 9 * 7, COUNT = BATCH * 3 * AREA, BATCHES = 5 };
+
+/* Several batches in every way that they can arrive; each must give what the reference gives. */
+static void images(void)
+{
+    static uint8_t pixels[BATCHES][COUNT];
+    static float values[BATCHES][COUNT];
+    const lower_options options = inference(BATCH);
+    rig tested, reference;
+    rig_plan a, b;
+    graph g;
+
+    graph_init(&g, &memory_default);
+    build(&g, 3);
+    for (int i = 0; i < BATCHES; ++i) {
+        for (int k = 0; k < COUNT; ++k)
+            pixels[i][k] = (uint8_t)((k * 37 + i * 101) % 256);
+        normalise(pixels[i], values[i], BATCH, AREA);
+    }
+    CHECK_STATUS(rig_open(&tested, backend, &g, 1, HMT_PRECISION_FLOAT32, false), HMT_OK);
+    CHECK_STATUS(rig_open(&reference, &backend_reference, &g, 1, HMT_PRECISION_FLOAT32, true),
+                 HMT_OK);
+    CHECK_STATUS(rig_prepare(&tested, &options, &a), HMT_OK);
+    CHECK_STATUS(rig_prepare(&reference, &options, &b), HMT_OK);
+    /* Pixels staged one ahead, two ahead, and one that is replaced by a third. */
+    CHECK_STATUS(stage(&a, NULL, pixels[0]), HMT_OK);
+    for (int i = 0; i < BATCHES; ++i) {
+        if (i + 1 < BATCHES)
+            CHECK_STATUS(stage(&a, NULL, pixels[i + 1]), HMT_OK);
+        if (i == 2)
+            CHECK_STATUS(stage(&a, values[4], NULL), HMT_OK);
+        CHECK_STATUS(run_images(&a, NULL, pixels[i]), HMT_OK);
+        CHECK_STATUS(run_images(&b, values[i], NULL), HMT_OK);
+        CHECK(outputs_differ(&a, &b) < 2e-5);
+    }
+    for (int i = 0; i < BATCHES; ++i) { /* floats, some of them staged */
+        if (i % 2)
+            CHECK_STATUS(stage(&a, values[i], NULL), HMT_OK);
+        CHECK_STATUS(run_images(&a, values[i], NULL), HMT_OK);
+        CHECK_STATUS(run_images(&b, values[i], NULL), HMT_OK);
+        CHECK(outputs_differ(&a, &b) < 2e-5);
+    }
+    CHECK_STATUS(run_images(&a, NULL, NULL), HMT_ERROR_ARGUMENT);
+    status_clear();
+    rig_release(&a);
+    rig_release(&b);
+    rig_close(&tested);
+    rig_close(&reference);
+    graph_clear(&g);
+}
+
+/* ---------------------------------------------------------------------------- threads ----------
+ */
+
+enum { THREADS = 4, ROUNDS = 12 };
+
+typedef struct job {
+    rig *r;
+    int32_t batch;
+    double error;
+    hmt_status status;
+} job;
+
+static void *infer(void *user)
+{
+    job *j = user;
+    const lower_options options = inference(j->batch);
+    rig_plan p;
+    float *first = NULL;
+    int32_t output = -1;
+
+    j->status = rig_prepare(j->r, &options, &p);
+    if (j->status != HMT_OK)
+        return NULL;
+    for (size_t i = 0; i < p.low->plan.tensor_count; ++i)
+        if (p.low->plan.tensors[i].flags & HMT_TENSOR_OUTPUT)
+            output = (int32_t)i;
+    for (int i = 0; i < ROUNDS && j->status == HMT_OK; ++i) {
+        float *now = NULL;
+
+        j->status = rig_step(&p, NULL);
+        if (j->status == HMT_OK)
+            now = rig_read(&p, output, &j->status);
+        if (first == NULL)
+            first = now;
+        else if (now != NULL)
+            j->error =
+                fmax(j->error, distance(now, first, rig_count(p.low->plan.tensors[output].shape)));
+        if (now != first)
+            free(now);
+    }
+    free(first);
+    rig_release(&p);
+    return NULL;
+}
+
+/* Sessions of one model on threads of their own, made and freed at the same time. */
+static void threads(void)
+{
+    pthread_t thread[THREADS];
+    job jobs[THREADS];
+    graph g;
+    rig r;
+
+    graph_init(&g, &memory_default);
+    build(&g, 2);
+    CHECK_STATUS(rig_open(&r, backend, &g, 1, HMT_PRECISION_TF32, false), HMT_OK);
+    for (int i = 0; i < THREADS; ++i) {
+        jobs[i] = (job){&r, 1 + i % 3, 0.0, HMT_OK};
+        CHECK(pthread_create(&thread[i], NULL, infer, &jobs[i]) == 0);
+    }
+    for (int i = 0; i < THREADS; ++i) {
+        pthread_join(thread[i], NULL);
+        CHECK(jobs[i].status == HMT_OK);
+        CHECK(jobs[i].error == 0.0); /* the same run gives the same bits */
+    }
+    rig_close(&r);
+    graph_clear(&g);
+}
+
+/* ---------------------------------------------------------------------------- groups -----------
+ */
+
+static const lower_options training = {.batch = 4,
+                                       .tasks = HMT_TASKS_ALL,
+                                       .delta = 0.6f,
+                                       .trained_tasks = HMT_TASKS_ALL,
+                                       .losses = true,
+                                       .training = true};
+static const hmt_sgd rate = {0.01f, 0.9f, 0.01f, 0};
+
+static hmt_status open_second(int32_t device, const hmt_host *host, void **opened)
+{
+    return backend->device_open(device + 1, host, opened);
+}
+
+typedef struct half {
+    rig_plan *plan;
+    hmt_status status;
+} half;
+
+static void *backward(void *user)
+{
+    half *h = user;
+
+    h->status = rig_run(h->plan, HMT_PHASE_BACKWARD, &rate);
+    return NULL;
+}
+
+/* One step of both members, backward at the same time. */
+static void step_both(rig_plan p[2], hmt_status status[2])
+{
+    half halves[2] = {{&p[0], HMT_OK}, {&p[1], HMT_OK}};
+    pthread_t thread;
+
+    for (int i = 0; i < 2; ++i)
+        CHECK_STATUS(rig_run(&p[i], HMT_PHASE_FORWARD, NULL), HMT_OK);
+    CHECK(pthread_create(&thread, NULL, backward, &halves[1]) == 0);
+    backward(&halves[0]);
+    pthread_join(thread, NULL);
+    status[0] = halves[0].status;
+    status[1] = halves[1].status;
+}
+
+static double parameters_differ(rig_plan *a, rig_plan *b)
+{
+    double most = 0.0;
+
+    for (size_t i = 0; i < a->low->plan.weight_count; ++i) {
+        hmt_status one, two;
+        float *x = rig_slot(a, i, HMT_SLOT_VALUE, &one), *y = rig_slot(b, i, HMT_SLOT_VALUE, &two);
+
+        CHECK_STATUS(one, HMT_OK);
+        CHECK_STATUS(two, HMT_OK);
+        if (x != NULL && y != NULL)
+            most = fmax(most, distance(x, y, rig_count(a->low->plan.weights[i].shape)));
+        free(x);
+        free(y);
+    }
+    return most;
+}
+
+/* Two GPUs with the same batch: the sum of their gradients is that of the reference with losses
+ * that count twice; their parameters stay equal to the bit. Then one fails, and both end. */
+static void group(hmt_precision precision, double tolerance)
+{
+    hmt_backend second = *backend;
+    const hmt_backend *backends[2] = {backend, &second};
+    rig r[2], reference;
+    rig_plan p[2], b;
+    hmt_status status[2];
+    graph g;
+
+    second.device_open = open_second;
+    graph_init(&g, &memory_default);
+    build(&g, 2);
+    CHECK_STATUS(rig_open(&reference, &backend_reference, &g, 1, HMT_PRECISION_FLOAT32, false),
+                 HMT_OK);
+    CHECK_STATUS(rig_prepare(&reference, &training, &b), HMT_OK);
+    for (size_t t = 0; t < b.low->plan.task_count; ++t)
+        b.tasks[t].scale *= 2;
+    for (int i = 0; i < 2; ++i) {
+        CHECK_STATUS(rig_open(&r[i], backends[i], &g, 1, precision, false), HMT_OK);
+        CHECK_STATUS(rig_prepare(&r[i], &training, &p[i]), HMT_OK);
+    }
+    CHECK_STATUS(backend->exec_join((void *const[]){p[0].exec, p[1].exec}, 2), HMT_OK);
+    for (int i = 0; i < 4; ++i) { /* the first runs step by step, the later ones as graphs */
+        step_both(p, status);
+        CHECK_STATUS(status[0], HMT_OK);
+        CHECK_STATUS(status[1], HMT_OK);
+        CHECK_STATUS(rig_step(&b, &rate), HMT_OK);
+        CHECK(parameters_differ(&p[0], &p[1]) == 0.0);
+        CHECK(parameters_differ(&p[0], &b) < tolerance);
+    }
+    for (int i = 0; i < 2; ++i)
+        CHECK_STATUS(rig_run(&p[i], HMT_PHASE_FORWARD, NULL), HMT_OK);
+    CHECK(standin_complaints() == excused);
+    standin_lose_device(1);
+    {
+        half halves[2] = {{&p[0], HMT_OK}, {&p[1], HMT_OK}};
+        pthread_t thread;
+
+        CHECK(pthread_create(&thread, NULL, backward, &halves[1]) == 0);
+        backward(&halves[0]);
+        pthread_join(thread, NULL);
+        CHECK(halves[0].status != HMT_OK);
+        CHECK(halves[1].status != HMT_OK);
+    }
+    status_clear();
+    CHECK_STATUS(rig_run(&p[0], HMT_PHASE_FORWARD, NULL), HMT_ERROR_STATE);
+    status_clear();
+    for (int i = 0; i < 2; ++i) {
+        rig_release(&p[i]);
+        rig_close(&r[i]);
+    }
+    standin_reset();
+    excused = standin_complaints();
+    rig_release(&b);
+    rig_close(&reference);
+    graph_clear(&g);
+}
+
+/* ---------------------------------------------------------------------------- training ---------
+ */
+
+enum { IMAGES = 4, STEPS = 4, IMAGE = 3 * 224 * 224 };
+
+/* Losses of a short training of a narrow network. */
+static void train(const hmt_backend *on, hmt_precision precision, const float *images,
+                  double losses[STEPS])
+{
+    static const int32_t gender[IMAGES] = {0, 1, 1, 0}, race[IMAGES] = {1, -1, 0, 1};
+    static const float score[IMAGES] = {2.5f, 3.5f, 1.0f, 4.0f};
+    const hmt_backend *const own[] = {on};
+    hmt_context_options co = HMT_CONTEXT_OPTIONS_INIT;
+    hmt_model_config config;
+    hmt_trainer_options to = HMT_TRAINER_OPTIONS_INIT;
+    hmt_batch batch = HMT_BATCH_INIT;
+    hmt_context *context = NULL;
+    hmt_model *model = NULL;
+    hmt_trainer *trainer = NULL;
+
+    co.backends = own;
+    co.backend_count = on != NULL;
+    co.backend = on != NULL ? on->name : "onednn";
+    co.precision = precision;
+    hmt_model_config_init(&config);
+    config.width = 1.0 / 16;
+    to.batch = IMAGES;
+    batch.count = IMAGES;
+    batch.images = images;
+    batch.gender = gender;
+    batch.race = race;
+    batch.score = score;
+    CHECK_STATUS(hmt_context_create(&co, &context), HMT_OK);
+    CHECK_STATUS(hmt_model_create(context, &config, 7, &model), HMT_OK);
+    CHECK_STATUS(hmt_trainer_create(model, &to, &trainer), HMT_OK);
+    for (int i = 0; i < STEPS && trainer != NULL; ++i) {
+        hmt_losses now = HMT_LOSSES_INIT;
+
+        CHECK_STATUS(hmt_train_step(trainer, &batch, &now), HMT_OK);
+        losses[i] = now.total;
+    }
+    hmt_trainer_free(trainer);
+    hmt_model_free(model);
+    hmt_context_free(context);
+}
+
+static void same_curve(void)
+{
+    static const struct {
+        hmt_precision precision;
+        double first, all; /* tolerances of the first loss and of every one, relative: on four
+                              images a rounding that flips a relu bends the whole curve */
+    } on[] = {{HMT_PRECISION_FLOAT32, 1e-4, 2e-3},
+              {HMT_PRECISION_TF32, 1e-2, 0.5},
+              {HMT_PRECISION_BFLOAT16, 0.1, 0.5}};
+    float *images = malloc(IMAGES * IMAGE * sizeof *images);
+    double cpu[STEPS] = {0};
+
+    for (int i = 0; i < IMAGES * IMAGE; ++i)
+        images[i] = sinf((float)(i % 224) * 0.05f + (float)(i / IMAGE)) +
+                    cosf((float)(i / 224 % 224) * 0.03f * (float)(1 + i / IMAGE));
+    train(NULL, HMT_PRECISION_FLOAT32, images, cpu);
+    CHECK(cpu[STEPS - 1] < cpu[0]);
+    for (size_t k = 0; k < sizeof on / sizeof on[0]; ++k) {
+        double gpu[STEPS] = {0}, most = 0.0;
+
+        train(backend, on[k].precision, images, gpu);
+        for (int i = 0; i < STEPS; ++i)
+            most = fmax(most, fabs(gpu[i] - cpu[i]) / cpu[i]);
+        printf("precision %d: losses differ by at most %.2g (from %.3f to %.3f)\n",
+               (int)on[k].precision, most, cpu[0], cpu[STEPS - 1]);
+        CHECK(fabs(gpu[0] - cpu[0]) / cpu[0] < on[k].first);
+        CHECK(most < on[k].all);
+        CHECK(gpu[STEPS - 1] < gpu[0]);
+    }
+    free(images);
+}
+
+int main(int argc, char **argv)
+{
+    size_t leaks;
+
+    backend = argc > 1 ? load_module(argv[1]) : NULL;
+    if (backend == NULL)
+        return 2;
+    leaks = standin_leaks(NULL);
+    CHECK(standin_set("STANDIN_DEVICES", "2") == 0);
+    images();
+    threads();
+    group(HMT_PRECISION_FLOAT32, 1e-4);
+    group(HMT_PRECISION_BFLOAT16, 0.2);
+    same_curve();
+    CHECK(standin_leaks(stdout) == leaks);
+    CHECK(standin_complaints() == excused);
+    return test_finish();
+}
