@@ -166,6 +166,29 @@ static void write_past(void)
     _exit(standin_complaints() == 1 ? 9 : 0);
 }
 
+static int mappings(void)
+{
+    FILE *maps = fopen("/proc/self/maps", "r");
+    int lines = 0, c;
+    while (maps != NULL && (c = fgetc(maps)) != EOF)
+        lines += c == '\n';
+    if (maps != NULL)
+        fclose(maps);
+    return lines;
+}
+
+/* The kernel allows a process 65530 mappings: what was freed leaves none behind. */
+static void test_many_allocations(void)
+{
+    int before;
+
+    OK(cudaFree(new_memory(1)));
+    before = mappings();
+    for (int i = 0; i < 500; i++)
+        OK(cudaFree(new_memory(1)));
+    CHECK(mappings() < before + 20);
+}
+
 /* A small overrun stays on the page, and shows when the memory is freed. */
 static void test_slack(void)
 {
@@ -573,6 +596,7 @@ int main(void)
     standin_set("STANDIN_DEVICES", "2");
     standin_set("STANDIN_LEAKS", "fail");
     test_memory();
+    test_many_allocations();
     test_copies();
     test_events();
     test_event_rules();
