@@ -95,6 +95,16 @@ static void host_reads(void)
     (void)memory[1];
 }
 
+/* Open while the device works, closed again when the host goes on. */
+static void host_reads_after_work(void)
+{
+    int *memory = new_memory(4);
+    cudaStream_t stream = new_stream();
+    cudaMemsetAsync(memory, 0, 16, stream);
+    cudaStreamSynchronize(stream);
+    (void)*(volatile int *)memory;
+}
+
 static void host_writes_freed(void)
 {
     int *memory = new_memory(4);
@@ -130,6 +140,7 @@ static void test_memory(void)
     CHECK(in_child(host_reads) == SIGABRT &&
           strstr(said, "host access to memory of device 0") != NULL);
     CHECK(strstr(said, "byte 4 of the 16") != NULL);
+    CHECK(in_child(host_reads_after_work) == SIGABRT && strstr(said, "byte 0 of the 16") != NULL);
     CHECK(in_child(host_writes_freed) == SIGABRT && strstr(said, "freed") != NULL);
     CHECK(in_child(kernel_reads_past_the_end) == SIGABRT &&
           strstr(said, "operation add touched memory") != NULL);
