@@ -154,7 +154,7 @@ static void test_rules(void)
     cublasLtMatmulHeuristicResult_t results[8];
     cublasLtMatrixLayout_t layout;
     float one = 1, zero = 0;
-    void *memory, *small;
+    void *memory, *small, *large;
     int count = ask(&s, 1 << 22, results), with_workspace = 0;
     int64_t wide = 1;
     char *at;
@@ -166,6 +166,7 @@ static void test_rules(void)
         ++with_workspace;
     OK(cudaMalloc(&memory, 4096));
     OK(cudaMalloc(&small, 16));
+    OK(cudaMalloc(&large, 1 << 20));
     at = memory;
     BLAS(MATMUL(s.matmul, at, at + 512, at + 1024, NULL, NULL, 0, stream));
     CHECK(MATMUL(s.matmul, at, at + 512, at + 512, NULL, NULL, 0, stream) ==
@@ -178,6 +179,10 @@ static void test_rules(void)
                  stream) == CUBLAS_STATUS_INVALID_VALUE);
     CHECK(MATMUL(s.matmul, at + 16, at + 512, at + 1024, &results[0].algo, NULL, 0, stream) ==
           CUBLAS_STATUS_INVALID_VALUE);
+    CHECK(MATMUL(s.matmul, at, at + 512, at + 1024, &results[with_workspace].algo, large,
+                 (1 << 20) - 1, stream) == CUBLAS_STATUS_INVALID_VALUE);
+    BLAS(MATMUL(s.matmul, at, at + 512, at + 1024, &results[with_workspace].algo, large, 1 << 20,
+                stream));
     other.turn_a = 1;
     other.m = other.k = 4;
     t = describe(&other, NULL);
@@ -195,6 +200,7 @@ static void test_rules(void)
     CHECK(cublasLtMatmulDescDestroy(s.matmul) == CUBLAS_STATUS_INVALID_VALUE);
     OK(cudaFree(memory));
     OK(cudaFree(small));
+    OK(cudaFree(large));
 }
 
 int main(void)

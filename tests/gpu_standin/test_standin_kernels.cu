@@ -42,7 +42,7 @@ static void test_grid(cudaStream_t stream)
     int wrong = 0;
 
     OK(cudaMalloc((void **)&cells, count * sizeof *cells));
-    HMT_LAUNCH(number_cells, dim3(3, 2, 3), dim3(8, 4, 1), stream, cells, e, step);
+    HMT_LAUNCH(number_cells, dim3(2, 2, 3), dim3(10, 4, 1), stream, cells, e, step);
     OK(cudaPeekAtLastError());
     e.width = 1; /* arguments were copied */
     step = 9;

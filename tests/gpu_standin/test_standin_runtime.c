@@ -95,6 +95,16 @@ static void host_reads(void)
     (void)memory[1];
 }
 
+/* Open while the device works, closed again when the host goes on. */
+static void host_reads_after_work(void)
+{
+    int *memory = new_memory(4);
+    cudaStream_t stream = new_stream();
+    cudaMemsetAsync(memory, 0, 16, stream);
+    cudaStreamSynchronize(stream);
+    (void)*(volatile int *)memory;
+}
+
 static void host_writes_freed(void)
 {
     int *memory = new_memory(4);
@@ -130,6 +140,7 @@ static void test_memory(void)
     CHECK(in_child(host_reads) == SIGABRT &&
           strstr(said, "host access to memory of device 0") != NULL);
     CHECK(strstr(said, "byte 4 of the 16") != NULL);
+    CHECK(in_child(host_reads_after_work) == SIGABRT && strstr(said, "byte 0 of the 16") != NULL);
     CHECK(in_child(host_writes_freed) == SIGABRT && strstr(said, "freed") != NULL);
     CHECK(in_child(kernel_reads_past_the_end) == SIGABRT &&
           strstr(said, "operation add touched memory") != NULL);
@@ -164,6 +175,29 @@ static void write_past(void)
     cudaStreamSynchronize(stream);
     cudaFree(memory);
     _exit(standin_complaints() == 1 ? 9 : 0);
+}
+
+static int mappings(void)
+{
+    FILE *maps = fopen("/proc/self/maps", "r");
+    int lines = 0, c;
+    while (maps != NULL && (c = fgetc(maps)) != EOF)
+        lines += c == '\n';
+    if (maps != NULL)
+        fclose(maps);
+    return lines;
+}
+
+/* The kernel allows a process 65530 mappings: what was freed leaves none behind. */
+static void test_many_allocations(void)
+{
+    int before;
+
+    OK(cudaFree(new_memory(1)));
+    before = mappings();
+    for (int i = 0; i < 500; i++)
+        OK(cudaFree(new_memory(1)));
+    CHECK(mappings() < before + 20);
 }
 
 /* A small overrun stays on the page, and shows when the memory is freed. */
@@ -573,6 +607,7 @@ int main(void)
     standin_set("STANDIN_DEVICES", "2");
     standin_set("STANDIN_LEAKS", "fail");
     test_memory();
+    test_many_allocations();
     test_copies();
     test_events();
     test_event_rules();

@@ -269,6 +269,8 @@ cudaError_t memory_free(void *address, int *device)
     check_slack(&memory->blocks[i]);
     mmap(memory->blocks[i].pages, memory->blocks[i].page_bytes, PROT_NONE,
          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+    madvise(memory->blocks[i].pages, memory->blocks[i].page_bytes,
+            MADV_DONTDUMP); /* as around it: one mapping again */
     memory->used -= (memory->blocks[i].size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     --memory->count;
     memmove(&memory->blocks[i], &memory->blocks[i + 1],

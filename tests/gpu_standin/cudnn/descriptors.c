@@ -180,16 +180,16 @@ static cudnnStatus_t set(cudnnBackendDescriptor_t handle, cudnnBackendAttributeN
     int i;
 
     if (d == NULL || elements == NULL)
-        return CUDNN_STATUS_BAD_PARAM_NULL_POINTER;
+        return CUDNN_STATUS_BAD_PARAM;
     if (d->finalized) {
         standin_complain("the %s is finalised: attribute %d comes too late", d->table->name,
                          (int)name);
-        return CUDNN_STATUS_NOT_INITIALIZED;
+        return CUDNN_STATUS_BAD_PARAM;
     }
     if ((i = index_of(d, name)) < 0 || (d->table->attributes[i].flags & READ_ONLY)) {
         standin_complain("a descriptor of type %s has no attribute %d to set", d->table->name,
                          (int)name);
-        return i < 0 ? CUDNN_STATUS_NOT_SUPPORTED : CUDNN_STATUS_BAD_PARAM;
+        return CUDNN_STATUS_BAD_PARAM;
     }
     attribute = &d->table->attributes[i];
     if ((status = check_type(attribute, type)) != CUDNN_STATUS_SUCCESS)
@@ -341,7 +341,7 @@ static cudnnStatus_t get(cudnnBackendDescriptor_t handle, cudnnBackendAttributeN
         return CUDNN_STATUS_BAD_PARAM;
     if (!d->finalized) {
         standin_complain("the %s is not finalised", d->table->name);
-        return CUDNN_STATUS_BAD_PARAM_NOT_FINALIZED;
+        return CUDNN_STATUS_NOT_INITIALIZED;
     }
     if ((i = index_of(d, name)) < 0) {
         standin_complain("a descriptor of type %s has no attribute %d", d->table->name, (int)name);
