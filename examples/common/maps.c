@@ -12,7 +12,6 @@
 
 const char *const maps_task_taps[HMT_TASK_COUNT] = {"relu3", "relu5", "relu5"};
 
-/* The index of a tap, which is added if it is new; -1 if there is no room. */
 int maps_add_tap(maps *m, const char *name)
 {
     int i = 0;

@@ -56,22 +56,6 @@ void average_free(hmt_trainer *trainer)
     trainer->live = NULL;
 }
 
-/* Brings what the trainer trains into its own model: before the average moves at all, so that a
- * device that fails half-way leaves the average of one step. */
-static hmt_status gather(hmt_trainer *trainer)
-{
-    const hmt_plan *plan = &trainer->train.lowered->plan;
-    const hmt_model *live = trainer->live;
-    hmt_status status = HMT_OK;
-
-    for (size_t i = 0; i < plan->weight_count && status == HMT_OK; ++i)
-        if (plan->weights[i].trained)
-            status = live->context->backend->weights_get(trainer->weights, &plan->weights[i],
-                                                         HMT_SLOT_VALUE,
-                                                         live->values[plan->weights[i].param]);
-    return status;
-}
-
 hmt_status average_step(hmt_trainer *trainer)
 {
     const hmt_plan *plan = &trainer->train.lowered->plan;
@@ -84,7 +68,7 @@ hmt_status average_step(hmt_trainer *trainer)
     share =
         (float)average_share(pow(trainer->options.average, (double)trainer->options.average_every),
                              trainer->steps / period(trainer));
-    status = gather(trainer);
+    status = home_gather(trainer, NULL); /* all, before the average moves at all */
     if (status != HMT_OK)
         return status;
     for (size_t i = 0; i < plan->weight_count; ++i) {

@@ -73,36 +73,48 @@ static size_t count_elements(const hmt_trainer *trainer)
     return count;
 }
 
-/* What is done with each parameter. */
-typedef enum fetch_step { GATHER, PUT } fetch_step;
-
-/* GATHER: from the device into `room`, and where they lie in the model's values from the backend
- * that keeps them there. PUT: from `room` into the model's values. With averaging the trainer's own
- * model is the room. */
-static hmt_status fetch(hmt_trainer *trainer, fetch_step step, float *room)
+/* Where parameter `param` is gathered: where it lies in the values that the backend changes in
+ * place, with averaging in the trainer's own model, else in *room, which moves on. */
+static float *gathering_place(const hmt_trainer *trainer, int32_t param, float **room)
 {
-    const hmt_model *model = trainer->model;
+    float *place = *room;
+
+    if (average_is_on(trainer) || trainer->in_place[param])
+        return trainer->live->values[param];
+    *room += trainer->model->graph.params[param].count;
+    return place;
+}
+
+hmt_status home_gather(hmt_trainer *trainer, float *room)
+{
     const hmt_plan *plan = &trainer->train.lowered->plan;
     hmt_status status = HMT_OK;
 
-    for (size_t i = 0; i < plan->weight_count && status == HMT_OK; ++i) {
+    for (size_t i = 0; i < plan->weight_count && status == HMT_OK; ++i)
+        if (plan->weights[i].trained)
+            status = trainer->model->context->backend->weights_get(
+                trainer->weights, &plan->weights[i], HMT_SLOT_VALUE,
+                gathering_place(trainer, plan->weights[i].param, &room));
+    return status;
+}
+
+/* Puts what has been gathered into the model's values. */
+static void put(hmt_trainer *trainer, float *room)
+{
+    const hmt_model *model = trainer->model;
+    const hmt_plan *plan = &trainer->train.lowered->plan;
+
+    for (size_t i = 0; i < plan->weight_count; ++i) {
         const int32_t param = plan->weights[i].param;
-        float *values;
+        const float *values;
 
         if (!plan->weights[i].trained)
             continue;
-        values = average_is_on(trainer) || trainer->in_place[param] ? trainer->live->values[param]
-                                                                    : room;
-        if (step == GATHER)
-            status = model->context->backend->weights_get(trainer->weights, &plan->weights[i],
-                                                          HMT_SLOT_VALUE, values);
-        else if (values != model->values[param])
+        values = gathering_place(trainer, param, &room);
+        if (values != model->values[param])
             memcpy(model->values[param], values,
                    (size_t)model->graph.params[param].count * sizeof *values);
-        if (values == room)
-            room += model->graph.params[param].count;
     }
-    return status;
 }
 
 hmt_status home_bring(hmt_trainer *trainer)
@@ -123,9 +135,9 @@ hmt_status home_bring(hmt_trainer *trainer)
         status = memory_uninitialised(allocator, elements, sizeof(float),
                                       "parameters on their way home", &room);
     if (status == HMT_OK)
-        status = fetch(trainer, GATHER, room);
+        status = home_gather(trainer, room);
     if (status == HMT_OK)
-        (void)fetch(trainer, PUT, room);
+        put(trainer, room);
     memory_free(allocator, room);
     if (status == HMT_OK)
         trainer->home_steps = trainer->steps;

@@ -44,6 +44,9 @@ extern const size_t trainer_image_elements;
 
 /* home.c: the source that the trainer's weights are read from. */
 hmt_status home_prepare(hmt_trainer *trainer);
+/* Gathers the trainer's parameters from the device: with averaging in the trainer's own model, else
+ * those that are not changed in place in `room`, one after another. */
+hmt_status home_gather(hmt_trainer *trainer, float *room);
 /* Copies the trainer's parameters into the model's values, unless these are averages already: all,
  * or on failure none. The model's lock is held. */
 hmt_status home_bring(hmt_trainer *trainer);
