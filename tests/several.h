@@ -107,4 +107,18 @@ static inline bool several_same(hmt_model *model, const float *expected)
     return same;
 }
 
+/* A trainer with what it needs. */
+typedef struct several_run {
+    hmt_context *context;
+    hmt_model *model;
+    hmt_trainer *trainer;
+} several_run;
+
+static inline void several_end(several_run *r)
+{
+    hmt_trainer_free(r->trainer);
+    hmt_model_free(r->model);
+    hmt_context_free(r->context);
+}
+
 #endif

@@ -11,12 +11,6 @@ static several_state *state;
 static float images[BATCH * IMAGE];
 static char path[256];
 
-typedef struct run {
-    hmt_context *context;
-    hmt_model *model;
-    hmt_trainer *trainer;
-} run;
-
 static hmt_batch batch(void)
 {
     static const float scores[BATCH] = {2.0f, 4.0f, 1.0f, 5.0f};
@@ -53,7 +47,7 @@ static void release(void *user, void *pointer)
 }
 
 /* All that a model does on two devices; `status` is the first failure. */
-static hmt_status live(const hmt_allocator *allocator, run *r, hmt_model **copy,
+static hmt_status live(const hmt_allocator *allocator, several_run *r, hmt_model **copy,
                        hmt_session **session)
 {
     hmt_trainer_options o = HMT_TRAINER_OPTIONS_INIT;
@@ -114,7 +108,7 @@ static hmt_status live(const hmt_allocator *allocator, run *r, hmt_model **copy,
 static hmt_status live_and_free(faulty *f, char message[256])
 {
     const hmt_allocator allocator = {allocate, release, f};
-    run r = {NULL, NULL, NULL};
+    several_run r = {NULL, NULL, NULL};
     hmt_model *copy = NULL;
     hmt_session *session = NULL;
     hmt_status status = live(&allocator, &r, &copy, &session);

@@ -13,12 +13,6 @@ static int32_t genders[BATCH] = {0, 1, 1, 0, 0, 1, 1, 0}, races[BATCH] = {1, 0, 
 static float scores[BATCH] = {2.0f, 3.5f, 4.0f, 1.5f, 2.0f, 3.5f, 4.0f, 1.5f};
 static char path[256];
 
-typedef struct run {
-    hmt_context *context;
-    hmt_model *model;
-    hmt_trainer *trainer;
-} run;
-
 static hmt_trainer_options recipe(int32_t batch, int32_t devices)
 {
     hmt_trainer_options o = HMT_TRAINER_OPTIONS_INIT;
@@ -29,9 +23,9 @@ static hmt_trainer_options recipe(int32_t batch, int32_t devices)
     return o;
 }
 
-static run begin(const char *backend, const char *from, const hmt_trainer_options *o)
+static several_run begin(const char *backend, const char *from, const hmt_trainer_options *o)
 {
-    run r = {NULL, NULL, NULL};
+    several_run r = {NULL, NULL, NULL};
 
     CHECK_STATUS(several_open(backend, NULL, &r.context), HMT_OK);
     if (from != NULL)
@@ -40,13 +34,6 @@ static run begin(const char *backend, const char *from, const hmt_trainer_option
         CHECK_STATUS(several_model(r.context, &r.model), HMT_OK);
     CHECK_STATUS(hmt_trainer_create(r.model, o, &r.trainer), HMT_OK);
     return r;
-}
-
-static void end(run *r)
-{
-    hmt_trainer_free(r->trainer);
-    hmt_model_free(r->model);
-    hmt_context_free(r->context);
 }
 
 /* Rows `first` to `first` + `count` of batch `step`. */
@@ -62,7 +49,7 @@ static hmt_batch rows(int step, size_t first, size_t count)
     return b;
 }
 
-static double train(const run *r, int step)
+static double train(const several_run *r, int step)
 {
     const hmt_batch b = rows(step, 0, BATCH);
     hmt_losses losses = HMT_LOSSES_INIT;
@@ -91,7 +78,7 @@ static bool close_variances(const float *a, const float *b, size_t count, double
 }
 
 /* Whether the parameters of both agree; statistics only if asked for, after `steps` of them. */
-static void compare(const run *one, const run *two, bool statistics, int steps)
+static void compare(const several_run *one, const several_run *two, bool statistics, int steps)
 {
     for (size_t i = 0; i < hmt_model_param_count(one->model); ++i) {
         hmt_param_info info = HMT_PARAM_INFO_INIT;
@@ -132,7 +119,7 @@ static void equal_halves(void)
 static void like_one_device(void)
 {
     const hmt_trainer_options alone = recipe(BATCH, 0), shared = recipe(BATCH, 2);
-    run one, two;
+    several_run one, two;
 
     equal_halves();
     one = begin("reference", NULL, &alone);
@@ -145,8 +132,8 @@ static void like_one_device(void)
     }
     CHECK(atomic_load(&state->summed) > 50);
     compare(&one, &two, true, 2);
-    end(&one);
-    end(&two);
+    several_end(&one);
+    several_end(&two);
     CHECK(atomic_load(&state->live) == 0);
 }
 
@@ -159,7 +146,7 @@ static void uneven_labels(void)
     hmt_losses a = HMT_LOSSES_INIT, b = HMT_LOSSES_INIT;
     hmt_batch whole = rows(0, 0, BATCH);
     int32_t some[BATCH];
-    run one, two;
+    several_run one, two;
 
     equal_halves();
     alone.alpha[1] = alone.alpha[2] = shared.alpha[1] = shared.alpha[2] = 0.0;
@@ -172,15 +159,15 @@ static void uneven_labels(void)
     CHECK_STATUS(hmt_train_step(two.trainer, &whole, &b), HMT_OK);
     CHECK(b.labelled[0] == HALF && fabs(a.total - b.total) < 1e-6 * a.total);
     compare(&one, &two, false, 1);
-    end(&one);
-    end(&two);
+    several_end(&one);
+    several_end(&two);
 }
 
 /* Halves that differ: as two steps of half the batch whose gradients one device adds up. */
 static void like_accumulation(void)
 {
     hmt_trainer_options alone = recipe(HALF, 0), shared = recipe(BATCH, 2);
-    run one, two;
+    several_run one, two;
 
     alone.accumulate = 2;
     several_fill(images[0], BATCH, 77);
@@ -193,8 +180,8 @@ static void like_accumulation(void)
     }
     train(&two, 0);
     compare(&one, &two, false, 1);
-    end(&one);
-    end(&two);
+    several_end(&one);
+    several_end(&two);
 }
 
 /* The same again gives the same bits, and four devices are as good as two. */
@@ -208,7 +195,7 @@ static void repeatable(void)
     several_fill(images[0], BATCH, 78);
     shared.devices = numbers;
     for (int round = 0; round < 3; ++round) {
-        run r = begin("several", NULL, &shared);
+        several_run r = begin("several", NULL, &shared);
 
         CHECK(atomic_load(&state->joined) == 4);
         train(&r, 0);
@@ -216,7 +203,7 @@ static void repeatable(void)
             first = several_params(r.model, &count);
         else
             CHECK(several_same(r.model, first));
-        end(&r);
+        several_end(&r);
     }
     for (int i = 0; i < SEVERAL_DEVICES; ++i)
         CHECK(atomic_load(&state->opened[i]) > 0);
@@ -234,7 +221,7 @@ static void checkpoints(void)
     hmt_trainer *other = NULL;
     size_t count, index = 0;
     float *whole, momentum[1];
-    run r, again;
+    several_run r, again;
 
     for (int step = 0; step < STEPS; ++step)
         several_fill(images[step], BATCH, 100 + (uint64_t)step);
@@ -249,18 +236,18 @@ static void checkpoints(void)
     CHECK(momentum[0] != 0.0f);
     CHECK_STATUS(hmt_trainer_memory(r.trainer, &large), HMT_OK);
     whole = several_params(r.model, &count);
-    end(&r);
+    several_end(&r);
 
     r = begin("several", NULL, &shared);
     train(&r, 0);
     CHECK_STATUS(hmt_trainer_save(r.trainer, path, "one step"), HMT_OK);
-    end(&r);
+    several_end(&r);
     again = begin("several", path, &shared);
     CHECK_STATUS(hmt_trainer_resume(again.trainer, path), HMT_OK);
     train(&again, 1); /* here each device needs its momentum, */
     train(&again, 2); /* and here it shows in what the other one learns */
     CHECK(several_same(again.model, whole));
-    end(&again);
+    several_end(&again);
 
     again = begin("several", path, &alone); /* one device sees other statistics */
     CHECK_STATUS(hmt_trainer_resume(again.trainer, path), HMT_ERROR_ARGUMENT);
@@ -268,7 +255,7 @@ static void checkpoints(void)
     CHECK_STATUS(hmt_trainer_memory(again.trainer, &small), HMT_OK);
     CHECK(large.packed > small.packed && large.parameters == small.parameters);
     CHECK_STATUS(hmt_trainer_create(again.model, &shared, &other), HMT_ERROR_STATE);
-    end(&again);
+    several_end(&again);
     free(whole);
 }
 
@@ -315,9 +302,9 @@ static void options(void)
     refused("reference", &o, HMT_ERROR_NOT_FOUND, "backend reference has 1 devices");
     o.struct_size = offsetof(hmt_trainer_options, device_count); /* a host of an older header */
     {
-        run r = begin("several", NULL, &o);
+        several_run r = begin("several", NULL, &o);
 
-        end(&r);
+        several_end(&r);
     }
 }
 
@@ -328,7 +315,7 @@ static void not_finite(void)
     const hmt_batch bad = rows(0, 0, BATCH);
     float *before;
     size_t count;
-    run r;
+    several_run r;
 
     several_fill(images[0], BATCH, 5);
     several_fill(images[1], BATCH, 6);
@@ -341,7 +328,7 @@ static void not_finite(void)
     CHECK(several_same(r.model, before));
     train(&r, 1);
     CHECK(!several_same(r.model, before));
-    end(&r);
+    several_end(&r);
     free(before);
 }
 
@@ -356,7 +343,7 @@ static void one_fails(int device)
     float *home, value;
     char expected[64];
     size_t count;
-    run r;
+    several_run r;
 
     several_fill(images[0], BATCH, 5);
     r = begin("several", NULL, &shared);
@@ -391,7 +378,7 @@ static void one_fails(int device)
     train(&r, 0);
     hmt_session_free(session);
     hmt_model_free(copy);
-    end(&r);
+    several_end(&r);
     CHECK(atomic_load(&state->live) == 0);
     free(home);
 }

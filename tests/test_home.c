@@ -12,12 +12,6 @@ static several_state *state;
 static float images[BATCH * IMAGE];
 static char path[256];
 
-typedef struct run {
-    hmt_context *context;
-    hmt_model *model;
-    hmt_trainer *trainer;
-} run;
-
 static hmt_batch batch(void)
 {
     static const float scores[BATCH] = {2.0f, 4.0f, 1.0f, 5.0f};
@@ -29,10 +23,10 @@ static hmt_batch batch(void)
     return b;
 }
 
-static run begin(const char *backend, int32_t devices)
+static several_run begin(const char *backend, int32_t devices)
 {
     hmt_trainer_options o = HMT_TRAINER_OPTIONS_INIT;
-    run r = {NULL, NULL, NULL};
+    several_run r = {NULL, NULL, NULL};
 
     o.batch = BATCH;
     o.device_count = devices;
@@ -42,14 +36,7 @@ static run begin(const char *backend, int32_t devices)
     return r;
 }
 
-static void end(run *r)
-{
-    hmt_trainer_free(r->trainer);
-    hmt_model_free(r->model);
-    hmt_context_free(r->context);
-}
-
-static void train(const run *r)
+static void train(const several_run *r)
 {
     const hmt_batch b = batch();
 
@@ -71,7 +58,7 @@ static bool file_holds(const float *expected)
 /* In the middle of a training run, on a device and on the CPU. */
 static void move_while_training(const char *backend)
 {
-    run r = begin(backend, 1);
+    several_run r = begin(backend, 1);
     hmt_context *cpu = NULL;
     hmt_model *copy = NULL;
     hmt_session *session = NULL;
@@ -88,7 +75,7 @@ static void move_while_training(const char *backend)
     CHECK(file_holds(now));
     train(&r); /* the copy stays as it is */
     CHECK(several_same(copy, now) && !several_same(r.model, now));
-    end(&r); /* and needs nothing of the first */
+    several_end(&r); /* and needs nothing of the first */
     CHECK_STATUS(hmt_session_create(copy, NULL, &session), HMT_OK);
     CHECK_STATUS(hmt_infer(session, images, 1, &face), HMT_OK);
     CHECK(isfinite(face.score));
@@ -136,7 +123,7 @@ static void move_narrow(hmt_dtype dtype)
 /* The device is lost between two steps. */
 static void lost(void)
 {
-    run r = begin("several", 2);
+    several_run r = begin("several", 2);
     const hmt_batch b = batch();
     hmt_model *copy = NULL;
     float *home;
@@ -167,7 +154,7 @@ static void lost(void)
     CHECK_STATUS(hmt_model_save(r.model, path, HMT_DTYPE_F32), HMT_OK);
     CHECK(file_holds(home));
     hmt_model_free(copy);
-    end(&r);
+    several_end(&r);
     atomic_store(&state->lost, 0);
     CHECK(atomic_load(&state->live) == 0);
     free(home);
@@ -176,7 +163,7 @@ static void lost(void)
 /* The device gives `at` - 1 of the parameters and is then lost. Returns whether it was not. */
 static bool lose_at(int at)
 {
-    run r = begin("several", 1);
+    several_run r = begin("several", 1);
     hmt_status status;
     float *home;
     size_t count;
@@ -192,7 +179,7 @@ static bool lose_at(int at)
     r.trainer = NULL;
     CHECK(status == HMT_OK || status == HMT_ERROR_BACKEND);
     CHECK(several_same(r.model, home) == (status != HMT_OK));
-    end(&r);
+    several_end(&r);
     atomic_store(&state->lost, 0);
     free(home);
     return status == HMT_OK;
@@ -238,7 +225,7 @@ static void spoiled(void)
     hmt_trainer_options recipe = HMT_TRAINER_OPTIONS_INIT;
     const hmt_batch b = batch();
     hmt_model *copy = NULL;
-    run r = {NULL, NULL, NULL};
+    several_run r = {NULL, NULL, NULL};
 
     inner = &backend_reference;
     table.name = "failing";
@@ -262,7 +249,7 @@ static void spoiled(void)
     CHECK_STATUS(hmt_model_save(r.model, path, HMT_DTYPE_F32), HMT_ERROR_STATE);
     CHECK_STATUS(hmt_model_copy(r.model, NULL, &copy), HMT_ERROR_STATE);
     CHECK_STATUS(hmt_trainer_create(r.model, &recipe, &r.trainer), HMT_ERROR_STATE);
-    end(&r);
+    several_end(&r);
 }
 
 int main(void)
