@@ -1,8 +1,9 @@
 /*
  * hmtnet-reproduce - run the paper's experiments and lay the results beside what was published.
  *
- * The experiments are reproduce/experiments.c, a run of one is reproduce/runs.h, tables are
- * reproduce/tables.h; this chooses what is run, over which seeds and splits.
+ * The experiments are reproduce/experiments.c, a run of one is reproduce/runs.h, features for
+ * other data reproduce/transfer.h, tables reproduce/tables.h; this chooses what is run, over which
+ * seeds and splits.
  */
 #include <errno.h>
 #include <math.h>
@@ -12,12 +13,12 @@
 #include <sys/stat.h>
 
 #include "common/cli.h"
-#include "common/csv.h"
 #include "common/files.h"
 #include "common/output.h"
 #include "reproduce/runs.h"
 #include "reproduce/siblings.h"
 #include "reproduce/tables.h"
+#include "reproduce/transfer.h"
 
 enum { FOLDS = 5, SPLIT_NAME = 32, MOST_MAPS = 6 };
 enum { PRESET_PAPER, PRESET_QUICK };
@@ -269,101 +270,22 @@ static int run_figure_3(const study *all)
     return status;
 }
 
-/* The means and deviations that hmtnet-transfer wrote at the end of its table: PC, MAE, RMSE. */
-static bool read_transfer(const char *path, hmt_spread spreads[3])
-{
-    char line[256];
-    bool means = false, deviations = false;
-    uint64_t splits = 0;
-    FILE *from = fopen(path, "r");
-    while (from && fgets(line, sizeof line, from)) {
-        means = means || sscanf(line, "mean,,,,%lf,%lf,%lf", &spreads[0].mean, &spreads[1].mean,
-                                &spreads[2].mean) == 3;
-        deviations = deviations || sscanf(line, "deviation,,,,%lf,%lf,%lf", &spreads[0].deviation,
-                                          &spreads[1].deviation, &spreads[2].deviation) == 3;
-        splits += line[0] >= '0' && line[0] <= '9';
-    }
-    if (from)
-        fclose(from);
-    for (int i = 0; i < 3; i++)
-        spreads[i].count = splits;
-    return means && deviations;
-}
-
-/* The target's photos and scores as a table that hmtnet-features takes. Returns an exit status. */
-static int write_target(const char *path)
-{
-    hmt_dataset *set = NULL;
-    output out = {0};
-    if (hmt_dataset_read(NULL, HMT_DATASET_SCUT_FBP, settings.target, NULL, &set) != HMT_OK) {
-        cli_error("%s", hmt_last_error());
-        return CLI_USAGE;
-    }
-    bool good = output_open(&out, path);
-    if (good)
-        fputs("path,score\n", out.stream);
-    for (size_t i = 0; good && i < hmt_dataset_count(set); i++) {
-        hmt_sample sample = HMT_SAMPLE_INIT;
-        hmt_dataset_sample(set, i, &sample);
-        char *whole = realpath(sample.path, NULL); /* the table lies in another folder */
-        csv_write(out.stream, whole ? whole : sample.path);
-        fprintf(out.stream, ",%.9g\n", (double)sample.score);
-        free(whole);
-    }
-    good = good && output_commit(&out);
-    output_discard(&out);
-    hmt_dataset_free(set);
-    return good ? CLI_OK : CLI_OUTPUT;
-}
-
-/* Section 4.4: relu5 of the network for another data set, and ridge regression on it. */
-static int transfer(const char *model, const char *ratings, const char *array, const char *table,
-                    const char *result)
-{
-    const char *const features[] = {"--model", model,      "--tap", "relu5",   "--pool",
-                                    "flat",    "--output", array,   "--table", table,
-                                    "--quiet", ratings,    NULL};
-    const char *const learn[] = {"--splits", "5",    "--train-share", "0.8", "--quiet",
-                                 "--output", result, array,           table, NULL};
-    int status = write_target(ratings);
-    if (status == CLI_OK)
-        status = sibling_run("hmtnet-features", features);
-    return status == CLI_OK ? sibling_run("hmtnet-transfer", learn) : status;
-}
-
-static int show_transfer(const study *all, const char *result)
+static int run_table_5(const study *all)
 {
     table_row row = {.name = "features of HMTNet", .published = {NAN, NAN, 0, NAN, NAN}};
     hmt_spread spreads[3] = {{0, 0, 0}};
-    if (!read_transfer(result, spreads)) {
-        cli_error("%s: has no means", result);
-        return CLI_USAGE;
-    }
+    hmt_metrics m;
+    char *model = run_path(&all->run, &experiment_joint, first_place(all), ".safetensors");
+    int status = run_measure(&all->run, &experiment_joint, first_place(all), false, &m);
+    if (status == CLI_OK)
+        status = transfer_run(model, settings.target, settings.output, spreads);
     for (int i = 0; i < 5; i++)
         row.published[FIGURE_PEARSON] += experiment_transfer[i] / 5;
     row.here[FIGURE_PEARSON] = spreads[0];
     row.here[FIGURE_MAE] = spreads[1];
     row.here[FIGURE_RMSE] = spreads[2];
-    return show_table(all, "5", "SCUT-FBP from features, five random splits", &row, 1);
-}
-
-static int run_table_5(const study *all)
-{
-    enum { RATINGS, ARRAY, TABLE, RESULT, FILES };
-    static const char *const names[FILES] = {"target-ratings.csv", "target-relu5.npy",
-                                             "target-relu5.csv", "target-result.csv"};
-    char *model = run_path(&all->run, &experiment_joint, first_place(all), ".safetensors");
-    char *paths[FILES];
-    hmt_metrics m;
-    for (int i = 0; i < FILES; i++)
-        paths[i] = files_join(settings.output, names[i]);
-    int status = run_measure(&all->run, &experiment_joint, first_place(all), false, &m);
     if (status == CLI_OK)
-        status = transfer(model, paths[RATINGS], paths[ARRAY], paths[TABLE], paths[RESULT]);
-    if (status == CLI_OK)
-        status = show_transfer(all, paths[RESULT]);
-    for (int i = 0; i < FILES; i++)
-        free(paths[i]);
+        status = show_table(all, "5", "SCUT-FBP from features, five random splits", &row, 1);
     free(model);
     return status;
 }
