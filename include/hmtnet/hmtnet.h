@@ -227,7 +227,9 @@ typedef struct hmt_context_options {
     int32_t threads; /**< threads to compute with; 0: one for each core this process may use. For
                         calls from inside a host's own OpenMP parallel region, or under an OpenMP
                         thread limit, make the context with 1: with more, preparing and running give
-                        HMT_ERROR_STATE */
+                        HMT_ERROR_STATE. More than 1 beside other busy threads or processes: start
+                        the host with GOMP_SPINCOUNT=1000 in its environment, or threads that wait
+                        for each other take the processors from those that compute */
     hmt_allocator allocator;  /**< all zero: malloc's */
     hmt_log_fn log;           /**< NULL: nothing is logged */
     void *log_user;           /**< handed to log */
