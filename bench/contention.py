@@ -55,7 +55,7 @@ def main():
     os.environ.pop('GOMP_SPINCOUNT', None)
     os.environ.pop('OMP_WAIT_POLICY', None)
     print(f'{compare.machine()}, {args.threads} threads, {args.busy} busy beside; medians of {args.rounds} rounds\n')
-    print('| work | who | alone, ms | beside, ms | times |\n|---|---|---|---|---|')
+    print('| work | who | alone, ms | beside, ms | beside / alone |\n|---|---|---|---|---|')
     with tempfile.TemporaryDirectory(prefix='hmtnet-bench-') as place:
         for kind, batch in (('infer', 1), ('infer', 8), ('train', 32)):
             path = compare.peer_file(args, place, 'infer', batch) if kind == 'infer' else None

@@ -169,6 +169,7 @@ static int train(setup *made, bool resumed)
                     .output = made->model_path,
                     .storage = HMT_DTYPE_F32,
                     .batch = (size_t)made->s->batch,
+                    .devices = 1,
                     .alpha = made->plan->alpha,
                     .epochs = (uint64_t)made->s->epochs,
                     .save_every = 1,
