@@ -62,8 +62,8 @@ static bool write_row(FILE *to, maps *m, const report_input *in, size_t index)
         return got == 0;
     fputs("<tr><td>", to);
     report_image(to, m->face, SIDE, sample.name);
-    fprintf(to, "<span>predicted %.2f</span><span>rated %.2f</span></td>", (double)o->predicted_score,
-            (double)o->score);
+    fprintf(to, "<span>predicted %.2f</span><span>rated %.2f</span></td>",
+            (double)o->predicted_score, (double)o->score);
     for (int i = 0; i < m->column_count; i++) {
         if (!maps_draw(m, i))
             return false;
