@@ -1,6 +1,7 @@
 /* tier: quick
  * Hosts that use OpenMP themselves: their settings are left alone, and where OpenMP would not give
- * a context its threads the answer is a status, never a wrong prediction.
+ * a context its threads the answer is a status, never a wrong prediction. Those whose environment
+ * lets threads spin are told so in the log.
  */
 #include <math.h>
 #include <omp.h>
@@ -40,11 +41,51 @@ static hmt_status predict(int32_t threads, const float *image, float *score)
     return status;
 }
 
+static void count_advice(void *count, hmt_log_level level, const char *message)
+{
+    *(int *)count += level == HMT_LOG_INFO && strstr(message, "GOMP_SPINCOUNT=1000") != NULL;
+}
+
+/* A device is opened for the first model; it says how to start a host whose threads spin. */
+static int advice(int32_t threads)
+{
+    hmt_context_options o = HMT_CONTEXT_OPTIONS_INIT;
+    hmt_context *context = NULL;
+    hmt_model_config config;
+    hmt_model *model = NULL;
+    int count = 0;
+
+    o.backend = "onednn";
+    o.threads = threads;
+    o.log = count_advice;
+    o.log_user = &count;
+    hmt_model_config_init(&config);
+    config.width = 0.0625;
+    CHECK_STATUS(hmt_context_create(&o, &context), HMT_OK);
+    CHECK_STATUS(hmt_model_create(context, &config, 1, &model), HMT_OK);
+    hmt_model_free(model);
+    hmt_context_free(context);
+    return count;
+}
+
+static void waiting(void)
+{
+    unsetenv("OMP_WAIT_POLICY");
+    unsetenv("GOMP_SPINCOUNT");
+    CHECK(advice(2) == 1 && advice(1) == 0);
+    setenv("OMP_WAIT_POLICY", "passive", 1);
+    CHECK(advice(2) == 0);
+    unsetenv("OMP_WAIT_POLICY");
+    setenv("GOMP_SPINCOUNT", "1000", 1);
+    CHECK(advice(2) == 0);
+}
+
 int main(void)
 {
     float *image = malloc(IMAGE * sizeof *image), expected, score[2] = {0};
     hmt_status status[2];
 
+    waiting();
     for (size_t i = 0; i < IMAGE; ++i)
         image[i] = (float)(i * 2654435761u % 1000) / 500.0f - 1.0f;
     omp_set_num_threads(5);
