@@ -9,10 +9,10 @@
 
 #include "fill.h"
 
-/* The lower precisions' are about 1.5 times what was measured (docs/gpu.md). */
+/* The lower precisions' are 1.3 to 2 times what was measured (docs/gpu.md). */
 static const golden_tolerances tolerances[] = {
     {2e-5, 1e-4, 3e-4, 3e-2, 5e-3, 5e-6, 2e-3}, /* float32 */
-    {3e-3, 4e-3, 8e-3, 0.5, 0.1, 1e-3, 9e-3},   /* TF32 */
+    {5e-3, 4e-3, 8e-3, 0.5, 0.1, 1e-3, 9e-3},   /* TF32 */
     {0.1, 0.2, 0.25, 1.0, 0.35, 2e-2, 5e-2},    /* bfloat16 */
 };
 
