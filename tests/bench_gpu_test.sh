@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# tier: quick
 # bench/gpu.py without a GPU: it says so and ends with status 77; it understands what both sides and nvidia-smi print.
 set -euo pipefail
 
