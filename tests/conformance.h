@@ -1,6 +1,7 @@
 /*
  * The conformance suite: what every backend must pass. To test one of your own, link
- * conformance_*.c, fill.c and the library's static archive, and call conformance_run().
+ * conformance_*.c, fill.c and the library's static archive, with the linker's --wrap options that
+ * CMakeLists.txt gives it, and call conformance_run().
  */
 #ifndef HMT_TESTS_CONFORMANCE_H
 #define HMT_TESTS_CONFORMANCE_H
