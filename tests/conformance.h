@@ -1,6 +1,7 @@
 /*
  * The conformance suite: what every backend must pass. To test one of your own, link
- * conformance_*.c, fill.c and the library's static archive, and call conformance_run().
+ * conformance_*.c, fill.c and the library's static archive, with the linker's --wrap options that
+ * CMakeLists.txt gives it, and call conformance_run().
  */
 #ifndef HMT_TESTS_CONFORMANCE_H
 #define HMT_TESTS_CONFORMANCE_H
@@ -30,9 +31,13 @@
 #define CONFORMANCE_NETWORK_PARAMETERS 1e-2
 #define CONFORMANCE_GRADIENT_FLOOR 1e-3
 #define CONFORMANCE_DIFFERENCES 3e-2
-/* In a lower precision a backend may stray so many times as far. */
-#define CONFORMANCE_SLACK_TF32 100.0
-#define CONFORMANCE_SLACK_BFLOAT16 800.0
+/*
+ * In a lower precision a tolerance is UNITS roundings of the precision, or the above if that is
+ * more, and beside it SHARE times the noise: how far the reference strays when it rounds as that
+ * precision does (conformance_noise.h).
+ */
+#define CONFORMANCE_UNITS 4.0
+#define CONFORMANCE_SHARE 1.5
 
 typedef enum conformance_mode {
     CONFORMANCE_COMPARE,   /* every step kind and network against the reference */

@@ -9,13 +9,15 @@
 #include <string.h>
 
 #include "conformance.h"
+#include "conformance_noise.h"
 #include "reference/reference.h"
 
-/* The same network twice. */
+/* The same network twice, and, below float32, on the reference with rounded parameters. */
 typedef struct pair {
     conformance *c;
     rig tested, reference;
     rig_plan a, b; /* a plan on each */
+    noise n;
 } pair;
 
 static double largest(const float *values, int64_t count)
@@ -55,6 +57,75 @@ static double distance_l2(const float *got, const float *want, int64_t count, do
     return off == 0.0 ? 0.0 : sqrt(off / norm);
 }
 
+/* What can be read after a run: a tensor, or a slot of a parameter. */
+typedef struct place {
+    bool is_tensor;
+    int32_t index;
+    hmt_slot slot;
+} place;
+
+static place tensor_at(int32_t index)
+{
+    return (place){.is_tensor = true, .index = index};
+}
+
+static place slot_at(size_t weight, hmt_slot slot)
+{
+    return (place){.index = (int32_t)weight, .slot = slot};
+}
+
+static float *read_place(rig_plan *p, place at, hmt_status *status)
+{
+    return at.is_tensor ? rig_read(p, at.index, status)
+                        : rig_slot(p, (size_t)at.index, at.slot, status);
+}
+
+typedef double (*measure)(const float *got, const float *want, int64_t count, double floor);
+
+/* How far roundings carry what is read there. */
+static double spread(pair *p, place at, measure distance_of, const float *want, int64_t count,
+                     double floor)
+{
+    double most = 0.0;
+
+    for (int i = 0; i < p->n.count; ++i) {
+        hmt_status status;
+        float *moved = read_place(&p->n.plans[i], at, &status);
+
+        conformance_status(p->c, "read", status);
+        if (moved)
+            most = fmax(most, distance_of(moved, want, count, floor));
+        free(moved);
+    }
+    return most;
+}
+
+/* A tolerance in the precision under test. */
+static double allowed(const pair *p, double tolerance, double noise)
+{
+    return p->n.count == 0
+               ? tolerance
+               : CONFORMANCE_SHARE * noise + fmax(tolerance, CONFORMANCE_UNITS * p->n.unit);
+}
+
+static void compare(pair *p, place at, measure distance_of, const char *what, double floor,
+                    double tolerance)
+{
+    const hmt_plan *plan = &p->a.low->plan;
+    const char *name = at.is_tensor ? plan->tensors[at.index].name : plan->weights[at.index].name;
+    const int64_t count =
+        rig_count(at.is_tensor ? plan->tensors[at.index].shape : plan->weights[at.index].shape);
+    hmt_status status_a, status_b;
+    float *got = read_place(&p->a, at, &status_a), *want = read_place(&p->b, at, &status_b);
+
+    conformance_status(p->c, what, status_a != HMT_OK ? status_a : status_b);
+    if (got && want)
+        conformance_result(p->c, what, name, distance_of(got, want, count, floor),
+                           allowed(p, tolerance, spread(p, at, distance_of, want, count, floor)));
+    free(got);
+    free(want);
+}
+
 static bool prepare(pair *p, const lower_options *options, const char *what)
 {
     hmt_status status = rig_prepare(&p->reference, options, &p->b);
@@ -68,6 +139,14 @@ static bool prepare(pair *p, const lower_options *options, const char *what)
         rig_release(&p->b);
         return false;
     }
+    status = noise_prepare(&p->n, options);
+    conformance_status(p->c, what, status);
+    if (status != HMT_OK) {
+        rig_release(&p->a);
+        rig_release(&p->b);
+        noise_release(&p->n);
+        return false;
+    }
     for (size_t i = 0; i < p->a.low->plan.step_count; ++i)
         p->c->seen[p->a.low->plan.steps[i].kind] = true;
     return true;
@@ -77,12 +156,15 @@ static void release(pair *p)
 {
     rig_release(&p->a);
     rig_release(&p->b);
+    noise_release(&p->n);
 }
 
 static bool step(pair *p, const hmt_sgd *sgd, const char *what)
 {
     hmt_status status = rig_step(&p->b, sgd);
 
+    if (status == HMT_OK)
+        status = noise_step(&p->n, sgd);
     conformance_status(p->c, what, status);
     if (status != HMT_OK)
         return false;
@@ -91,34 +173,23 @@ static bool step(pair *p, const hmt_sgd *sgd, const char *what)
     return status == HMT_OK;
 }
 
-static void compare_tensor(pair *p, int32_t tensor, const char *what, double tolerance)
-{
-    const hmt_plan_tensor *t = &p->a.low->plan.tensors[tensor];
-    hmt_status status_a, status_b;
-    float *got = rig_read(&p->a, tensor, &status_a), *want = rig_read(&p->b, tensor, &status_b);
-
-    conformance_status(p->c, what, status_a != HMT_OK ? status_a : status_b);
-    if (got && want)
-        conformance_result(p->c, what, t->name, distance(got, want, rig_count(t->shape), 0.0),
-                           tolerance);
-    free(got);
-    free(want);
-}
-
 static void compare_outputs(pair *p, const char *what)
 {
     for (size_t i = 0; i < p->a.low->plan.tensor_count; ++i)
         if (p->a.low->plan.tensors[i].flags & HMT_TENSOR_OUTPUT)
-            compare_tensor(p, (int32_t)i, what, CONFORMANCE_VALUES);
+            compare(p, tensor_at((int32_t)i), distance, what, 0.0, CONFORMANCE_VALUES);
 }
 
 static void compare_losses(pair *p, const char *what)
 {
     for (size_t t = 0; t < p->a.low->plan.task_count; ++t) {
-        double got = p->a.tasks[t].loss_sum, want = p->b.tasks[t].loss_sum;
+        const double want = p->b.tasks[t].loss_sum, scale = fmax(fabs(want), 1e-2);
+        double noise = 0.0;
 
-        conformance_result(p->c, what, "loss", fabs(got - want) / fmax(fabs(want), 1e-2),
-                           CONFORMANCE_LOSSES);
+        for (int i = 0; i < p->n.count; ++i)
+            noise = fmax(noise, fabs(p->n.plans[i].tasks[t].loss_sum - want) / scale);
+        conformance_result(p->c, what, "loss", fabs(p->a.tasks[t].loss_sum - want) / scale,
+                           allowed(p, CONFORMANCE_LOSSES, noise));
     }
 }
 
@@ -152,26 +223,15 @@ static void compare_gradients(pair *p, bool network)
     for (size_t i = 0; i < plan->weight_count; ++i) {
         const hmt_plan_weight *w = &plan->weights[i];
         double floor = CONFORMANCE_GRADIENT_FLOOR * all;
-        int64_t count = rig_count(w->shape);
-        hmt_status status_a, status_b;
-        float *got, *want;
 
         if (!w->trained || !graph_param_trainable(&p->a.r->g->params[w->param]))
             continue;
         if (w->is_bias)
             floor = fmax(floor, gradient_scale(&p->b, (int32_t)i));
-        got = rig_slot(&p->a, i, HMT_SLOT_MOMENTUM, &status_a);
-        want = rig_slot(&p->b, i, HMT_SLOT_MOMENTUM, &status_b);
-        conformance_status(p->c, "gradient", status_a != HMT_OK ? status_a : status_b);
-        if (got && want) {
-            conformance_result(p->c, "gradient of", w->name, distance(got, want, count, floor),
-                               network ? CONFORMANCE_NETWORK_GRADIENT : CONFORMANCE_GRADIENT);
-            conformance_result(p->c, "gradient (L2) of", w->name,
-                               distance_l2(got, want, count, floor),
-                               network ? CONFORMANCE_NETWORK_GRADIENT_L2 : CONFORMANCE_GRADIENT_L2);
-        }
-        free(got);
-        free(want);
+        compare(p, slot_at(i, HMT_SLOT_MOMENTUM), distance, "gradient of", floor,
+                network ? CONFORMANCE_NETWORK_GRADIENT : CONFORMANCE_GRADIENT);
+        compare(p, slot_at(i, HMT_SLOT_MOMENTUM), distance_l2, "gradient (L2) of", floor,
+                network ? CONFORMANCE_NETWORK_GRADIENT_L2 : CONFORMANCE_GRADIENT_L2);
     }
 }
 
@@ -179,22 +239,9 @@ static void compare_parameters(pair *p, const char *what, double tolerance)
 {
     const hmt_plan *plan = &p->a.low->plan;
 
-    for (size_t i = 0; i < plan->weight_count; ++i) {
-        const hmt_plan_weight *w = &plan->weights[i];
-        hmt_status status_a, status_b;
-        float *got, *want;
-
-        if (!w->trained)
-            continue;
-        got = rig_slot(&p->a, i, HMT_SLOT_VALUE, &status_a);
-        want = rig_slot(&p->b, i, HMT_SLOT_VALUE, &status_b);
-        conformance_status(p->c, what, status_a != HMT_OK ? status_a : status_b);
-        if (got && want)
-            conformance_result(p->c, what, w->name, distance(got, want, rig_count(w->shape), 1e-3),
-                               tolerance);
-        free(got);
-        free(want);
-    }
+    for (size_t i = 0; i < plan->weight_count; ++i)
+        if (plan->weights[i].trained)
+            compare(p, slot_at(i, HMT_SLOT_VALUE), distance, what, 1e-3, tolerance);
 }
 
 static void infer(pair *p, lower_options options, bool fold)
@@ -227,8 +274,8 @@ static void explain(pair *p, lower_options options, bool fold, bool network)
         return;
     if (step(p, NULL, what) && step(p, NULL, what)) { /* twice, as above */
         if (options.tap_count > 0)
-            compare_tensor(p, p->a.low->tap_gradient[0], what, tolerance);
-        compare_tensor(p, p->a.low->input_gradient, what, tolerance);
+            compare(p, tensor_at(p->a.low->tap_gradient[0]), distance, what, 0.0, tolerance);
+        compare(p, tensor_at(p->a.low->input_gradient), distance, what, 0.0, tolerance);
     }
     release(p);
 }
@@ -316,6 +363,10 @@ void conformance_network(conformance *c, const graph *g, const conformance_case 
         conformance_status(c, "open", status);
     }
     if (status == HMT_OK) {
+        status = noise_open(&p.n, g, c->options.precision);
+        conformance_status(c, "open", status);
+    }
+    if (status == HMT_OK) {
         infer(&p, options, false);
         infer(&p, options, true);
         explain(&p, options, false, k->network);
@@ -332,6 +383,7 @@ void conformance_network(conformance *c, const graph *g, const conformance_case 
         options.training = true;
         train(&p, &options, k->network);
     }
+    noise_close(&p.n);
     if (p.tested.device)
         rig_close(&p.tested);
     if (p.reference.device)

@@ -214,7 +214,7 @@ hmt_status rig_run(rig_plan *p, hmt_phase phase, const hmt_sgd *sgd)
                    .groups = sgd,
                    .seed = 20191,
                    .bad_step = -1,
-                   .milliseconds = p->milliseconds};
+                   .milliseconds = p->timed ? p->milliseconds : NULL};
     hmt_status status;
 
     for (size_t t = 0; t < p->low->plan.task_count && phase == HMT_PHASE_FORWARD; ++t)

@@ -38,7 +38,8 @@ typedef struct rig_plan {
     int32_t *labels;      /* (N), for every classifier; row 1 has none */
     float *targets;       /* (N), for regressions; row 0 has none */
     hmt_run_task *tasks;  /* (task_count) */
-    double *milliseconds; /* (step_count) of the last run */
+    bool timed;           /* runs go step by step, which a graph of launches does not */
+    double *milliseconds; /* (step_count) of the last timed run */
     bool explains;        /* made for gradients of logits: a score's row with label 0 counts */
     int32_t bad_step;     /* of the last forward run: where it was not finite, or -1 */
 } rig_plan;

@@ -18,20 +18,10 @@ static void failed(conformance *c, const char *line)
     printf("FAILED %s: %s: %s\n", c->backend->name, c->name, line);
 }
 
-/* How many times the tolerances a precision may cost. */
-static double slack_of(hmt_precision precision)
-{
-    if (precision == HMT_PRECISION_TF32)
-        return CONFORMANCE_SLACK_TF32;
-    return precision == HMT_PRECISION_BFLOAT16 ? CONFORMANCE_SLACK_BFLOAT16 : 1.0;
-}
-
 void conformance_result(conformance *c, const char *what, const char *of, double error,
                         double tolerance)
 {
     char line[256];
-
-    tolerance *= slack_of(c->options.precision);
 
     if (error <= tolerance) {
         ++c->passed;

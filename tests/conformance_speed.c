@@ -43,6 +43,7 @@ static hmt_status measure(rig_plan *p, double *best)
     const hmt_sgd sgd = {1e-4f, 0.9f, 0.0f, 0};
     hmt_status status = HMT_OK;
 
+    p->timed = true;
     for (int run = 0; run < RUNS && status == HMT_OK; ++run) {
         status = rig_step(p, &sgd);
         for (size_t i = 0; i < p->low->plan.step_count; ++i)

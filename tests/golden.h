@@ -12,20 +12,23 @@
 
 /*
  * Tolerances, relative to a tensor's largest absolute value unless it says otherwise. The golden
- * numbers are float64's, so these are the whole error of float32 arithmetic.
- * - VALUES: inference with direct convolutions; 2e-4 is what Winograd needs (--values);
- * - LOSSES: of each step, relative; a single task's, once parameters have moved, may be LATER: it
- *   can be a tenth of the total and yet inherit what a flip did to all parameters;
- * - GRADIENT, single elements: a relu or max pool that flips on a tie moves a few;
- * - GRADIENT_L2: the norm, relative;
- * - STATE: parameters and statistics after the steps.
+ * numbers are float64's, so these are the whole error of a precision's arithmetic. A relu or max
+ * pool that flips on a tie moves a few elements of a gradient a lot, its norm less, and most
+ * tensors hardly: the median over tensors shows what is wrong everywhere.
  */
-#define GOLDEN_VALUES 2e-5
-#define GOLDEN_LOSSES 1e-4
-#define GOLDEN_LOSSES_LATER 3e-4
-#define GOLDEN_GRADIENT 3e-2
-#define GOLDEN_GRADIENT_L2 5e-3
-#define GOLDEN_STATE 2e-3
+typedef struct golden_tolerances {
+    double values;       /* inference; float32's is for direct convolutions, Winograd needs 2e-4 */
+    double losses;       /* of each step, relative */
+    double losses_later; /* a single task's, once parameters have moved: it can be a tenth of the
+                          * total and yet inherit what a flip did to all parameters */
+    double gradient;     /* single elements */
+    double gradient_l2;  /* the norm, relative: of each tensor */
+    double gradient_median; /* the same, the median over tensors */
+    double state;           /* parameters and statistics after the steps */
+} golden_tolerances;
+
+/* FLOAT32's for AUTO. */
+const golden_tolerances *golden_tolerances_of(hmt_precision precision);
 
 enum { GOLDEN_QUANTITIES = 16 };
 
@@ -40,9 +43,9 @@ typedef struct golden {
     const cJSON *json;
     const hmt_backend *backend;
     hmt_context *context;
-    double values; /* tolerance of inference */
-    double slack;  /* factor on all tolerances, for lower precisions */
-    bool verbose;  /* print every comparison */
+    golden_tolerances allowed;
+    double slack; /* factor on all tolerances */
+    bool verbose; /* print every comparison */
     int failures;
     golden_quantity quantities[GOLDEN_QUANTITIES];
     int quantity_count;
@@ -57,11 +60,12 @@ double golden_number(const cJSON *object, const char *name, double otherwise);
 void golden_note(golden *f, const char *quantity, const char *of, double error, double tolerance);
 /* Whether a call succeeded; a failure is counted and its message printed. */
 bool golden_ok(golden *f, const char *what, hmt_status status);
-/* Compares with a digest of a tensor; errors are measured against its largest value, or `floor`
- * if that is more. quantity_l2 may be NULL: then the norm counts with the elements. */
-void golden_digest(golden *f, const char *quantity, const char *quantity_l2, const char *of,
-                   const float *values, int64_t count, const cJSON *digest, double floor,
-                   double tolerance, double tolerance_l2);
+/* Compares with a digest of a tensor and returns the error of its norm; errors are measured against
+ * its largest value, or `floor` if that is more. quantity_l2 may be NULL: then the norm counts with
+ * the elements. */
+double golden_digest(golden *f, const char *quantity, const char *quantity_l2, const char *of,
+                     const float *values, int64_t count, const cJSON *digest, double floor,
+                     double tolerance, double tolerance_l2);
 /* Prints the quantities. */
 void golden_print(const golden *f);
 

@@ -4,7 +4,7 @@
  *     golden_check [--backend NAME | --module FILE] [--precision float32|tf32|bf16] [--threads N]
  *                  [--values TOLERANCE] [--slack FACTOR] [--verbose] FILE.json ...
  *
- * --slack multiplies all tolerances, for the lower precisions.
+ * Each precision has tolerances of its own (golden.c); --slack multiplies all of them.
  *
  * Exit status: 0 all agree, 1 some do not, 2 the arguments or a file cannot be understood.
  */
@@ -102,12 +102,14 @@ static int check_file(const char *path, const arguments *a, hmt_context *context
     golden f = {.json = json,
                 .backend = backend,
                 .context = context,
-                .values = a->values,
+                .allowed = *golden_tolerances_of(a->precision),
                 .slack = a->slack,
                 .verbose = a->verbose};
 
     if (!json)
         return 2;
+    if (a->values > 0.0)
+        f.allowed.values = a->values;
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; ++i)
         if (strcmp(golden_text(json, "kind"), kinds[i].name) == 0) {
             printf("%s on %s\n", slash ? slash + 1 : path, backend->name);
@@ -133,7 +135,7 @@ static const hmt_backend *find_backend(const char *name)
 
 int main(int argc, char **argv)
 {
-    arguments a = {.values = GOLDEN_VALUES, .slack = 1.0};
+    arguments a = {.slack = 1.0};
     const hmt_backend *module = NULL;
     hmt_context_options options = HMT_CONTEXT_OPTIONS_INIT;
     hmt_context *context = NULL;

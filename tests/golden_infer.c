@@ -28,7 +28,7 @@ static void check_head(golden *f, hmt_session *session, hmt_task task, int32_t b
     double most = 0.0, worst = 0.0;
 
     if (cJSON_GetArraySize(rows) != batch || classes > HMT_MAX_CLASSES) {
-        golden_note(f, quantity, heads[task], INFINITY, f->values);
+        golden_note(f, quantity, heads[task], INFINITY, f->allowed.values);
         return;
     }
     if (!golden_ok(f, heads[task],
@@ -41,7 +41,7 @@ static void check_head(golden *f, hmt_session *session, hmt_task task, int32_t b
 
         worst = error <= worst ? worst : error;
     }
-    golden_note(f, quantity, heads[task], worst, f->values);
+    golden_note(f, quantity, heads[task], worst, f->allowed.values);
 }
 
 static void check_taps(golden *f, hmt_session *session)
@@ -59,8 +59,8 @@ static void check_taps(golden *f, hmt_session *session)
         values = malloc((size_t)count * sizeof(float));
         if (golden_ok(f, tap->string,
                       hmt_session_tap_read(session, tap->string, values, (size_t)count)))
-            golden_digest(f, "maps", NULL, tap->string, values, count, tap, 0.0, f->values,
-                          f->values);
+            golden_digest(f, "maps", NULL, tap->string, values, count, tap, 0.0, f->allowed.values,
+                          f->allowed.values);
         free(values);
     }
 }

@@ -9,7 +9,7 @@
 
 #include "golden.h"
 
-enum { MOST_BATCH = 64 };
+enum { MOST_BATCH = 64, MOST_TENSORS = 256 };
 
 /* The labels and images of every step: the file trains on one batch. */
 typedef struct labelled {
@@ -67,10 +67,11 @@ static void check_losses(golden *f, const hmt_losses *got, const cJSON *want, in
 
         snprintf(of, sizeof of, "%s, step %d", name, step);
         if (i < 0 || step == 1)
-            golden_note(f, "losses", of, fabs(value - expected) / fabs(expected), GOLDEN_LOSSES);
+            golden_note(f, "losses", of, fabs(value - expected) / fabs(expected),
+                        f->allowed.losses);
         else
             golden_note(f, "task losses, later", of, fabs(value - expected) / fabs(expected),
-                        GOLDEN_LOSSES_LATER);
+                        f->allowed.losses_later);
     }
 }
 
@@ -88,9 +89,18 @@ static double bias_floor(const cJSON *digests, const char *name, const hmt_param
     return golden_number(golden_get(digests, weight), "max_abs", 0.0);
 }
 
+static int ascending(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
 /* Compares all parameters, or with a trainer their momentum, with the digests under `want`. */
 static void check_params(golden *f, hmt_model *model, hmt_trainer *trainer, const cJSON *want)
 {
+    double norms[MOST_TENSORS];
+    int norm_count = 0;
     const cJSON *digest;
 
     cJSON_ArrayForEach(digest, want)
@@ -103,19 +113,25 @@ static void check_params(golden *f, hmt_model *model, hmt_trainer *trainer, cons
             !golden_ok(f, digest->string, hmt_model_param_info(model, index, &info)))
             continue;
         values = malloc((size_t)info.count * sizeof(float));
-        if (trainer &&
+        if (trainer && norm_count < MOST_TENSORS &&
             golden_ok(f, info.name,
                       hmt_trainer_momentum_read(trainer, index, values, (size_t)info.count)))
-            golden_digest(f, "gradients", "gradients, L2", info.name, values, info.count, digest,
-                          bias_floor(want, digest->string, &info), GOLDEN_GRADIENT,
-                          GOLDEN_GRADIENT_L2);
+            norms[norm_count++] =
+                golden_digest(f, "gradients", "gradients, L2", info.name, values, info.count,
+                              digest, bias_floor(want, digest->string, &info), f->allowed.gradient,
+                              f->allowed.gradient_l2);
         else if (!trainer &&
                  golden_ok(f, info.name,
                            hmt_model_param_read(model, index, values, (size_t)info.count)))
             golden_digest(f, "state after", NULL, info.name, values, info.count, digest, 0.0,
-                          GOLDEN_STATE, GOLDEN_STATE);
+                          f->allowed.state, f->allowed.state);
         free(values);
     }
+    if (norm_count == 0)
+        return;
+    qsort(norms, (size_t)norm_count, sizeof norms[0], ascending);
+    golden_note(f, "gradients, L2, median", "all", norms[norm_count / 2],
+                f->allowed.gradient_median);
 }
 
 /* With rate, decay and momentum 0, what a step leaves in the momentum is the gradient. */

@@ -1,51 +1,11 @@
 /*
- * Building operation graphs with cuDNN's backend descriptors, and asking the heuristics how to run
- * them. An engine is refused if its numerical notes do not fit the precision, if it is not
- * deterministic, or if it wants more workspace than our bound.
+ * Building operation graphs with cuDNN's backend descriptors, and binding the chosen way to run one
+ * to memory. conv_candidates.c asks for the ways.
  */
-#include "conv_graph.h"
-
 #include <stdbool.h>
-#include <stdio.h>
 #include <string.h>
 
-enum { SHOWN = 24 }; /* configurations asked for, of each kind of heuristics */
-
-/* ---------------------------------------------------------------------------- descriptors ------
- */
-
-#define GRAPH_CALL(g, function, ...)                                                               \
-    ((g)->status == HMT_OK                                                                         \
-         ? ((g)->status = CUDNN_CALL((g)->device, (g)->where, function, __VA_ARGS__))              \
-         : (g)->status)
-
-static cudnnBackendDescriptor_t make(conv_graph *g, cudnnBackendDescriptorType_t type)
-{
-    cudnnBackendDescriptor_t made = NULL;
-
-    GRAPH_CALL(g, cudnnBackendCreateDescriptor, type, &made);
-    if (g->status != HMT_OK)
-        return NULL;
-    g->made[g->made_count++] = made;
-    return made;
-}
-
-static void set(conv_graph *g, cudnnBackendDescriptor_t of, cudnnBackendAttributeName_t name,
-                cudnnBackendAttributeType_t type, int64_t count, const void *values)
-{
-    GRAPH_CALL(g, cudnnBackendSetAttribute, of, name, type, count, values);
-}
-
-static void set_descriptor(conv_graph *g, cudnnBackendDescriptor_t of,
-                           cudnnBackendAttributeName_t name, cudnnBackendDescriptor_t value)
-{
-    set(g, of, name, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &value);
-}
-
-static void finish(conv_graph *g, cudnnBackendDescriptor_t of)
-{
-    GRAPH_CALL(g, cudnnBackendFinalize, of);
-}
+#include "conv_descriptor.h"
 
 /* A tensor with N,C,H,W dimensions that lies N,H,W,C in memory. A virtual one has no memory. */
 static cudnnBackendDescriptor_t tensor(conv_graph *g, int64_t id, const int64_t dims[4],
@@ -203,173 +163,6 @@ static void operations(conv_graph *g)
     finish(g, g->graph);
 }
 
-/* ---------------------------------------------------------------------------- candidates -------
- */
-
-static void drop(cudnnBackendDescriptor_t *descriptor)
-{
-    if (*descriptor != NULL)
-        (void)cudnnBackendDestroyDescriptor(*descriptor);
-    *descriptor = NULL;
-}
-
-static void drop_candidate(conv_candidate *c)
-{
-    drop(&c->plan);
-    drop(&c->config);
-}
-
-/* The bits (1 << note) of an engine configuration's numerical notes, and the engine's number. */
-static cudnnStatus_t notes_of(cudnnBackendDescriptor_t config, uint32_t *notes, int64_t *index)
-{
-    cudnnBackendNumericalNote_t list[CUDNN_NUMERICAL_NOTE_TYPE_COUNT];
-    cudnnBackendDescriptor_t engine = NULL;
-    int64_t count = 0;
-    cudnnStatus_t status = cudnnBackendCreateDescriptor(CUDNN_BACKEND_ENGINE_DESCRIPTOR, &engine);
-
-    *notes = 0;
-    *index = 0;
-    if (status == CUDNN_STATUS_SUCCESS)
-        status = cudnnBackendGetAttribute(config, CUDNN_ATTR_ENGINECFG_ENGINE,
-                                          CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &count, &engine);
-    if (status == CUDNN_STATUS_SUCCESS)
-        status = cudnnBackendGetAttribute(engine, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE,
-                                          CUDNN_TYPE_NUMERICAL_NOTE,
-                                          CUDNN_NUMERICAL_NOTE_TYPE_COUNT, &count, list);
-    for (int64_t i = 0; status == CUDNN_STATUS_SUCCESS && i < count; ++i)
-        *notes |= 1u << list[i];
-    if (status == CUDNN_STATUS_SUCCESS)
-        status = cudnnBackendGetAttribute(engine, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64,
-                                          1, &count, index);
-    drop(&engine);
-    return status;
-}
-
-#define NOTE(name) (1u << CUDNN_NUMERICAL_NOTE_##name)
-
-/* Whether the precision allows an engine. Sums in less than float32 never are, nor inputs rounded
- * below their type (TF32 does not count as that); Winograd beyond 4x4 tiles loses too many digits;
- * float32 that goes through tensor cores is TF32. */
-static int allowed(const device *d, uint32_t notes)
-{
-    uint32_t refused = NOTE(NONDETERMINISTIC) | NOTE(REDUCED_PRECISION_REDUCTION) |
-                       NOTE(DOWN_CONVERT_INPUTS) | NOTE(WINOGRAD_TILE_6x6) |
-                       NOTE(WINOGRAD_TILE_13x13);
-
-    if (d->precision == HMT_PRECISION_FLOAT32)
-        refused |= NOTE(TENSOR_CORE);
-    return (notes & refused) == 0;
-}
-
-static const char *kernel_name(uint32_t notes)
-{
-    if (notes & NOTE(WINOGRAD))
-        return notes & NOTE(TENSOR_CORE) ? "winograd, tensor cores" : "winograd";
-    if (notes & NOTE(FFT))
-        return "fft";
-    return notes & NOTE(TENSOR_CORE) ? "tensor cores" : "direct";
-}
-
-/* Makes an execution plan of a configuration; *plan stays NULL if cuDNN cannot. */
-static cudnnStatus_t plan_of(const conv_graph *g, cudnnBackendDescriptor_t config,
-                             cudnnBackendDescriptor_t *plan, int64_t *workspace)
-{
-    int64_t count = 0;
-    cudnnStatus_t status =
-        cudnnBackendCreateDescriptor(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR, plan);
-
-    if (status == CUDNN_STATUS_SUCCESS)
-        status = cudnnBackendSetAttribute(*plan, CUDNN_ATTR_EXECUTION_PLAN_HANDLE,
-                                          CUDNN_TYPE_HANDLE, 1, &g->handle);
-    if (status == CUDNN_STATUS_SUCCESS)
-        status = cudnnBackendSetAttribute(*plan, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG,
-                                          CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &config);
-    if (status == CUDNN_STATUS_SUCCESS)
-        status = cudnnBackendFinalize(*plan);
-    if (status == CUDNN_STATUS_SUCCESS)
-        status = cudnnBackendGetAttribute(*plan, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE,
-                                          CUDNN_TYPE_INT64, 1, &count, workspace);
-    if (status != CUDNN_STATUS_SUCCESS)
-        drop(plan);
-    return status;
-}
-
-/* What asking the heuristics keeps in mind. */
-typedef struct inquiry {
-    int32_t wanted; /* name, or -1 */
-    int32_t seen;   /* configurations of any kind */
-    int64_t engines[2 * SHOWN];
-} inquiry;
-
-/* Names a configuration: its engine, and how many of that engine's came before. */
-static int32_t name_in(inquiry *q, int64_t engine)
-{
-    int32_t before = 0;
-
-    for (int32_t i = 0; i < q->seen; ++i)
-        before += q->engines[i] == engine;
-    q->engines[q->seen++] = engine;
-    return (int32_t)engine * 2 * SHOWN + before;
-}
-
-/* Adds a configuration to the candidates if it will do; takes it over either way. Whatever cuDNN
- * says against one configuration is only a reason to look at the next. */
-static void consider(conv_graph *g, cudnnBackendDescriptor_t config, inquiry *q)
-{
-    conv_candidate c = {.config = config};
-    int64_t workspace = 0, engine;
-    uint32_t notes;
-    cudnnStatus_t status = notes_of(config, &notes, &engine);
-
-    c.name = name_in(q, engine);
-    if (status == CUDNN_STATUS_SUCCESS && allowed(g->device, notes) &&
-        (q->wanted < 0 || q->wanted == c.name))
-        status = plan_of(g, config, &c.plan, &workspace);
-    if (status != CUDNN_STATUS_SUCCESS)
-        snprintf(g->text, sizeof g->text, "; the last one: %s", cudnnGetErrorString(status));
-    if (c.plan == NULL || (uint64_t)workspace > DEVICE_WORKSPACE) {
-        drop_candidate(&c);
-        return;
-    }
-    c.workspace = (uint64_t)workspace;
-    c.kernel = kernel_name(notes);
-    g->candidates[g->candidate_count++] = c;
-}
-
-/* Considers what one kind of heuristics gives, until there are `most` candidates. */
-static void ask(conv_graph *g, cudnnBackendHeurMode_t mode, int32_t most, inquiry *q)
-{
-    cudnnBackendDescriptor_t configs[SHOWN] = {NULL}, heuristics = NULL;
-    const cudnnBackendDescriptorType_t type = CUDNN_BACKEND_ENGINECFG_DESCRIPTOR;
-    int64_t count = 0;
-
-    GRAPH_CALL(g, cudnnBackendCreateDescriptor, CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR, &heuristics);
-    set_descriptor(g, heuristics, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, g->graph);
-    set(g, heuristics, CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, 1, &mode);
-    for (int i = 0; i < SHOWN && g->status == HMT_OK; ++i)
-        GRAPH_CALL(g, cudnnBackendCreateDescriptor, type, &configs[i]);
-    /* A pattern that no engine knows is refused here. */
-    if (g->status == HMT_OK) {
-        cudnnStatus_t status = cudnnBackendFinalize(heuristics);
-
-        if (status == CUDNN_STATUS_SUCCESS)
-            status =
-                cudnnBackendGetAttribute(heuristics, CUDNN_ATTR_ENGINEHEUR_RESULTS,
-                                         CUDNN_TYPE_BACKEND_DESCRIPTOR, SHOWN, &count, configs);
-        if (status != CUDNN_STATUS_SUCCESS) {
-            count = 0;
-            snprintf(g->text, sizeof g->text, ": %s", cudnnGetErrorString(status));
-        }
-    }
-    for (int64_t i = 0; i < count && i < SHOWN && g->candidate_count < most; ++i) {
-        consider(g, configs[i], q);
-        configs[i] = NULL;
-    }
-    for (int i = 0; i < SHOWN; ++i)
-        drop(&configs[i]);
-    drop(&heuristics);
-}
-
 hmt_status conv_graph_build(conv_graph *g, const device *d, const char *where, cudnnHandle_t handle,
                             const conv_problem *problem, int32_t name, int32_t most)
 {
@@ -379,9 +172,9 @@ hmt_status conv_graph_build(conv_graph *g, const device *d, const char *where, c
     if (name >= 0)
         most = 1;
     operations(g);
-    ask(g, CUDNN_HEUR_MODE_A, most, &q);
+    conv_candidates_ask(g, CUDNN_HEUR_MODE_A, most, &q);
     if (name < 0 || g->candidate_count == 0)
-        ask(g, CUDNN_HEUR_MODE_FALLBACK, g->candidate_count + 2, &q);
+        conv_candidates_ask(g, CUDNN_HEUR_MODE_FALLBACK, g->candidate_count + 2, &q);
     return g->status;
 }
 

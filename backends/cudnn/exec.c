@@ -327,9 +327,9 @@ void exec_destroy(void *prepared)
     if (e == NULL)
         return;
     settle(e);
+    exec_forget(e); /* first: a captured all-reduce needs NCCL even to be destroyed */
     group_leave(e);
     (void)cudaSetDevice(e->device->index); /* NCCL may have changed it */
-    exec_forget(e);
     for (size_t i = 0; e->states != NULL && i < e->plan->step_count; ++i)
         if (e->states[i] != NULL)
             operation_of(e->plan->steps[i].kind)->release(e, (int32_t)i);

@@ -4,6 +4,7 @@
  * calls: each time there is a status with a sentence, nothing is leaked, and the next attempt
  * works. Also memory that does not suffice.
  */
+#include <stdbool.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -16,6 +17,8 @@
 #include "standin.h"
 
 static const hmt_backend *backend;
+/* Calls made by the end of exec_create(), and before exec_destroy(), of the last attempt. */
+static size_t prepared, closing;
 
 /* A convolution, norm, relu, pool, linear layers and both losses: few steps of many kinds. */
 static void build(graph *g)
@@ -29,7 +32,8 @@ static void build(graph *g)
     graph_head_add(g, HMT_TASK_ATTRACTIVENESS, graph_linear(g, "score", x, 1, true), 0);
 }
 
-/* Opens, trains for two steps (the second captures), reads parameters and outputs, closes. */
+/* Opens, trains for three steps (the second captures, the third replays), reads parameters and
+ * outputs, closes. */
 static hmt_status work(const graph *g, hmt_precision precision)
 {
     const lower_options options = {.batch = 3,
@@ -46,6 +50,7 @@ static hmt_status work(const graph *g, hmt_precision precision)
     if (status != HMT_OK)
         return status;
     status = rig_prepare(&r, &options, &p);
+    prepared = standin_calls();
     if (status == HMT_OK) {
         for (int i = 0; i < 3 && status == HMT_OK; ++i)
             status = rig_step(&p, &sgd);
@@ -54,14 +59,34 @@ static hmt_status work(const graph *g, hmt_precision precision)
         for (size_t i = 0; i < p.low->plan.tensor_count && status == HMT_OK; ++i)
             if (p.low->plan.tensors[i].flags & HMT_TENSOR_OUTPUT)
                 free(rig_read(&p, (int32_t)i, &status));
+        closing = standin_calls();
         rig_release(&p);
     }
     rig_close(&r);
     return status;
 }
 
-/* A failure has a sentence, and nothing stays behind. Failures that the backend may swallow (of a
- * candidate that it only tries, or while it destroys) are fine, too. */
+/* Whether the failure of call n may go unreported: what destroys, at any time; what only tries one
+ * of several ways to run a step, before the first run; a last wait before memory is freed. */
+static bool has_fallback(const char *call, size_t n)
+{
+    static const char *const tries[] = {"cudnnBackendCreateDescriptor", "cudnnBackendSetAttribute",
+                                        "cudnnBackendGetAttribute",     "cudnnBackendFinalize",
+                                        "cudnnBackendExecute",          "cublasLtMatmul"};
+    static const char *const waits[] = {"cudaSetDevice", "cudaStreamSynchronize"};
+
+    if (strstr(call, "Destroy") != NULL || strncmp(call, "cudaFree", 8) == 0)
+        return true;
+    for (size_t i = 0; i < sizeof tries / sizeof tries[0]; ++i)
+        if (n <= prepared && strcmp(call, tries[i]) == 0)
+            return true;
+    for (size_t i = 0; i < sizeof waits / sizeof waits[0]; ++i)
+        if (n > closing && strcmp(call, waits[i]) == 0)
+            return true;
+    return false;
+}
+
+/* A failure has a sentence, and nothing stays behind. */
 static void check_after(const char *what, size_t n, hmt_status status, size_t leaks)
 {
     const char *call = standin_failed_call();
@@ -118,6 +143,15 @@ static int part(const graph *g, hmt_precision precision, attempt try_one, size_t
             hmt_status got = try_one(g, precision, n);
 
             failed += got != HMT_OK;
+            if (got == HMT_OK && standin_failed_call() != NULL) {
+                const bool fine = has_fallback(standin_failed_call(), n);
+
+                if (!fine)
+                    printf("call %zu (prepared at %zu, closing at %zu): %s failed, and nobody says "
+                           "so\n",
+                           n, prepared, closing, standin_failed_call());
+                CHECK(fine);
+            }
             check_after(try_one == fail_one ? "failing call" : "losing at call", n, got, leaks);
         }
         standin_reset();
@@ -144,8 +178,7 @@ static size_t count_calls(const graph *g, hmt_precision precision)
 
 enum { PART = 150 };
 
-/* Nearly every fault must be reported: what may be swallowed is a candidate that is only tried, and
- * what fails while things are destroyed. */
+/* Every fault must be reported but those that has_fallback() names. */
 static void each(const graph *g, hmt_precision precision, attempt try_one, size_t stride)
 {
     const size_t calls = count_calls(g, precision);
@@ -155,14 +188,13 @@ static void each(const graph *g, hmt_precision precision, attempt try_one, size_
     for (size_t first = 1; first <= calls && test_failures < 5; first += PART * stride) {
         const size_t last = first + PART * stride < calls + 1 ? first + PART * stride : calls + 1;
         const int got = part(g, precision, try_one, first, last, stride);
-
         CHECK(got >= 0);
         failed += got > 0 ? (size_t)got : 0;
         tried += (last - first + stride - 1) / stride;
     }
     printf("%zu calls, every %zu.: %zu faults, %zu failures reported\n", calls, stride, tried,
            failed);
-    CHECK(failed > tried / 4);
+    CHECK(failed > tried / 2);
 }
 
 static void too_little_memory(const graph *g)

@@ -1,7 +1,6 @@
 /*
  * gpu_paths MODULE: what the conformance suite does not reach in the GPU backend, through the
- * stand-ins: 8-bit pixels, staged batches, sessions on several threads, two GPUs that train as one,
- * and a training that goes as it does on the CPU.
+ * stand-ins: 8-bit pixels, staged batches, sessions on several threads, two GPUs that train as one.
  */
 #include <math.h>
 #include <pthread.h>
@@ -345,84 +344,6 @@ static void group(hmt_precision precision, double tolerance)
     graph_clear(&g);
 }
 
-/* ---------------------------------------------------------------------------- training ---------
- */
-
-enum { IMAGES = 4, STEPS = 4, IMAGE = 3 * 224 * 224 };
-
-/* Losses of a short training of a narrow network. */
-static void train(const hmt_backend *on, hmt_precision precision, const float *images,
-                  double losses[STEPS])
-{
-    static const int32_t gender[IMAGES] = {0, 1, 1, 0}, race[IMAGES] = {1, -1, 0, 1};
-    static const float score[IMAGES] = {2.5f, 3.5f, 1.0f, 4.0f};
-    const hmt_backend *const own[] = {on};
-    hmt_context_options co = HMT_CONTEXT_OPTIONS_INIT;
-    hmt_model_config config;
-    hmt_trainer_options to = HMT_TRAINER_OPTIONS_INIT;
-    hmt_batch batch = HMT_BATCH_INIT;
-    hmt_context *context = NULL;
-    hmt_model *model = NULL;
-    hmt_trainer *trainer = NULL;
-
-    co.backends = own;
-    co.backend_count = on != NULL;
-    co.backend = on != NULL ? on->name : "onednn";
-    co.precision = precision;
-    hmt_model_config_init(&config);
-    config.width = 1.0 / 16;
-    to.batch = IMAGES;
-    batch.count = IMAGES;
-    batch.images = images;
-    batch.gender = gender;
-    batch.race = race;
-    batch.score = score;
-    CHECK_STATUS(hmt_context_create(&co, &context), HMT_OK);
-    CHECK_STATUS(hmt_model_create(context, &config, 7, &model), HMT_OK);
-    CHECK_STATUS(hmt_trainer_create(model, &to, &trainer), HMT_OK);
-    for (int i = 0; i < STEPS && trainer != NULL; ++i) {
-        hmt_losses now = HMT_LOSSES_INIT;
-
-        CHECK_STATUS(hmt_train_step(trainer, &batch, &now), HMT_OK);
-        losses[i] = now.total;
-    }
-    hmt_trainer_free(trainer);
-    hmt_model_free(model);
-    hmt_context_free(context);
-}
-
-static void same_curve(void)
-{
-    static const struct {
-        hmt_precision precision;
-        double first, all; /* tolerances of the first loss and of every one, relative: on four
-                              images a rounding that flips a relu bends the whole curve */
-    } on[] = {{HMT_PRECISION_FLOAT32, 1e-4, 2e-3},
-              {HMT_PRECISION_TF32, 1e-2, 0.5},
-              {HMT_PRECISION_BFLOAT16, 0.1, 0.5}};
-    float *images = malloc(IMAGES * IMAGE * sizeof *images);
-    double cpu[STEPS] = {0};
-
-    for (int i = 0; i < IMAGES * IMAGE; ++i)
-        images[i] = sinf((float)(i % 224) * 0.05f + (float)(i / IMAGE)) +
-                    cosf((float)(i / 224 % 224) * 0.03f * (float)(1 + i / IMAGE));
-    train(NULL, HMT_PRECISION_FLOAT32, images, cpu);
-    CHECK(cpu[STEPS - 1] < cpu[0]);
-    for (size_t k = 0; k < sizeof on / sizeof on[0]; ++k) {
-        double gpu[STEPS] = {0}, most = 0.0;
-
-        train(backend, on[k].precision, images, gpu);
-        for (int i = 0; i < STEPS; ++i)
-            most = fmax(most, fabs(gpu[i] - cpu[i]) / cpu[i]);
-        printf("precision %d: losses differ by at most %.2g (from %.3f to %.3f)\n",
-               (int)on[k].precision, most, cpu[0], cpu[STEPS - 1]);
-        CHECK(fabs(gpu[0] - cpu[0]) / cpu[0] < on[k].first);
-        CHECK(most < on[k].all);
-        CHECK(gpu[STEPS - 1] < gpu[0]);
-    }
-    free(images);
-}
-
 int main(int argc, char **argv)
 {
     size_t leaks;
@@ -436,7 +357,6 @@ int main(int argc, char **argv)
     threads();
     group(HMT_PRECISION_FLOAT32, 1e-4);
     group(HMT_PRECISION_BFLOAT16, 0.2);
-    same_curve();
     CHECK(standin_leaks(stdout) == leaks);
     CHECK(standin_complaints() == excused);
     return test_finish();
