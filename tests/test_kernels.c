@@ -245,6 +245,8 @@ static void test_level(const kernels *k)
         for (int64_t n = 1; n <= 6; ++n)
             test_linear(k, (hmt_dtype)stored, n, 1 + n * 37, 3 + n);
         test_linear(k, (hmt_dtype)stored, 5, 2100, 4);
+        for (int64_t n = 4; n <= 12; n += 4) /* several groups of rows, pieces, blocks of images */
+            test_linear(k, (hmt_dtype)stored, n, 1029 + n, 19);
     }
     for (int64_t n = 1; n <= 6; ++n)
         test_integers(k, n, 1 + n * 37, 3 + n, false);

@@ -57,7 +57,7 @@ static void product_forward(exec *e, const hmt_plan_step *s)
 enum { ROWS_AT_ONCE = 32 };
 
 /* Batch up to which our kernel measured faster than oneDNN's product (docs/performance.md). */
-enum { OWN_BATCH = 16 };
+enum { OWN_BATCH = 128 };
 
 /* How the weight is read where the model stores it. */
 typedef struct rows {
@@ -109,18 +109,16 @@ static void rows_loop(const exec *e, const op *o)
 }
 
 /* By our own kernel, from the weight as the model stores it: always if that is narrow, else where
- * it measured faster. */
+ * it measured faster. The backward steps do without a description of this one. */
 static int rows_forward(exec *e, const hmt_plan_step *s)
 {
     matrices m = describe(e, s->in[0], s->out[0], 0);
     const int64_t *in = e->plan->tensors[s->in[0]].shape;
     const int64_t counts = in[0] * in[1] * in[2] * in[3], size = in[0] + (counts + 1) / 2;
     int32_t weight, x, steps, bias, y;
-    rows r, *kept;
+    rows r = {HMT_DTYPE_F32, NULL}, *kept;
 
-    if (e->plan->training)
-        return 0;
-    weight = exec_stored(e, s->weight[0], &r.stored, &r.scales);
+    weight = e->plan->training ? -1 : exec_stored(e, s->weight[0], &r.stored, &r.scales);
     if (weight < 0 && e->plan->batch > OWN_BATCH)
         return 0;
     if (weight < 0)

@@ -4,8 +4,32 @@
  */
 #include "vectors.h"
 
-/* A piece of FEATURES rows stays in the first-level cache while all images pass by. */
-enum { PIECE = 1024 };
+/* Of many images: a piece of MANY rows stays in the first-level cache while all images pass by, and
+ * theirs in the second-level cache while all rows do. */
+enum { MANY = LANES >= 16 ? 8 : FEATURES, PIECE = 1024 };
+
+/* The sum of a vector's elements. */
+KERNEL float add_lanes(vec v)
+{
+    union {
+        vec v;
+        quad q[LANES / 4];
+    } in = {v};
+    union {
+        quad q;
+        float f[4];
+    } four = {in.q[0]};
+
+    for (int i = 1; i < LANES / 4; ++i)
+        four.q += in.q[i];
+    return (four.f[0] + four.f[2]) + (four.f[1] + four.f[3]);
+}
+
+/* Rows of a weight that will be read next, an element of each at a time. */
+typedef struct coming_rows {
+    const char *at;
+    int count;
+} coming_rows;
 
 KERNEL float element(const hmt_dtype stored, const void *array, int64_t at)
 {
@@ -24,13 +48,9 @@ KERNEL float element(const hmt_dtype stored, const void *array, int64_t at)
 
 KERNEL void linear_block(const hmt_dtype stored, const int images, const int features, int64_t k,
                          const float *x, int64_t x_row, const void *w, int64_t w_row, float *y,
-                         int64_t y_row)
+                         int64_t y_row, coming_rows next)
 {
-    union {
-        vec v[IMAGES][FEATURES];
-        float f[IMAGES][FEATURES][LANES];
-    } sum;
-    vec part[IMAGES][FEATURES];
+    vec part[IMAGES][MANY];
     int64_t i = 0;
 
 #pragma GCC unroll 16
@@ -55,6 +75,8 @@ KERNEL void linear_block(const hmt_dtype stored, const int images, const int fea
     for (; i + LANES <= k; i += LANES) {
         vec xs[IMAGES];
 
+        for (int row = 0; row < next.count; ++row)
+            __builtin_prefetch(next.at + (row * w_row + i) * width(stored), 0, 2);
 #pragma GCC unroll 16
         for (int n = 0; n < images; ++n)
             xs[n] = load(x + n * x_row + i);
@@ -69,11 +91,8 @@ KERNEL void linear_block(const hmt_dtype stored, const int images, const int fea
     }
     for (int n = 0; n < images; ++n)
         for (int o = 0; o < features; ++o) {
-            float all_lanes = 0.0f;
+            float all_lanes = add_lanes(part[n][o]);
 
-            sum.v[n][o] = part[n][o];
-            for (int lane = 0; lane < LANES; ++lane)
-                all_lanes += sum.f[n][o][lane];
             for (int64_t rest = i; rest < k; ++rest)
                 all_lanes += x[n * x_row + rest] * element(stored, w, o * w_row + rest);
             y[n * y_row + o] += all_lanes;
@@ -101,14 +120,15 @@ KERNEL void linear_piece(const hmt_dtype stored, const int images, const int fea
         integer_block(images, features, length, (const int16_t *)in.x + at, in.steps + image, k,
                       (const int8_t *)w, in.scales, k, y, y_row);
     else
-        linear_block(stored, images, features, length, (const float *)in.x + at, k, w, k, y, y_row);
+        linear_block(stored, images, features, length, (const float *)in.x + at, k, w, k, y, y_row,
+                     (coming_rows){NULL, 0});
 }
 
 KERNEL void linear_features(const hmt_dtype stored, const int features, int64_t n, int64_t k,
                             linear_operands in, const float *bias, int relu, float *y,
                             int64_t y_row)
 {
-    const int64_t piece = stored == HMT_DTYPE_I8 ? LONGEST : n <= IMAGES ? k : PIECE;
+    const int64_t piece = stored == HMT_DTYPE_I8 ? LONGEST : k;
 
     for (int64_t i = 0; i < n; ++i)
         for (int o = 0; o < features; ++o)
@@ -131,9 +151,66 @@ KERNEL void linear_features(const hmt_dtype stored, const int features, int64_t 
             y[i * y_row + o] = y[i * y_row + o] > 0.0f ? y[i * y_row + o] : 0.0f;
 }
 
+/* All images by `features` rows' piece; meanwhile `next`, as many rows of another piece, come into
+ * the second-level cache, a share of them beside each block of images. */
+KERNEL void linear_pass(const hmt_dtype stored, const int features, int64_t n, int64_t k,
+                        const float *x, const char *w, int64_t length, float *y, int64_t y_row,
+                        const char *next)
+{
+    const int64_t blocks = (n + IMAGES - 1) / IMAGES;
+
+    for (int64_t block = 0, i = 0; block < blocks; ++block) {
+        const int64_t end = n * (block + 1) / blocks, first = features * block / blocks;
+        const coming_rows rows = {next + first * k * width(stored),
+                                  (int)(features * (block + 1) / blocks - first)};
+
+        if (end - i == IMAGES)
+            linear_block(stored, IMAGES, features, length, x + i * k, k, w, k, y + i * y_row, y_row,
+                         rows);
+        else if (end - i == 2)
+            linear_block(stored, 2, features, length, x + i * k, k, w, k, y + i * y_row, y_row,
+                         rows);
+        else
+            linear_block(stored, 1, features, length, x + i * k, k, w, k, y + i * y_row, y_row,
+                         rows);
+        i = end;
+    }
+}
+
+KERNEL void linear_many(const hmt_dtype stored, int64_t n, int64_t k, const float *x, const char *w,
+                        int64_t rows, const float *bias, int relu, float *y, int64_t y_row)
+{
+    const int64_t row = k * width(stored);
+
+    for (int64_t i = 0; i < n; ++i)
+        for (int64_t o = 0; o < rows; ++o)
+            y[i * y_row + o] = bias != NULL ? bias[o] : 0.0f;
+    for (int64_t from = 0; from < k; from += PIECE) {
+        const int64_t length = k - from < PIECE ? k - from : PIECE;
+        const char *piece = w + from * width(stored);
+        int64_t o = 0;
+
+        for (; o + MANY <= rows; o += MANY)
+            linear_pass(stored, MANY, n, k, x + from, piece + o * row, length, y + o, y_row,
+                        o + 2 * MANY <= rows ? piece + (o + MANY) * row
+                                             : piece + PIECE * width(stored));
+        for (; o < rows; ++o)
+            linear_pass(stored, 1, n, k, x + from, piece + o * row, length, y + o, y_row,
+                        piece + (o + 1) * row);
+    }
+    for (int64_t i = 0; relu && i < n; ++i)
+        for (int64_t o = 0; o < rows; ++o)
+            y[i * y_row + o] = y[i * y_row + o] > 0.0f ? y[i * y_row + o] : 0.0f;
+}
+
 KERNEL void linear_stored(const hmt_dtype stored, int64_t n, int64_t k, linear_operands in,
                           int64_t rows, const float *bias, int relu, float *y, int64_t y_row)
 {
+    if (stored != HMT_DTYPE_I8 && n > IMAGES) {
+        linear_many(stored, n, k, (const float *)in.x, (const char *)in.w, rows, bias, relu, y,
+                    y_row);
+        return;
+    }
     for (int64_t o = 0, step; o < rows; o += step) {
         const linear_operands at = {in.x, in.steps, (const char *)in.w + o * k * width(stored),
                                     in.scales != NULL ? in.scales + o : NULL};

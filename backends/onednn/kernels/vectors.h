@@ -11,6 +11,7 @@
 
 typedef float vec __attribute__((vector_size(LANES * sizeof(float))));
 typedef int32_t mask __attribute__((vector_size(LANES * sizeof(float))));
+typedef float quad __attribute__((vector_size(4 * sizeof(float))));
 typedef float loose __attribute__((vector_size(LANES * sizeof(float)), aligned(4), may_alias));
 
 /* Dot products at a time, and how far ahead, in bytes, their weights are asked for. */
