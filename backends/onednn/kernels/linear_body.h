@@ -99,6 +99,21 @@ KERNEL void linear_block(const hmt_dtype stored, const int images, const int fea
         }
 }
 
+/* Sums begin at the bias and end, if asked for, at relu. */
+KERNEL void begin_sums(int64_t n, int64_t features, const float *bias, float *y, int64_t y_row)
+{
+    for (int64_t i = 0; i < n; ++i)
+        for (int64_t o = 0; o < features; ++o)
+            y[i * y_row + o] = bias != NULL ? bias[o] : 0.0f;
+}
+
+KERNEL void end_sums(int64_t n, int64_t features, int relu, float *y, int64_t y_row)
+{
+    for (int64_t i = 0; relu && i < n; ++i)
+        for (int64_t o = 0; o < features; ++o)
+            y[i * y_row + o] = y[i * y_row + o] > 0.0f ? y[i * y_row + o] : 0.0f;
+}
+
 /* What linear() has to read, at one place. */
 typedef struct linear_operands {
     const void *x;
@@ -124,15 +139,14 @@ KERNEL void linear_piece(const hmt_dtype stored, const int images, const int fea
                      (coming_rows){NULL, 0});
 }
 
+/* Few images, or 8 bits: some rows, whole. */
 KERNEL void linear_features(const hmt_dtype stored, const int features, int64_t n, int64_t k,
                             linear_operands in, const float *bias, int relu, float *y,
                             int64_t y_row)
 {
     const int64_t piece = stored == HMT_DTYPE_I8 ? LONGEST : k;
 
-    for (int64_t i = 0; i < n; ++i)
-        for (int o = 0; o < features; ++o)
-            y[i * y_row + o] = bias != NULL ? bias[o] : 0.0f;
+    begin_sums(n, features, bias, y, y_row);
     for (int64_t from = 0; from < k; from += piece) {
         const int64_t length = k - from < piece ? k - from : piece;
         int64_t i = 0;
@@ -146,9 +160,7 @@ KERNEL void linear_features(const hmt_dtype stored, const int features, int64_t 
         for (; i < n; ++i)
             linear_piece(stored, 1, features, in, i, from, length, k, y, y_row);
     }
-    for (int64_t i = 0; relu && i < n; ++i)
-        for (int o = 0; o < features; ++o)
-            y[i * y_row + o] = y[i * y_row + o] > 0.0f ? y[i * y_row + o] : 0.0f;
+    end_sums(n, features, relu, y, y_row);
 }
 
 /* All images by `features` rows' piece; meanwhile `next`, as many rows of another piece, come into
@@ -177,14 +189,13 @@ KERNEL void linear_pass(const hmt_dtype stored, const int features, int64_t n, i
     }
 }
 
+/* Many images: all rows, a piece at a time. */
 KERNEL void linear_many(const hmt_dtype stored, int64_t n, int64_t k, const float *x, const char *w,
                         int64_t rows, const float *bias, int relu, float *y, int64_t y_row)
 {
     const int64_t row = k * width(stored);
 
-    for (int64_t i = 0; i < n; ++i)
-        for (int64_t o = 0; o < rows; ++o)
-            y[i * y_row + o] = bias != NULL ? bias[o] : 0.0f;
+    begin_sums(n, rows, bias, y, y_row);
     for (int64_t from = 0; from < k; from += PIECE) {
         const int64_t length = k - from < PIECE ? k - from : PIECE;
         const char *piece = w + from * width(stored);
@@ -198,9 +209,7 @@ KERNEL void linear_many(const hmt_dtype stored, int64_t n, int64_t k, const floa
             linear_pass(stored, 1, n, k, x + from, piece + o * row, length, y + o, y_row,
                         piece + (o + 1) * row);
     }
-    for (int64_t i = 0; relu && i < n; ++i)
-        for (int64_t o = 0; o < rows; ++o)
-            y[i * y_row + o] = y[i * y_row + o] > 0.0f ? y[i * y_row + o] : 0.0f;
+    end_sums(n, rows, relu, y, y_row);
 }
 
 KERNEL void linear_stored(const hmt_dtype stored, int64_t n, int64_t k, linear_operands in,
