@@ -116,121 +116,86 @@ KERNEL void end_sums(int64_t n, int64_t features, int relu, float *y, int64_t y_
 
 /* What linear() has to read, at one place. */
 typedef struct linear_operands {
-    const void *x;
-    const float *steps;
-    const void *w;
+    const char *x;
+    const float *steps; /* of 8 bits, as scales */
+    const char *w;
     const float *scales;
 } linear_operands;
 
-/* y(images,features) += from image `image` and element `from` on, `length` elements of k. */
-KERNEL void linear_piece(const hmt_dtype stored, const int images, const int features,
-                         linear_operands in, int64_t image, int64_t from, int64_t length, int64_t k,
-                         float *y, int64_t y_row)
+/* Bytes of an element of x. */
+KERNEL int64_t x_width(const hmt_dtype stored)
 {
-    const int64_t at = image * k + from;
-    const void *w = (const char *)in.w + from * width(stored);
+    return stored == HMT_DTYPE_I8 ? 2 : 4;
+}
 
-    y += image * y_row;
+/* y(images,features) += `length` elements of k, from `in` on. */
+KERNEL void linear_images(const hmt_dtype stored, const int images, const int features,
+                          linear_operands in, int64_t length, int64_t k, float *y, int64_t y_row,
+                          coming_rows next)
+{
     if (stored == HMT_DTYPE_I8)
-        integer_block(images, features, length, (const int16_t *)in.x + at, in.steps + image, k,
-                      (const int8_t *)w, in.scales, k, y, y_row);
+        integer_block(images, features, length, (const int16_t *)(const void *)in.x, in.steps, k,
+                      (const int8_t *)in.w, in.scales, k, y, y_row);
     else
-        linear_block(stored, images, features, length, (const float *)in.x + at, k, w, k, y, y_row,
-                     (coming_rows){NULL, 0});
+        linear_block(stored, images, features, length, (const float *)(const void *)in.x, k, in.w,
+                     k, y, y_row, next);
 }
 
-/* Few images, or 8 bits: some rows, whole. */
-KERNEL void linear_features(const hmt_dtype stored, const int features, int64_t n, int64_t k,
-                            linear_operands in, const float *bias, int relu, float *y,
-                            int64_t y_row)
-{
-    const int64_t piece = stored == HMT_DTYPE_I8 ? LONGEST : k;
-
-    begin_sums(n, features, bias, y, y_row);
-    for (int64_t from = 0; from < k; from += piece) {
-        const int64_t length = k - from < piece ? k - from : piece;
-        int64_t i = 0;
-
-        for (; i + IMAGES <= n; i += IMAGES)
-            linear_piece(stored, IMAGES, features, in, i, from, length, k, y, y_row);
-        if (i + 2 <= n) {
-            linear_piece(stored, 2, features, in, i, from, length, k, y, y_row);
-            i += 2;
-        }
-        for (; i < n; ++i)
-            linear_piece(stored, 1, features, in, i, from, length, k, y, y_row);
-    }
-    end_sums(n, features, relu, y, y_row);
-}
-
-/* All images by `features` rows' piece; meanwhile `next`, as many rows of another piece, come into
- * the second-level cache, a share of them beside each block of images. */
-KERNEL void linear_pass(const hmt_dtype stored, const int features, int64_t n, int64_t k,
-                        const float *x, const char *w, int64_t length, float *y, int64_t y_row,
-                        const char *next)
+/* All images by `features` rows' piece; meanwhile `next`, as many rows of another piece or NULL,
+ * come into the second-level cache, a share of them beside each block of images. */
+KERNEL void linear_pass(const hmt_dtype stored, const int features, int64_t n, linear_operands in,
+                        int64_t length, int64_t k, float *y, int64_t y_row, const char *next)
 {
     const int64_t blocks = (n + IMAGES - 1) / IMAGES;
 
     for (int64_t block = 0, i = 0; block < blocks; ++block) {
         const int64_t end = n * (block + 1) / blocks, first = features * block / blocks;
-        const coming_rows rows = {next + first * k * width(stored),
-                                  (int)(features * (block + 1) / blocks - first)};
+        const int64_t last = features * (block + 1) / blocks;
+        const coming_rows rows = {next != NULL ? next + first * k * width(stored) : NULL,
+                                  next != NULL ? (int)(last - first) : 0};
+        const linear_operands at = {in.x + i * k * x_width(stored),
+                                    in.steps != NULL ? in.steps + i : NULL, in.w, in.scales};
 
         if (end - i == IMAGES)
-            linear_block(stored, IMAGES, features, length, x + i * k, k, w, k, y + i * y_row, y_row,
-                         rows);
+            linear_images(stored, IMAGES, features, at, length, k, y + i * y_row, y_row, rows);
         else if (end - i == 2)
-            linear_block(stored, 2, features, length, x + i * k, k, w, k, y + i * y_row, y_row,
-                         rows);
+            linear_images(stored, 2, features, at, length, k, y + i * y_row, y_row, rows);
         else
-            linear_block(stored, 1, features, length, x + i * k, k, w, k, y + i * y_row, y_row,
-                         rows);
+            linear_images(stored, 1, features, at, length, k, y + i * y_row, y_row, rows);
         i = end;
     }
 }
-
-/* Many images: all rows, a piece at a time. */
-KERNEL void linear_many(const hmt_dtype stored, int64_t n, int64_t k, const float *x, const char *w,
-                        int64_t rows, const float *bias, int relu, float *y, int64_t y_row)
-{
-    const int64_t row = k * width(stored);
-
-    begin_sums(n, rows, bias, y, y_row);
-    for (int64_t from = 0; from < k; from += PIECE) {
-        const int64_t length = k - from < PIECE ? k - from : PIECE;
-        const char *piece = w + from * width(stored);
-        int64_t o = 0;
-
-        for (; o + MANY <= rows; o += MANY)
-            linear_pass(stored, MANY, n, k, x + from, piece + o * row, length, y + o, y_row,
-                        o + 2 * MANY <= rows ? piece + (o + MANY) * row
-                                             : piece + PIECE * width(stored));
-        for (; o < rows; ++o)
-            linear_pass(stored, 1, n, k, x + from, piece + o * row, length, y + o, y_row,
-                        piece + (o + 1) * row);
-    }
-    end_sums(n, rows, relu, y, y_row);
-}
-
+/* Of many images all rows, a piece at a time; else, or of 8 bits, some rows whole, as far as exact
+ * sums go. */
 KERNEL void linear_stored(const hmt_dtype stored, int64_t n, int64_t k, linear_operands in,
                           int64_t rows, const float *bias, int relu, float *y, int64_t y_row)
 {
-    if (stored != HMT_DTYPE_I8 && n > IMAGES) {
-        linear_many(stored, n, k, (const float *)in.x, (const char *)in.w, rows, bias, relu, y,
-                    y_row);
-        return;
-    }
-    for (int64_t o = 0, step; o < rows; o += step) {
-        const linear_operands at = {in.x, in.steps, (const char *)in.w + o * k * width(stored),
-                                    in.scales != NULL ? in.scales + o : NULL};
-        const float *shift = bias != NULL ? bias + o : NULL;
+    const int many = stored != HMT_DTYPE_I8 && n > IMAGES;
+    const int64_t piece = stored == HMT_DTYPE_I8 ? LONGEST : many ? PIECE : k;
+    const int64_t group = many ? MANY : FEATURES;
 
-        step = o + FEATURES <= rows ? FEATURES : 1;
-        if (step == FEATURES)
-            linear_features(stored, FEATURES, n, k, at, shift, relu, y + o, y_row);
-        else
-            linear_features(stored, 1, n, k, at, shift, relu, y + o, y_row);
+    begin_sums(n, rows, bias, y, y_row);
+    for (int64_t from = 0; from < k; from += piece) {
+        const int64_t length = k - from < piece ? k - from : piece;
+
+        for (int64_t o = 0, step; o < rows; o += step) {
+            const char *w = in.w + (o * k + from) * width(stored), *next = NULL;
+            const linear_operands at = {in.x + from * x_width(stored), in.steps, w,
+                                        in.scales != NULL ? in.scales + o : NULL};
+
+            step = o + group <= rows ? group : 1;
+            if (many) /* the group below, or the next piece of the first */
+                next = o + step + group <= rows ? w + step * k * width(stored)
+                                                : in.w + (from + piece) * width(stored);
+            if (step == 1)
+                linear_pass(stored, 1, n, at, length, k, y + o, y_row, next);
+            else if (many)
+                linear_pass(stored, MANY, n, at, length, k, y + o, y_row, next);
+            else
+                linear_pass(stored, FEATURES, n, at, length, k, y + o, y_row, next);
+        }
     }
+    end_sums(n, rows, relu, y, y_row);
 }
 
 static void linear(hmt_dtype stored, int64_t n, int64_t k, const void *x, const float *steps,
