@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "fill.h"
 #include "reference/internal.h"
 #include "reference/reference.h"
 
@@ -71,16 +72,11 @@ double noise_unit(hmt_precision precision)
     return precision == HMT_PRECISION_BFLOAT16 ? 0x1p-8 : 0.0;
 }
 
-/* Moves each value by at most one rounding: by a number that follows from the state alone. In state
- * 0 nothing moves: the first sample is rounded only. */
+/* Moves values by some roundings; sample 0 stays as it is: it is rounded only. */
 static void move(float *values, int64_t count, double unit, uint64_t *state)
 {
-    if (*state == 0)
-        return;
-    for (int64_t i = 0; i < count; ++i) {
-        *state = *state * 6364136223846793005u + 1442695040888963407u;
-        values[i] *= (float)(1.0 + NOISE_REACH * unit * ((double)(*state >> 40) * 0x1p-23 - 1.0));
-    }
+    if (*state != 0)
+        fill_disturb(count, values, NOISE_REACH * unit, state);
 }
 
 hmt_status noise_open(noise *n, const graph *g, hmt_precision precision)

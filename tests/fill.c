@@ -68,3 +68,11 @@ void fill_tensor(const char *name, int32_t dimensions, const int64_t *shape, flo
     for (int64_t i = 0; i < count; ++i)
         values[i] = (float)(centre + spread * (2.0 * unit(seed, (uint64_t)i) - 1.0));
 }
+
+void fill_disturb(int64_t count, float *values, double reach, uint64_t *state)
+{
+    for (int64_t i = 0; i < count; ++i) {
+        *state = *state * 6364136223846793005u + 1442695040888963407u;
+        values[i] *= (float)(1.0 + reach * ((double)(*state >> 40) * 0x1p-23 - 1.0));
+    }
+}

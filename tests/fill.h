@@ -12,4 +12,8 @@
  * [-2, 2). */
 void fill_tensor(const char *name, int32_t dimensions, const int64_t *shape, float *values);
 
+/* Moves each value by up to `reach`, relative: by numbers that follow from *state alone, which goes
+ * on to its next. */
+void fill_disturb(int64_t count, float *values, double reach, uint64_t *state);
+
 #endif

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "../check.h"
+#include "../fill.h"
 #include "../load_module.h"
 #include "core/status.h"
 #include "standin.h"
@@ -29,10 +30,7 @@ static void move_parameters(hmt_model *model, double reach, int sample)
         CHECK_STATUS(hmt_model_param_info(model, i, &info), HMT_OK);
         values = malloc((size_t)info.count * sizeof *values);
         CHECK_STATUS(hmt_model_param_read(model, i, values, (size_t)info.count), HMT_OK);
-        for (int64_t k = 0; k < info.count; ++k) {
-            state = state * 6364136223846793005u + 1442695040888963407u;
-            values[k] *= (float)(1.0 + reach * ((double)(state >> 40) * 0x1p-23 - 1.0));
-        }
+        fill_disturb(info.count, values, reach, &state);
         CHECK_STATUS(hmt_model_param_write(model, i, values, (size_t)info.count), HMT_OK);
         free(values);
     }
