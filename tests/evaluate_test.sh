@@ -2,34 +2,16 @@
 # tier: quick
 # hmtnet-evaluate on the example faces: its figures are those that Python computes from its own predictions, and those are
 # hmtnet-score's; what is wrong ends with its own status.
-set -euo pipefail
-
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-bin=${HMTNET_BUILD_DIR:?names the build tree}/examples
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work"
+# shellcheck source=tests/program_check.sh
+. "$(dirname "${BASH_SOURCE[0]}")/program_check.sh"
 model=$here/examples/models/hmtnet-quarter.safetensors
 faces=$here/examples/faces
-failures=0
-# expect STATUS COMMAND...: its output, of both kinds, is in log.
-expect() {
-    local wanted=$1 got=0
-    shift
-    "$@" >log 2>&1 </dev/null || got=$?
-    [ "$got" -eq "$wanted" ] || { failures=$((failures + 1)); echo "failed: $* ended with $got, not $wanted:"; head -n 5 log; }
-}
-has() {
-    for text; do
-        grep -qF -- "$text" log || { failures=$((failures + 1)); echo "failed: no \"$text\" in:"; head -n 30 log; }
-    done
-}
 
 evaluate=("$bin/hmtnet-evaluate" --quiet --model "$model")
-expect 0 "${evaluate[@]}" --data "$faces/faces.csv" --json --resamples 300 --predictions out.csv
+expect 0 '' "${evaluate[@]}" --data "$faces/faces.csv" --json --resamples 300 --predictions out.csv
 cp log out.json
 "$bin/hmtnet-score" --quiet --model "$model" --output score.csv "$faces"
-python3 - <<'END' || { failures=$((failures + 1)); echo "failed: the figures are not those that Python computes"; }
+python3 - <<'END' || complain "the figures are not those that Python computes"
 import csv, json, math, os
 rows = list(csv.DictReader(open("out.csv")))
 scores = {os.path.basename(r["path"]): r for r in csv.DictReader(open("score.csv"))}
@@ -59,36 +41,36 @@ for name, part in (("all", rows), ("female, asian", [r for r in rows if (r["gend
         assert sum(map(sum, g[task + "_confusion"])) == len(part)
     assert g["mae"]["low"] < g["mae"]["value"] < g["mae"]["high"]
 END
-expect 0 "${evaluate[@]}" --data "$faces/faces.csv" --crops five --flip --resamples 0
+expect 0 '' "${evaluate[@]}" --data "$faces/faces.csv" --crops five --flip --resamples 0
 has '10 views of each' 'Pearson' 'female, asian'
-expect 0 "${evaluate[@]}" --data "$faces/faces.csv" --split random:1/4 --predictions -
+expect 0 '' "${evaluate[@]}" --data "$faces/faces.csv" --split random:1/4 --predictions -
 has 'path,gender,race,score,predicted_gender'
 
 sed "s|^female-asian-1.jpg|missing.jpg|" "$faces/faces.csv" | sed "s|^\([fm][^,]*jpg\),|$faces/\1,|" >bad.csv
 sed -i "s|$faces/missing|missing|" bad.csv
-expect 1 "${evaluate[@]}" --data bad.csv --resamples 0
+expect 1 '' "${evaluate[@]}" --data bad.csv --resamples 0
 has 'bad.csv:2: ' '1 of them cannot be read'
 printf 'path,gender,score\n%s/female-asian-1.jpg,robot,3\n' "$faces" >robot.csv
-expect 2 "${evaluate[@]}" --data robot.csv
+expect 2 '' "${evaluate[@]}" --data robot.csv
 has 'robot.csv:2:' 'robot'
-expect 2 "${evaluate[@]}" --data no-such.csv
-expect 2 "$bin/hmtnet-evaluate" --data "$faces/faces.csv"
-expect 2 "${evaluate[@]}" --data "$faces/faces.csv" --split fold1
+expect 2 '' "${evaluate[@]}" --data no-such.csv
+expect 2 '' "$bin/hmtnet-evaluate" --data "$faces/faces.csv"
+expect 2 '' "${evaluate[@]}" --data "$faces/faces.csv" --split fold1
 has 'no split fold1'
-expect 3 "${evaluate[@]}" --data "$faces/faces.csv" --resamples 0 --predictions nowhere/out.csv
-expect 3 "${evaluate[@]}" --data "$faces/faces.csv" --resamples 0 --sheet nowhere/sheet.png
-expect 0 "${evaluate[@]}" --data "$faces/faces.csv" --resamples 0 --sheet sheet.png
+expect 3 '' "${evaluate[@]}" --data "$faces/faces.csv" --resamples 0 --predictions nowhere/out.csv
+expect 3 '' "${evaluate[@]}" --data "$faces/faces.csv" --resamples 0 --sheet nowhere/sheet.png
+expect 0 '' "${evaluate[@]}" --data "$faces/faces.csv" --resamples 0 --sheet sheet.png
 # The width stands in bytes 16 to 19 of a PNG.
-[ "$(od -An -tu1 -j16 -N4 sheet.png | awk '{ print $3 * 256 + $4 }')" -eq 840 ] || { failures=$((failures + 1)); echo "failed: the sheet's width"; }
+[ "$(od -An -tu1 -j16 -N4 sheet.png | awk '{ print $3 * 256 + $4 }')" -eq 840 ] || complain "the sheet's width"
 
-expect 0 "${evaluate[@]}" --data "$faces/faces.csv" --resamples 100 --markdown
+expect 0 '' "${evaluate[@]}" --data "$faces/faces.csv" --resamples 100 --markdown
 has '| group | faces | MAE' '| all | 48 | ' '| female, indian | 8 | ' ' to '
-expect 2 "${evaluate[@]}" --data "$faces/faces.csv" --markdown --json
+expect 2 '' "${evaluate[@]}" --data "$faces/faces.csv" --markdown --json
 
 # The page: whole, nothing fetched, with a learning curve from a history.
 printf '{"type":"epoch","step":5,"epoch":1,"loss":4.5}\n{"type":"validation","step":5,"epoch":1,"loss":4.25,"pearson":0.25}\n{"type":"epoch","step":10,"epoch":2,"loss":3.5}\n' >history.jsonl
-expect 0 "${evaluate[@]}" --data "$faces/faces.csv" --resamples 100 --report page --history history.jsonl
-python3 - <<'END' || { failures=$((failures + 1)); echo "failed: the page is not what it should be"; }
+expect 0 '' "${evaluate[@]}" --data "$faces/faces.csv" --resamples 100 --report page --history history.jsonl
+python3 - <<'END' || complain "the page is not what it should be"
 import re
 from html.parser import HTMLParser
 class Page(HTMLParser):
@@ -113,7 +95,7 @@ assert page.open_tags == [] and page.images == 16 + 6 * 6 and "What it answers t
 words = re.sub(r"base64,[^\"]*", "", text)
 assert "NaN" not in words and "=\"nan" not in words and ">nan" not in words
 END
-expect 3 "${evaluate[@]}" --data "$faces/faces.csv" --resamples 0 --report nowhere/page
-expect 3 "${evaluate[@]}" --data "$faces/faces.csv" --resamples 0 --report page --history no-such.jsonl
+expect 3 '' "${evaluate[@]}" --data "$faces/faces.csv" --resamples 0 --report nowhere/page
+expect 3 '' "${evaluate[@]}" --data "$faces/faces.csv" --resamples 0 --report page --history no-such.jsonl
 
 [ "$failures" -eq 0 ] && echo "the figures are right, and what is wrong is refused"

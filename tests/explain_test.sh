@@ -1,32 +1,8 @@
 #!/usr/bin/env bash
 # tier: quick
 # hmtnet-explain as people run it: sheets of several photos and of one each, every method, and what is wrong with its input.
-set -euo pipefail
-
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-bin=${HMTNET_BUILD_DIR:?names the build tree}/examples
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-failures=0
-checks=0
-
-# expect STATUS TEXT COMMAND...: the command ends with STATUS and its output, of both kinds, has TEXT.
-expect() {
-    local status=$1 text=$2 got=0
-    shift 2
-    checks=$((checks + 1))
-    "$@" >"$work/log" 2>&1 </dev/null || got=$?
-    if [ "$got" -ne "$status" ] || { [ -n "$text" ] && ! grep -qF -- "$text" "$work/log"; }; then
-        failures=$((failures + 1))
-        echo "failed: $* ended with $got, expected $status and \"$text\"; it said:"
-        head -n 5 "$work/log"
-    fi
-}
-
-check() {
-    checks=$((checks + 1))
-    "$@" || { failures=$((failures + 1)); echo "failed: $*"; }
-}
+# shellcheck source=tests/program_check.sh
+. "$(dirname "${BASH_SOURCE[0]}")/program_check.sh"
 
 # size FILE: width and height of a PNG.
 size() {
@@ -44,7 +20,7 @@ photos/baseline.jpg,female,asian,2.5
 photos/progressive.jpg,male,caucasian,4
 END
 "$bin/hmtnet-train" --batch 2 --epochs 1 --quiet --width 0.03 --data "$work/train.csv" --validate "$work/train.csv" \
-    --output "$work/m.safetensors" >"$work/log" 2>&1
+    --output "$work/m.safetensors" >log 2>&1
 explain=("$bin/hmtnet-explain" --quiet --threads 1 --model "$work/m.safetensors")
 
 # The default: the face, an activation, three saliencies, three Grad-CAMs; margins and captions add to the pictures.
@@ -78,5 +54,4 @@ expect 2 'no-such' "$bin/hmtnet-explain" --model "$work/no-such" --output "$work
 expect 3 'no-such' "${explain[@]}" --size 64 --method activation --output "$work/no-such/x.png" "$work/photos"
 expect 0 'hmtnet-explain --model' "$bin/hmtnet-explain" --help
 
-echo "$checks checks, $failures failed"
-[ "$failures" -eq 0 ]
+conclude

@@ -2,33 +2,9 @@
 # tier: quick
 # hmtnet-features and hmtnet-transfer: arrays that agree with each other, ridge regression with known answers in both of its
 # forms, and what is wrong with their input.
-set -euo pipefail
-
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-bin=${HMTNET_BUILD_DIR:?names the build tree}/examples
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-failures=0
-checks=0
+# shellcheck source=tests/program_check.sh
+. "$(dirname "${BASH_SOURCE[0]}")/program_check.sh"
 export OPENBLAS_NUM_THREADS=1
-
-# expect STATUS TEXT COMMAND...: the command ends with STATUS and its output, of both kinds, has TEXT.
-expect() {
-    local status=$1 text=$2 got=0
-    shift 2
-    checks=$((checks + 1))
-    "$@" >"$work/log" 2>&1 </dev/null || got=$?
-    if [ "$got" -ne "$status" ] || { [ -n "$text" ] && ! grep -qF -- "$text" "$work/log"; }; then
-        failures=$((failures + 1))
-        echo "failed: $* ended with $got, expected $status and \"$text\"; it said:"
-        head -n 5 "$work/log"
-    fi
-}
-
-check() {
-    checks=$((checks + 1))
-    "$@" || { failures=$((failures + 1)); echo "failed: $*"; }
-}
 
 # A .npy reader and writer, without NumPy.
 cat >"$work/npy.py" <<'END'
@@ -65,7 +41,7 @@ photos/progressive.jpg,male,caucasian,
 photos/rgba8.png,male,caucasian,4
 END
 "$bin/hmtnet-train" --batch 2 --epochs 1 --quiet --width 0.03 --data "$work/train.csv" --validate "$work/train.csv" \
-    --output "$work/m.safetensors" >"$work/log" 2>&1
+    --output "$work/m.safetensors" >log 2>&1
 features=("$bin/hmtnet-features" --quiet --threads 1 --batch 2 --model "$work/m.safetensors")
 
 for pool in mean max flat none; do
@@ -109,8 +85,7 @@ expect 3 'no-such' "${features[@]}" --output "$work/no-such/x.npy" "$work/photos
 
 if [ ! -x "$bin/hmtnet-transfer" ]; then
     echo "hmtnet-transfer is not built: LAPACK is missing"
-    echo "$checks checks, $failures failed"
-    [ "$failures" -eq 0 ]
+    conclude
     exit
 fi
 
@@ -145,7 +120,7 @@ transfer=("$bin/hmtnet-transfer" --quiet --splits 4)
 for name in few many; do
     expect 0 'mean,,,,1.0000,' "${transfer[@]}" "$work/$name.npy" "$work/$name.csv"
     # shellcheck disable=SC2016 # awk has its own $
-    check awk -F, '$1 == "mean" { exit !($6 < 0.02 && $7 < 0.02) }' "$work/log"
+    check awk -F, '$1 == "mean" { exit !($6 < 0.02 && $7 < 0.02) }' log
 done
 expect 0 '1,59,40,' "${transfer[@]}" "$work/many.npy" "$work/many.csv" # one of the hundred has no score
 expect 0 '' "${transfer[@]}" --output "$work/noise.out" "$work/noise.npy" "$work/noise.csv"
@@ -169,5 +144,4 @@ sed 's/<f8/<i8/' "$work/few.npy" >"$work/int.npy"
 expect 2 'float32 or float64' "${transfer[@]}" "$work/int.npy" "$work/few.csv"
 expect 2 'needed' "${transfer[@]}" "$work/few.npy"
 
-echo "$checks checks, $failures failed"
-[ "$failures" -eq 0 ]
+conclude

@@ -2,32 +2,8 @@
 # tier: quick
 # The programs as people run them: scoring good and bad photos in both formats, training from a table and going on from a
 # model, every kind of wrong input with its exit status and one line that says what and where.
-set -euo pipefail
-
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-bin=${HMTNET_BUILD_DIR:?names the build tree}/examples
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-failures=0
-checks=0
-
-# expect STATUS TEXT COMMAND...: the command ends with STATUS and its output, of both kinds, has TEXT.
-expect() {
-    local status=$1 text=$2 got=0
-    shift 2
-    checks=$((checks + 1))
-    "$@" >"$work/log" 2>&1 </dev/null || got=$?
-    if [ "$got" -ne "$status" ] || ! grep -qF -- "$text" "$work/log"; then
-        failures=$((failures + 1))
-        echo "failed: $* ended with $got, expected $status and \"$text\"; it said:"
-        head -n 5 "$work/log"
-    fi
-}
-
-check() {
-    checks=$((checks + 1))
-    "$@" || { failures=$((failures + 1)); echo "failed: $*"; }
-}
+# shellcheck source=tests/program_check.sh
+. "$(dirname "${BASH_SOURCE[0]}")/program_check.sh"
 
 # Photos with two classes each, and a table of them; one file is no photo.
 mkdir -p "$work/photos/below"
@@ -49,7 +25,7 @@ expect 0 'epoch 1/1' "${train[@]}" --data "$work/train.csv" --validate "$work/tr
 expect 2 '--width' "${train[@]}" --data "$work/train.csv" --from "$work/m.safetensors" --output "$work/n.safetensors"
 expect 0 'epoch 1/1' "${more[@]}" --data "$work/train.csv" --from "$work/m.safetensors" --output "$work/n.safetensors" --storage bf16
 cp "$work/m.safetensors" "$work/first"
-expect 0 '' "${train[@]}" --data "$work/train.csv" --output "$work/m.safetensors"
+expect 0 'epoch' "${train[@]}" --data "$work/train.csv" --output "$work/m.safetensors"
 check cmp -s "$work/first" "$work/m.safetensors" # the same seed, the same bytes
 expect 2 'no-such.csv' "${train[@]}" --data "$work/no-such.csv" --output "$work/x.safetensors"
 expect 2 '--output' "${train[@]}" --data "$work/train.csv"
@@ -76,7 +52,7 @@ rm "$work/photos/bad.jpg"
 expect 0 'baseline.jpg' "${score[@]}" "$work/photos"
 expect 0 'rgba8.png' "${score[@]}" --five-crop --batch 3 "$work/photos/below/rgba8.png"
 expect 0 '"gender_probabilities":{"female":' "${score[@]}" --quiet --format jsonl "$work/photos/baseline.jpg"
-check grep -qE '^\{.*"score":-?[0-9.]+\}$' "$work/log"
+check grep -qE '^\{.*"score":-?[0-9.]+\}$' log
 find "$work/photos" -name '*.jpg' | "${score[@]}" --quiet - >"$work/listed.csv"
 check test "$(wc -l <"$work/listed.csv")" -eq 4
 expect 2 'no-such.safetensors' "$bin/hmtnet-score" --model "$work/no-such.safetensors" "$work/photos"
@@ -86,11 +62,11 @@ expect 2 'abacus' "${score[@]}" --backend abacus "$work/photos"
 expect 3 'no-such' "${score[@]}" --output "$work/no-such/out.csv" "$work/photos"
 if [ -w /dev/full ]; then
     got=0
-    "${score[@]}" --quiet "$work/photos" >/dev/full 2>"$work/log" || got=$?
+    "${score[@]}" --quiet "$work/photos" >/dev/full 2>log || got=$?
     check test "$got" -eq 3
 fi
 cp "$work/out.csv" "$work/old.csv"
-expect 2 '' "${score[@]}" --backend abacus --output "$work/out.csv" "$work/photos"
+expect 2 'abacus' "${score[@]}" --backend abacus --output "$work/out.csv" "$work/photos"
 check cmp -s "$work/out.csv" "$work/old.csv"
 
 # Smaller models, in place too, and a model that cannot be written.
@@ -116,7 +92,7 @@ expect 1 'nobody.jpg' "$bin/embed" "$work/m.safetensors" "$work/nobody.jpg"
 started_with() {
     local setting=$1 found=1 pid
     shift
-    env -u GOMP_SPINCOUNT -u OMP_WAIT_POLICY "$@" "$bin/hmtnet-bench" infer --width 0.03 --repeat 100000 >"$work/log" 2>&1 &
+    env -u GOMP_SPINCOUNT -u OMP_WAIT_POLICY "$@" "$bin/hmtnet-bench" infer --width 0.03 --repeat 100000 >log 2>&1 &
     pid=$!
     for _ in $(seq 100); do
         if [ "$(cat "/proc/$pid/comm")" = hmtnet-bench ] && grep -zqx "$setting" "/proc/$pid/environ"; then
@@ -125,12 +101,11 @@ started_with() {
         fi
         sleep 0.05
     done
-    { kill -KILL "$pid"; wait "$pid"; } 2>"$work/log"
+    { kill -KILL "$pid"; wait "$pid"; } 2>log
     return $found
 }
 check started_with GOMP_SPINCOUNT=1000
 check started_with GOMP_SPINCOUNT=77 GOMP_SPINCOUNT=77
 check started_with OMP_WAIT_POLICY=active OMP_WAIT_POLICY=active
 
-echo "$checks checks, $failures failed"
-[ "$failures" -eq 0 ]
+conclude

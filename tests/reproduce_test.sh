@@ -2,26 +2,8 @@
 # tier: quick
 # hmtnet-reproduce on drawn faces in SCUT-FBP5500's layout: every table and figure; killed it goes on to the same figures; folds
 # and seeds are summed up; what is wrong ends with its own status and one line.
-set -euo pipefail
-
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-bin=${HMTNET_BUILD_DIR:?names the build tree}/examples
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work"
-failures=0
-complain() {
-    failures=$((failures + 1))
-    echo "failed: $*"
-    head -n 5 log
-}
-expect() { # STATUS TEXT OPTION...
-    local wanted=$1 text=$2 got=0
-    shift 2
-    "$bin/hmtnet-reproduce" "$@" >log 2>&1 </dev/null || got=$?
-    [ "$got" -eq "$wanted" ] || complain "$* ended with $got, not $wanted"
-    grep -qF -- "$text" log || complain "no \"$text\" of $*"
-}
+# shellcheck source=tests/program_check.sh
+. "$(dirname "${BASH_SOURCE[0]}")/program_check.sh"
 
 splits=${HMTNET_SHARED:-$here/../shared}/data/scut-fbp5500
 [ -d "$splits" ] && python3 "$here/tests/synthetic_scut.py" scut --splits "$splits" --count 60 ||
@@ -30,7 +12,7 @@ python3 "$here/tests/synthetic_scut.py" fbp --fbp --count 40
 small=(--dataset scut-fbp5500 --preset quick --width 0.03 --epochs 4 --batch 8 --learning-rate 0.001 --threads 1 --quiet)
 
 # Every table and figure, with the published figures beside ours.
-expect 0 'Table aggregator' "${small[@]}" --output all scut
+expect 0 'Table aggregator' "$bin/hmtnet-reproduce" "${small[@]}" --output all scut
 grep -qE '^  HMTNet, five crops +MAE +0.2439 ' log || complain "no published figure of five crops"
 grep -qE '^ +PC +not available +-?[0-9.]+ ' log || complain "what was not published is not said to be missing"
 for file in table-{2,3,4,aggregator}.{txt,md,csv} figure{2,3}.png; do
@@ -41,12 +23,12 @@ done
 [ "$(grep -c '^gender alone,' all/table-3.csv)" -eq 1 ] || complain "gender alone has other figures"
 
 # The difference is ours minus theirs; the second time nothing is trained.
-expect 0 'Table 2' "${small[@]}" --output all --table 2 scut
+expect 0 'Table 2' "$bin/hmtnet-reproduce" "${small[@]}" --output all --table 2 scut
 ! grep -q '^epoch' log || complain "finished runs were trained again"
 awk -F, '/^MSE,MAE/ { d = $4 - $3 - $7; if (d > 2e-4 || d < -2e-4) exit 1 }' all/table-2.csv || complain "a wrong difference"
 
 # Mean and deviation over five folds and two seeds, from the runs' own results.
-expect 0 'five folds' "${small[@]}" --output folds --table aggregator --folds --seeds 2 scut
+expect 0 'five folds' "$bin/hmtnet-reproduce" "${small[@]}" --output folds --table aggregator --folds --seeds 2 scut
 python3 - <<'END' || complain "mean or deviation over folds"
 import csv, glob, re, statistics
 values = [float(re.search(r"mae (\S+)", open(name).read()).group(1)) for name in sorted(glob.glob("folds/joint-fold*-seed*.result"))]
@@ -63,37 +45,37 @@ for i in 1 2 3 4 5 6; do
     kill -KILL $! 2>/dev/null && killed=$((killed + 1))
     wait $! 2>/dev/null || true
 done
-expect 0 'Table 2' "${small[@]}" --output killed --table 2 scut
+expect 0 'Table 2' "$bin/hmtnet-reproduce" "${small[@]}" --output killed --table 2 scut
 cmp -s all/table-2.csv killed/table-2.csv || complain "another table after $killed kills"
 cmp -s all/mse-60-40-seed1.safetensors killed/mse-60-40-seed1.safetensors || complain "another network after $killed kills"
 [ "$killed" -gt 0 ] || complain "no kill came in time"
 
 # Table 5 needs the program for ridge regression, which needs LAPACK.
 if [ -x "$bin/hmtnet-transfer" ]; then
-    expect 0 'SCUT-FBP from features' "${small[@]}" --output all --table 5 --target fbp scut
+    expect 0 'SCUT-FBP from features' "$bin/hmtnet-reproduce" "${small[@]}" --output all --table 5 --target fbp scut
     grep -q '0.8707' log || complain "no published figure of table 5"
 fi
 
 # Wrong input.
-expect 2 'no --dataset' scut
-expect 2 'one DIR' --dataset scut-fbp5500
-expect 2 'one DIR' --dataset scut-fbp5500 scut scut
-expect 2 '--dataset' --dataset faces scut
-expect 2 '--table' "${small[@]}" --table 7 scut
-expect 2 'needs --target' "${small[@]}" --table 5 scut
-expect 2 'nowhere' "${small[@]}" --output all --table 5 --target nowhere scut
-expect 2 'exclude' "${small[@]}" --folds --split 60-40 scut
-expect 2 'cannot split' "${small[@]}" --split fold9 scut
-expect 2 'nowhere' "${small[@]}" nowhere
-expect 2 '--width' --dataset scut-fbp5500 --width 9 scut
-expect 2 '--epochs' --dataset scut-fbp5500 --epochs 0 scut
-expect 2 '--seeds' --dataset scut-fbp5500 --seeds x scut
-expect 2 '--batch' --dataset scut-fbp5500 --batch 1 scut
-expect 2 'do not fill a batch' "${small[@]}" --batch 512 --output few --table 2 scut
-expect 2 'backend' "${small[@]}" --backend none --output few --table 2 scut
-expect 2 'other settings' "${small[@]}" --epochs 3 --output all --table 2 scut
-expect 3 'cannot make' "${small[@]}" --output nowhere/all --table 2 scut
+expect 2 'no --dataset' "$bin/hmtnet-reproduce" scut
+expect 2 'one DIR' "$bin/hmtnet-reproduce" --dataset scut-fbp5500
+expect 2 'one DIR' "$bin/hmtnet-reproduce" --dataset scut-fbp5500 scut scut
+expect 2 '--dataset' "$bin/hmtnet-reproduce" --dataset faces scut
+expect 2 '--table' "$bin/hmtnet-reproduce" "${small[@]}" --table 7 scut
+expect 2 'needs --target' "$bin/hmtnet-reproduce" "${small[@]}" --table 5 scut
+expect 2 'nowhere' "$bin/hmtnet-reproduce" "${small[@]}" --output all --table 5 --target nowhere scut
+expect 2 'exclude' "$bin/hmtnet-reproduce" "${small[@]}" --folds --split 60-40 scut
+expect 2 'cannot split' "$bin/hmtnet-reproduce" "${small[@]}" --split fold9 scut
+expect 2 'nowhere' "$bin/hmtnet-reproduce" "${small[@]}" nowhere
+expect 2 '--width' "$bin/hmtnet-reproduce" --dataset scut-fbp5500 --width 9 scut
+expect 2 '--epochs' "$bin/hmtnet-reproduce" --dataset scut-fbp5500 --epochs 0 scut
+expect 2 '--seeds' "$bin/hmtnet-reproduce" --dataset scut-fbp5500 --seeds x scut
+expect 2 '--batch' "$bin/hmtnet-reproduce" --dataset scut-fbp5500 --batch 1 scut
+expect 2 'do not fill a batch' "$bin/hmtnet-reproduce" "${small[@]}" --batch 512 --output few --table 2 scut
+expect 2 'backend' "$bin/hmtnet-reproduce" "${small[@]}" --backend none --output few --table 2 scut
+expect 2 'other settings' "$bin/hmtnet-reproduce" "${small[@]}" --epochs 3 --output all --table 2 scut
+expect 3 'cannot make' "$bin/hmtnet-reproduce" "${small[@]}" --output nowhere/all --table 2 scut
 echo nonsense >all/mse-60-40-seed1.result
-expect 2 'is damaged' "${small[@]}" --output all --table 2 scut
+expect 2 'is damaged' "$bin/hmtnet-reproduce" "${small[@]}" --output all --table 2 scut
 
 [ "$failures" -eq 0 ] && echo "the study is whole, goes on after kills, and refuses what is wrong"

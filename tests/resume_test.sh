@@ -2,20 +2,9 @@
 # tier: quick
 # A training run that is killed at random moments, also within a step or while it writes, and goes on each time, ends with the
 # same model, best model and history as one that never stopped. A checkpoint that does not fit is refused.
-set -euo pipefail
-
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-bin=${HMTNET_BUILD_DIR:?names the build tree}/examples
+# shellcheck source=tests/program_check.sh
+. "$(dirname "${BASH_SOURCE[0]}")/program_check.sh"
 kills=${HMTNET_TEST_KILLS:-20}
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work"
-failures=0
-complain() {
-    failures=$((failures + 1))
-    echo "failed: $*"
-    head -n 3 log
-}
 
 head -n 13 "$here/examples/faces/faces.csv" | sed "s|^\([^,p][^,]*\),|$here/examples/faces/\1,|" >faces.csv
 train=("$bin/hmtnet-train" --data faces.csv --validate faces.csv --batch 3 --width 0.06 --epochs 40 --threads 1 --quiet
