@@ -1,20 +1,11 @@
 /*
- * runtime_rig.h - what the tests of the runtime's stand-in share: objects, and a kernel by hand.
+ * runtime_rig.h - what the tests of the runtime's stand-in share besides: objects, and a kernel by
+ * hand.
  */
 #ifndef GPU_STANDIN_RUNTIME_RIG_H
 #define GPU_STANDIN_RUNTIME_RIG_H
 
-#include "../check.h"
-#include "standin.h"
-
-#define OK(call) CHECK((call) == cudaSuccess)
-
-static inline cudaStream_t new_stream(void)
-{
-    cudaStream_t stream = NULL;
-    OK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
-    return stream;
-}
+#include "standin_rig.h"
 
 static inline cudaEvent_t new_event(unsigned flags)
 {

@@ -37,7 +37,7 @@ static cudaGraphExec_t capture(cudaStream_t stream, cudaStream_t side, int *memo
 static void test_capture(void)
 {
     int *memory = new_memory(4), *host = new_pinned(5);
-    cudaStream_t stream = new_stream(), side = new_stream();
+    cudaStream_t stream = rig_stream(), side = rig_stream();
     cudaError_t error;
     cudaGraphExec_t exec = capture(stream, side, memory, host, 1, &error);
 
@@ -67,7 +67,7 @@ static void test_capture(void)
 /* Each forbidden call spoils the capture. */
 static void check_forbidden(cudaError_t wanted, cudaError_t (*call)(cudaStream_t stream))
 {
-    cudaStream_t stream = new_stream();
+    cudaStream_t stream = rig_stream();
     cudaGraph_t graph = NULL;
 
     OK(cudaStreamBeginCapture(stream, cudaStreamCaptureModeGlobal));
@@ -105,7 +105,7 @@ static cudaError_t forbidden_event(cudaStream_t stream)
 static cudaError_t outside_event(cudaStream_t stream)
 {
     cudaEvent_t event = new_event(cudaEventDisableTiming);
-    cudaStream_t other = new_stream();
+    cudaStream_t other = rig_stream();
     cudaError_t error;
     cudaEventRecord(event, other);
     error = cudaStreamWaitEvent(stream, event, 0);
@@ -116,7 +116,7 @@ static cudaError_t outside_event(cudaStream_t stream)
 
 static void test_capture_rules(void)
 {
-    cudaStream_t stream = new_stream();
+    cudaStream_t stream = rig_stream();
     cudaGraph_t graph;
 
     check_forbidden(cudaErrorStreamCaptureUnsupported, forbidden_malloc);

@@ -71,7 +71,7 @@ static void test_faults(void)
 
 static void test_lost_device(void)
 {
-    cudaStream_t stream = new_stream(), other;
+    cudaStream_t stream = rig_stream(), other;
     int *memory = new_memory(1);
     void *more = NULL;
 
@@ -82,7 +82,7 @@ static void test_lost_device(void)
     CHECK(cudaGetLastError() == cudaErrorECCUncorrectable &&
           cudaGetLastError() == cudaErrorECCUncorrectable);
     OK(cudaSetDevice(1));
-    other = new_stream();
+    other = rig_stream();
     OK(cudaStreamSynchronize(other));
     OK(cudaStreamDestroy(other));
     CHECK(cudaSetDevice(0) != cudaSuccess);

@@ -46,7 +46,7 @@ static void host_reads(void)
 static void host_reads_after_work(void)
 {
     int *memory = new_memory(4);
-    cudaStream_t stream = new_stream();
+    cudaStream_t stream = rig_stream();
     cudaMemsetAsync(memory, 0, 16, stream);
     cudaStreamSynchronize(stream);
     (void)*(volatile int *)memory;
@@ -62,7 +62,7 @@ static void host_writes_freed(void)
 static void kernel_reads_past_the_end(void)
 {
     int *memory = new_memory(64);
-    cudaStream_t stream = new_stream();
+    cudaStream_t stream = rig_stream();
     launch_add(memory, memory + 64, 1, stream);
     cudaStreamSynchronize(stream);
 }
@@ -70,7 +70,7 @@ static void kernel_reads_past_the_end(void)
 static void kernel_reads_other_device(void)
 {
     int *here = new_memory(1), *there;
-    cudaStream_t stream = new_stream();
+    cudaStream_t stream = rig_stream();
     cudaSetDevice(1);
     there = new_memory(1);
     cudaSetDevice(0);
@@ -82,7 +82,7 @@ static void test_memory(void)
 {
     size_t before, after, total;
     int *memory, *host = new_pinned(2);
-    cudaStream_t stream = new_stream();
+    cudaStream_t stream = rig_stream();
 
     CHECK(in_child(host_reads) == SIGABRT &&
           strstr(said, "host access to memory of device 0") != NULL);
@@ -118,7 +118,7 @@ static void write_past(void)
 {
     size_t before = standin_complaints();
     int *memory = new_memory(1);
-    cudaStream_t stream = new_stream();
+    cudaStream_t stream = rig_stream();
     launch_add(memory + 1, memory, 1, stream);
     cudaStreamSynchronize(stream);
     cudaFree(memory);
@@ -157,7 +157,7 @@ static void test_slack(void)
 static void test_copies(void)
 {
     int *memory = new_memory(4), *host = new_pinned(4), pageable = 1;
-    cudaStream_t stream = new_stream();
+    cudaStream_t stream = rig_stream();
 
     /* Queued work reads pinned memory when it runs. */
     host[0] = 1;
@@ -197,7 +197,7 @@ static void test_copies(void)
 static int race(int with_event)
 {
     int *memory = new_memory(2), *host = new_pinned(1), result;
-    cudaStream_t first = new_stream(), second = new_stream();
+    cudaStream_t first = rig_stream(), second = rig_stream();
     cudaEvent_t event = new_event(cudaEventDisableTiming);
 
     OK(cudaMemsetAsync(memory, 0, 8, first));
@@ -239,7 +239,7 @@ static void test_events(void)
  * seed. */
 static void test_event_rules(void)
 {
-    cudaStream_t stream = new_stream();
+    cudaStream_t stream = rig_stream();
     cudaEvent_t start = new_event(0), end = new_event(0), plain = new_event(cudaEventDisableTiming);
     int *memory = new_memory(1);
     float time = -1;
@@ -270,7 +270,7 @@ static void test_event_rules(void)
 /* The rules for launches, and for what belongs to which device. */
 static void test_launches(void)
 {
-    cudaStream_t stream = new_stream();
+    cudaStream_t stream = rig_stream();
     standin_work work = {.name = "nothing", .run = add};
     dim3 none = {0, 1, 1}, many = {2048, 1, 1}, one = {1, 1, 1};
     cudaEvent_t event;
