@@ -226,11 +226,6 @@ static int32_t choose(const exec *e, const hmt_plan_step *s, int32_t x, int32_t 
     return stored == HMT_DTYPE_I8 || (stored != HMT_DTYPE_F32 && xs[1] * ys[1] >= LARGE) ? 4 : 2;
 }
 
-static const_dnnl_memory_desc_t blocked(exec *e, int32_t tensor)
-{
-    return exec_like(e, tensor, level(e)->lanes == 16 ? dnnl_nChw16c : dnnl_nChw8c);
-}
-
 static int32_t scratch(exec *e, int64_t floats)
 {
     return exec_buffer(e, exec_describe(e, 1, &floats, dnnl_a));
@@ -363,13 +358,13 @@ static void convolve(exec *e, winograd *w, int32_t from, int32_t to, int32_t wei
 
     if (w == NULL)
         return;
-    x = exec_input(e, from, blocked(e, from));
+    x = exec_input(e, from, exec_blocked(e, from));
     u = spectra(e, w, weight);
     if (bias >= 0) {
         bias = exec_weight_vector(e, bias);
         shift = scratch(e, w->out.blocks * level(e)->lanes);
     }
-    y = exec_output(e, to, blocked(e, to));
+    y = exec_output(e, to, exec_blocked(e, to));
     exec_loop_state(e, convolve_loop, w);
     exec_operand(e, 0, x);
     exec_operand(e, 0, u);
@@ -419,8 +414,8 @@ int winograd_backward_weights(exec *e, const hmt_plan_step *s)
     if (w == NULL)
         return 1;
     outputs_last_strides(&w->kernel);
-    dy = exec_input(e, s->in[0], blocked(e, s->in[0]));
-    x = exec_input(e, s->in[1], blocked(e, s->in[1]));
+    dy = exec_input(e, s->in[0], exec_blocked(e, s->in[0]));
+    x = exec_input(e, s->in[1], exec_blocked(e, s->in[1]));
     gradient = exec_output(e, s->out[0], exec_like(e, s->out[0], dnnl_hwio));
     exec_loop_state(e, gradient_loop, w);
     exec_operand(e, 0, dy);
