@@ -270,11 +270,10 @@ static void first_case(int index, graph *g, conformance_case *k)
         x = graph_add(g, "join", maps, 2);
     }
     k->tested = graph_linear(g, "linear", x, 12, true);
-    snprintf(k->name, sizeof k->name,
-             "first conv %d->%d k%d s%d p%d on %dx%d%s%s, pool k%d s%d p%d", firsts[first].in,
-             firsts[first].out, firsts[first].kernel, firsts[first].stride, firsts[first].pad,
-             firsts[first].height, firsts[first].width, relu ? ", relu" : "",
-             shared ? ", shared" : "", behind[pool].kernel, behind[pool].stride, behind[pool].pad);
+    snprintf(k->name, sizeof k->name, "first conv %d->%d k%d s%d p%d on %dx%d%s%s, pool %d",
+             firsts[first].in, firsts[first].out, firsts[first].kernel, firsts[first].stride,
+             firsts[first].pad, firsts[first].height, firsts[first].width, relu ? ", relu" : "",
+             shared ? ", shared" : "", pool);
 }
 
 /* ---------------------------------------------------------------------------- all ---------------
