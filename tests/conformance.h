@@ -19,8 +19,8 @@
  *   1e-3 of the network's largest;
  * - gradients of whole networks: 5e-1 and 5e-2, and 1e-2 for the parameters after them: among their
  *   million elements a relu or max pool may flip on a tie of the last bit. In a batch of 6 one flip
- *   moves single elements of its layer's gradient by a third of the largest, and shows in every layer
- *   before it. The golden files hold networks to more;
+ *   moves single elements of its layer's gradient by a third of the largest, and shows in every
+ * layer before it. The golden files hold networks to more;
  * - gradients against finite differences: 3e-2.
  */
 #define CONFORMANCE_VALUES 2e-4
