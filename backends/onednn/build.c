@@ -5,6 +5,10 @@
 #include <string.h>
 
 #include "exec.h"
+#include "layout.h"
+
+/* Of a step's primitive, or written by one: some tenths of a millisecond for one thread. */
+enum { LARGE_FLOPS = 30000000, LARGE_FLOATS = 1 << 20 };
 
 static const char *step_name(const exec *e)
 {
@@ -281,11 +285,14 @@ static op *append(exec *e)
 static void execute(exec *e, const_dnnl_primitive_desc_t pd)
 {
     op *o = append(e);
-    const_dnnl_memory_desc_t scratchpad;
+    const_dnnl_memory_desc_t scratchpad, to;
 
     if (o == NULL)
         return;
     EXEC_CALL(e, dnnl_primitive_create, &o->primitive, pd);
+    to = exec_query(e, pd, dnnl_query_dst_md, 0);
+    if (to != NULL && dnnl_memory_desc_get_size(to) > LARGE_FLOATS * sizeof(float))
+        e->large = 1;
     scratchpad = exec_query(e, pd, dnnl_query_scratchpad_md, 0);
     if (scratchpad != NULL && dnnl_memory_desc_get_size(scratchpad) > 0)
         exec_operand(e, DNNL_ARG_SCRATCHPAD, exec_buffer(e, scratchpad));
@@ -295,20 +302,25 @@ void exec_primitive(exec *e, dnnl_primitive_desc_t pd)
 {
     dnnl_primitive_desc_destroy(e->steps[e->step].pd);
     e->steps[e->step].pd = pd;
+    if (e->plan->steps[e->step].flops > LARGE_FLOPS)
+        e->large = 1;
     execute(e, pd);
 }
 
-void exec_loop(exec *e, void (*loop)(const exec *e, const op *o))
+void exec_alone(exec *e, void (*loop)(const exec *e, const op *o))
 {
-    exec_loop_state(e, loop, NULL);
+    op *o = append(e);
+
+    if (o != NULL)
+        o->alone = loop;
 }
 
-void exec_loop_state(exec *e, void (*loop)(const exec *e, const op *o), const void *state)
+void exec_shared(exec *e, exec_shared_loop *loop, const void *state)
 {
     op *o = append(e);
 
     if (o != NULL) {
-        o->loop = loop;
+        o->shared = loop;
         o->state = state;
     }
 }
@@ -353,9 +365,12 @@ void exec_operand(exec *e, int32_t arg, int32_t buffer)
 
 void exec_reorder(exec *e, int32_t from, int32_t to)
 {
-    dnnl_primitive_attr_t attr = exec_attributes(e, 0);
+    dnnl_primitive_attr_t attr;
     dnnl_primitive_desc_t pd = NULL;
 
+    if (layout_to_dense(e, from, to))
+        return;
+    attr = exec_attributes(e, 0);
     EXEC_CALL(e, dnnl_reorder_primitive_desc_create, &pd, exec_md(e, from), e->device->engine,
               exec_md(e, to), e->device->engine, attr);
     execute(e, pd);

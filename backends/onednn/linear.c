@@ -65,20 +65,22 @@ typedef struct rows {
     const float *scales; /* of 8 bits */
 } rows;
 
-/* x in steps for each image: the steps, then the counts, in the buffer `to`. */
-static const int16_t *count_steps(const exec *e, int64_t images, int64_t k, const float *x,
-                                  float *to)
+/* Operands: x (N,K), and in steps for each image: the steps, then the counts. */
+static void steps_loop(const exec *e, const op *o, const member *m)
 {
-    int16_t *counts = (int16_t *)(void *)(to + images);
+    const int64_t *in = e->plan->tensors[e->plan->steps[o->step].in[0]].shape;
+    const int64_t k = in[1] * in[2] * in[3];
+    const float *x = exec_data(e, o, 0);
+    float *steps = exec_data(e, o, 1);
+    int16_t *counts = (int16_t *)(void *)(steps + in[0]);
+    const span part = team_share(m, in[0]);
 
-#pragma omp parallel for schedule(static)
-    for (int64_t i = 0; i < images; ++i)
-        to[i] = e->device->kernels->quantise(k, x + i * k, counts + i * k);
-    return counts;
+    for (int64_t i = part.from; i < part.to; ++i)
+        steps[i] = e->device->kernels->quantise(k, x + i * k, counts + i * k);
 }
 
 /* Operands: x, weight, y, x in steps (or x), [bias]. */
-static void rows_loop(const exec *e, const op *o)
+static void rows_loop(const exec *e, const op *o, const member *m)
 {
     const rows *r = o->state;
     const hmt_plan_step *s = &e->plan->steps[o->step];
@@ -87,25 +89,16 @@ static void rows_loop(const exec *e, const op *o)
     const int64_t width = r->stored == HMT_DTYPE_F32 ? 4 : r->stored == HMT_DTYPE_I8 ? 1 : 2;
     const char *weight = (const char *)exec_data(e, o, 1);
     const float *bias = o->count > 4 ? exec_data(e, o, 4) : NULL, *steps = exec_data(e, o, 3);
-    const void *x = exec_data(e, o, 0);
-    const int beside = e->run_beside && o == &e->ops[e->beside.by];
+    const void *x = r->stored == HMT_DTYPE_I8 ? steps + in[0] : exec_data(e, o, 0);
+    span part;
 
-    if (r->stored == HMT_DTYPE_I8)
-        x = count_steps(e, in[0], k, x, exec_data(e, o, 3));
-#pragma omp parallel
-    {
-        if (beside) {
-#pragma omp single nowait
-            beside_run(e);
-        }
-#pragma omp for schedule(dynamic, 1)
-        for (int64_t from = 0; from < outputs; from += ROWS_AT_ONCE)
-            e->device->kernels->linear(
-                r->stored, in[0], k, x, steps, weight + from * k * width,
-                r->scales != NULL ? r->scales + from : NULL,
-                outputs - from < ROWS_AT_ONCE ? outputs - from : ROWS_AT_ONCE,
-                bias != NULL ? bias + from : NULL, s->relu, exec_data(e, o, 2) + from, outputs);
-    }
+    if (e->run_beside && o == &e->ops[e->beside.by] && team_first(m))
+        beside_run(e);
+    while (team_take(m, outputs, ROWS_AT_ONCE, &part))
+        e->device->kernels->linear(r->stored, in[0], k, x, steps, weight + part.from * k * width,
+                                   r->scales != NULL ? r->scales + part.from : NULL,
+                                   part.to - part.from, bias != NULL ? bias + part.from : NULL,
+                                   s->relu, exec_data(e, o, 2) + part.from, outputs);
 }
 
 /* By our own kernel, from the weight as the model stores it: always if that is narrow, else where
@@ -132,7 +125,12 @@ static int rows_forward(exec *e, const hmt_plan_step *s)
         return 1;
     *kept = r;
     exec_chose(e, r.stored == HMT_DTYPE_I8 ? "rows int8" : "rows");
-    exec_loop_state(e, rows_loop, kept);
+    if (r.stored == HMT_DTYPE_I8) {
+        exec_shared(e, steps_loop, NULL);
+        exec_operand(e, 0, x);
+        exec_operand(e, 0, steps);
+    }
+    exec_shared(e, rows_loop, kept);
     exec_operand(e, 0, x);
     exec_operand(e, 0, weight);
     exec_operand(e, 0, y);

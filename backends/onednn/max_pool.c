@@ -49,15 +49,14 @@ static void task(const exec *e, const op *o, int64_t i)
     }
 }
 
-static void loop(const exec *e, const op *o)
+static void loop(const exec *e, const op *o, const member *m)
 {
     const int64_t *xs = e->plan->tensors[e->plan->steps[o->step].in[0]].shape;
     const int32_t cell = ((const pool_shape *)o->state)->cell;
-    const int64_t tasks = xs[0] * divide_up(xs[1], cell);
+    span part;
 
-#pragma omp parallel for schedule(dynamic, 1)
-    for (int64_t i = 0; i < tasks; ++i)
-        task(e, o, i);
+    while (team_take(m, xs[0] * divide_up(xs[1], cell), 1, &part))
+        task(e, o, part.from);
 }
 
 /* Channels of a block in the layout that tensor `x` has; 0 if our vectors do not divide it. */
@@ -86,7 +85,7 @@ int max_pool_forward(exec *e, const hmt_plan_step *s)
     *shape = max_pool_across(e, s, cell);
     x = exec_input(e, s->in[0], NULL);
     y = exec_output(e, s->out[0], exec_like(e, s->out[0], cell == 8 ? dnnl_nChw8c : dnnl_nChw16c));
-    exec_loop_state(e, loop, shape);
+    exec_shared(e, loop, shape);
     exec_operand(e, 0, x);
     exec_operand(e, 0, y);
     return 1;

@@ -65,7 +65,7 @@ static void correct_loop(const exec *e, const op *o)
 
 static void correct(exec *e, int32_t from, int32_t to)
 {
-    exec_loop(e, correct_loop);
+    exec_alone(e, correct_loop);
     exec_operand(e, 0, from);
     exec_operand(e, 0, to);
 }
