@@ -54,7 +54,8 @@ int layout_to_dense(exec *e, int32_t from, int32_t to)
     layout l, dense, *kept;
 
     if (!layout_of(e, exec_md(e, from), &l) || (l.lanes != 8 && l.lanes != 16) ||
-        !layout_of(e, exec_md(e, to), &dense) || (dense.lanes != 1 && dense.span != 1))
+        !layout_of(e, exec_md(e, to), &dense) ||
+        (dense.lanes != 1 && (dense.span != 1 || dense.lanes != dense.channels)))
         return 0;
     kept = exec_state(e, sizeof l);
     if (kept == NULL)
