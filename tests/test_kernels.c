@@ -1,7 +1,6 @@
 /*
  * Our own CPU kernels at every level, each alone against plain loops: products, inner products from
- * all storages, Winograd's transforms forward and backward, rows of direct convolutions and of max
- * pools. The level of 16 lanes, which few
+ * all storages, and Winograd's transforms forward and backward. The level of 16 lanes, which few
  * processors have, is also compiled here for any of them.
  */
 #include <math.h>
@@ -11,6 +10,7 @@
 
 #include "check.h"
 #include "format/half.h"
+#include "kernel_numbers.h"
 #include "onednn/kernels/kernels.h"
 
 #define TABLE kernels_wide
@@ -21,25 +21,6 @@ const struct kernels TABLE;
 #include "onednn/kernels/level_body.h"
 
 enum { MOST = 16 };
-
-static float *numbers(int64_t count, uint32_t seed)
-{
-    float *values = malloc((size_t)(count + 1) * sizeof *values);
-
-    for (int64_t i = 0; i < count; ++i) {
-        seed = seed * 1664525u + 1013904223u;
-        values[i] = (float)(seed >> 8) / 8388608.0f - 1.0f;
-    }
-    return values;
-}
-
-static bool near(const float *a, const float *b, int64_t count, double tolerance)
-{
-    for (int64_t i = 0; i < count; ++i)
-        if (!(fabs((double)a[i] - b[i]) <= tolerance))
-            return false;
-    return true;
-}
 
 /* b's values stored as `stored`, and back in `values` what was stored. */
 static void *stored_as(hmt_dtype stored, float *values, int64_t count)
@@ -238,120 +219,6 @@ static void test_winograd(const kernels *k, int32_t m)
     free(u);
 }
 
-/* One output of a convolution with relu, in double. */
-static double convolved(const kernels *k, const first_shape *s, const float *x, const float *w,
-                        const float *bias, int row, int column, int output)
-{
-    double sum = bias[output];
-
-    for (int c = 0; c < s->channels; ++c)
-        for (int i = 0; i < s->kernel[0]; ++i)
-            for (int j = 0; j < s->kernel[1]; ++j) {
-                int y = row * s->stride[0] - s->pad[0] + i;
-                int at = column * s->stride[1] - s->pad[1] + j;
-                int tap = (c * s->kernel[0] + i) * s->kernel[1] + j;
-
-                if (y >= 0 && y < s->size[0] && at >= 0 && at < s->size[1])
-                    sum += (double)x[(c * s->size[0] + y) * s->size[1] + at] *
-                           w[tap * k->panel + output];
-            }
-    return sum;
-}
-
-/* All rows of a convolution; nothing may be written but them. */
-static void test_first(const kernels *k, const first_shape *shape, int vectors, bool relu)
-{
-    first_shape s = *shape;
-    const int rows = (s.size[0] + 2 * s.pad[0] - s.kernel[0]) / s.stride[0] + 1;
-    const int64_t taps = (int64_t)s.channels * s.kernel[0] * s.kernel[1];
-    const int64_t pixels = (int64_t)s.channels * s.size[0] * s.size[1];
-    int64_t line, count;
-    float *x = numbers(pixels, 14), *w = numbers(taps * k->panel, 15),
-          *bias = numbers(k->panel, 16);
-    float *y, *expected;
-
-    s.columns = (s.size[1] + 2 * s.pad[1] - s.kernel[1]) / s.stride[1] + 1;
-    line = (int64_t)s.columns * k->lanes;
-    count = 2 * rows * line + k->lanes;
-    y = numbers(count, 17);
-    expected = numbers(count, 17);
-    for (int row = 0; row < rows; ++row) {
-        k->first_row(&s, x, w, bias, vectors, relu, row, y + row * line, rows * line);
-        for (int output = 0; output < vectors * k->lanes; ++output)
-            for (int column = 0; column < s.columns; ++column) {
-                double sum = convolved(k, &s, x, w, bias, row, column, output);
-
-                expected[(output / k->lanes * rows + row) * line + column * k->lanes +
-                         output % k->lanes] = relu && sum < 0 ? 0.0f : (float)sum;
-            }
-    }
-    CHECK(near(y, expected, count, 1e-4));
-    free(x);
-    free(w);
-    free(bias);
-    free(y);
-    free(expected);
-}
-
-static void test_firsts(const kernels *k)
-{
-    static const first_shape shapes[] = {
-        {1, {9, 40}, {3, 3}, {1, 1}, {1, 1}, 0},    {3, {11, 63}, {7, 7}, {2, 2}, {3, 3}, 0},
-        {4, {13, 71}, {5, 5}, {2, 2}, {0, 2}, 0},   {3, {23, 90}, {11, 11}, {4, 4}, {2, 2}, 0},
-        {2, {5, 17}, {3, 5}, {1, 3}, {2, 4}, 0},    {3, {7, 9}, {7, 9}, {1, 1}, {0, 0}, 0},
-        {4, {12, 15}, {11, 11}, {1, 8}, {5, 5}, 0}, {3, {4, 200}, {1, 1}, {2, 2}, {0, 0}, 0},
-    };
-
-    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; ++i)
-        for (int vectors = 1; vectors <= 2; ++vectors)
-            test_first(k, &shapes[i], vectors, i % 2);
-}
-
-/* Rows of width 1 to 29 under every window in use; negative cells show padding that wins. */
-static void test_max_pool(const kernels *k, int32_t kernel, int32_t stride, int32_t pad, int cells)
-{
-    const int32_t lanes = k->lanes;
-
-    for (int32_t width = 1; width < 30; ++width) {
-        const pool_shape s = {.width = width,
-                              .cell = cells * lanes,
-                              .kernel = kernel,
-                              .stride = stride,
-                              .pad = pad,
-                              .columns = (width + pad + stride - 1) / stride};
-        float *x = numbers((int64_t)3 * width * s.cell, 18);
-        float *y = numbers((int64_t)(s.columns + 1) * s.cell, 19);
-        float *expected = numbers((int64_t)(s.columns + 1) * s.cell, 19);
-        const float *rows[3];
-
-        for (int64_t i = 0; i < (int64_t)3 * width * s.cell; ++i)
-            x[i] -= 2.0f;
-        for (int row = 0; row < 3; ++row)
-            rows[row] = x + (int64_t)row * width * s.cell;
-        for (int32_t column = 0; column < s.columns; ++column)
-            for (int32_t lane = 0; lane < s.cell; ++lane) {
-                float *best = &expected[column * s.cell + lane];
-                bool any = false;
-
-                *best = 0.0f;
-                for (int row = 0; row < 3; ++row)
-                    for (int32_t i = 0; i < kernel; ++i) {
-                        int32_t at = column * stride - pad + i;
-
-                        if (at < 0 || at >= width || (any && rows[row][at * s.cell + lane] < *best))
-                            continue;
-                        *best = rows[row][at * s.cell + lane];
-                        any = true;
-                    }
-            }
-        k->max_pool(&s, 3, rows, y);
-        CHECK(memcmp(y, expected, (size_t)(s.columns + 1) * (size_t)s.cell * sizeof *y) == 0);
-        free(x);
-        free(y);
-        free(expected);
-    }
-}
-
 static void test_level(const kernels *k)
 {
     for (int stored = HMT_DTYPE_F32; stored <= HMT_DTYPE_BF16; ++stored) {
@@ -370,12 +237,6 @@ static void test_level(const kernels *k)
     test_quantise(k);
     test_winograd(k, 4);
     test_winograd(k, 2);
-    test_firsts(k);
-    test_max_pool(k, 2, 2, 0, 1);
-    test_max_pool(k, 3, 2, 0, 1);
-    test_max_pool(k, 3, 2, 1, 2);
-    test_max_pool(k, 5, 1, 2, 1);
-    test_max_pool(k, 1, 3, 0, 2);
 }
 
 /* Every pattern of 16 bits: the plain level widens them by arithmetic of its own. */
