@@ -72,6 +72,11 @@ const_dnnl_memory_desc_t exec_like(exec *e, int32_t tensor, dnnl_format_tag_t ta
     return exec_describe(e, 4, e->plan->tensors[tensor].shape, tag);
 }
 
+const_dnnl_memory_desc_t exec_blocked(exec *e, int32_t tensor)
+{
+    return exec_like(e, tensor, e->device->kernels->lanes == 16 ? dnnl_nChw16c : dnnl_nChw8c);
+}
+
 const_dnnl_memory_desc_t exec_query(exec *e, const_dnnl_primitive_desc_t pd, dnnl_query_t what,
                                     int32_t index)
 {
@@ -223,6 +228,27 @@ int32_t exec_weight_vector(exec *e, int32_t weight)
     if (weight < 0)
         return -1;
     return exec_weight(e, weight, exec_describe(e, 1, e->plan->weights[weight].shape, dnnl_a));
+}
+
+/* Operands: filled-up vector, [vector]. */
+static void fill_loop(const exec *e, const op *o)
+{
+    float *to = exec_data(e, o, 0);
+
+    memset(to, 0, (size_t)exec_elements(e, o, 0) * sizeof *to);
+    if (o->count > 1)
+        memcpy(to, exec_data(e, o, 1), (size_t)exec_elements(e, o, 1) * sizeof *to);
+}
+
+int32_t exec_filled_vector(exec *e, int32_t weight, int64_t floats)
+{
+    const int32_t to = exec_buffer(e, exec_describe(e, 1, &floats, dnnl_a));
+    const int32_t from = exec_weight_vector(e, weight);
+
+    exec_alone(e, fill_loop);
+    exec_operand(e, 0, to);
+    exec_operand(e, 0, from);
+    return to;
 }
 
 int32_t exec_weight_form(exec *e, int32_t weight, const_dnnl_memory_desc_t md,

@@ -110,10 +110,12 @@ hmt_status exec_check(exec *e, const char *function, dnnl_status_t status);
 /* Notes a status of ours. */
 hmt_status exec_note(exec *e, hmt_status status);
 
-/* Descriptors that live as long as the exec. exec_like: a tensor's shape in a layout. */
+/* Descriptors that live as long as the exec. exec_like: a tensor's shape in a layout; exec_blocked:
+ * in that of our kernels' feature maps. */
 const_dnnl_memory_desc_t exec_describe(exec *e, int32_t ndims, const int64_t *dims,
                                        dnnl_format_tag_t tag);
 const_dnnl_memory_desc_t exec_like(exec *e, int32_t tensor, dnnl_format_tag_t tag);
+const_dnnl_memory_desc_t exec_blocked(exec *e, int32_t tensor);
 const_dnnl_memory_desc_t exec_query(exec *e, const_dnnl_primitive_desc_t pd, dnnl_query_t what,
                                     int32_t index);
 /* A primitive's attributes: our scratchpad, and a relu behind it if asked for. NULL after a
@@ -136,6 +138,8 @@ int32_t exec_vector_output(exec *e, int32_t tensor, int64_t length);
  * for updates; *momentum, if not NULL, receives the buffer of its momentum. */
 int32_t exec_weight(exec *e, int32_t weight, const_dnnl_memory_desc_t md);
 int32_t exec_weight_vector(exec *e, int32_t weight);
+/* The same with zeros behind it, `floats` in all, for vectors of channels; only zeros for -1. */
+int32_t exec_filled_vector(exec *e, int32_t weight, int64_t floats);
 /* An untrained weight in a form that oneDNN does not know; `md` tells its size. */
 int32_t exec_weight_form(exec *e, int32_t weight, const_dnnl_memory_desc_t md,
                          const weights_form *form);
@@ -164,6 +168,11 @@ void exec_reorder(exec *e, int32_t from, int32_t to);
 void exec_prepare_step(exec *e, int32_t step);
 void beside_prepare(exec *e, int32_t large);
 void beside_run(const exec *e);
+
+static inline int64_t divide_up(int64_t a, int64_t b)
+{
+    return (a + b - 1) / b;
+}
 
 /* For loops, while running. */
 static inline float *exec_data(const exec *e, const op *o, int32_t operand)

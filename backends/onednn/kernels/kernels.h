@@ -41,6 +41,24 @@ typedef struct winograd_kernel {
     int64_t channels; /* inputs of a phase, with those that fill it up */
 } winograd_kernel;
 
+/* What a convolution of few channels may have; larger ones are left to others. */
+enum { FIRST_CHANNELS = 4, FIRST_TAPS = 11, FIRST_STRIDE = 8 };
+
+/* A convolution whose images (C,H,W) are planar, as one row of its result sees it. Pairs: down,
+ * across. */
+typedef struct first_shape {
+    int32_t channels, size[2]; /* of an image */
+    int32_t kernel[2], stride[2], pad[2];
+    int32_t columns; /* of the result */
+} first_shape;
+
+/* Max pooling across rows of `width` cells of `cell` floats, a multiple of lanes. */
+typedef struct pool_shape {
+    int32_t width, cell;
+    int32_t kernel, stride, pad; /* across */
+    int32_t columns;             /* of the result */
+} pool_shape;
+
 typedef struct kernels {
     const char *name;
     int32_t lanes;
@@ -83,6 +101,15 @@ typedef struct kernels {
     /* weights' gradient = G^T spectra G of input row `row` (phase, channel) and all outputs */
     void (*winograd_gradient)(int32_t m, const winograd_kernel *kernel, const float *spectra,
                               int64_t step, int64_t row, float *gradient);
+
+    /* Row `row` of relu?(x * weights + bias) of an image x: (columns, lanes) at y and, if `vectors`
+     * is 2 and not 1, the next block of channels at y + block_step. weights (C,kh,kw,panel), bias
+     * (panel). */
+    void (*first_row)(const first_shape *shape, const float *x, const float *weights,
+                      const float *bias, int32_t vectors, int relu, int32_t row, float *y,
+                      int64_t block_step);
+    /* y(columns, cell): the largest in each window over `count` rows; 0 where a window is empty. */
+    void (*max_pool)(const pool_shape *shape, int32_t count, const float *const *rows, float *y);
 } kernels;
 
 extern const kernels kernels_plain;

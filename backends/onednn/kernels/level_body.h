@@ -3,9 +3,11 @@
  */
 #include "kernels.h"
 
+#include "first_body.h"
 #include "gemm_body.h"
 #include "integer_body.h"
 #include "linear_body.h"
+#include "pool_body.h"
 #include "winograd_body.h"
 
 const kernels TABLE = {
@@ -20,4 +22,6 @@ const kernels TABLE = {
     .winograd_spread = winograd_spread,
     .winograd_kernels = winograd_kernels,
     .winograd_gradient = winograd_gradient,
+    .first_row = first_row,
+    .max_pool = max_pool,
 };
