@@ -230,6 +230,27 @@ int32_t exec_weight_vector(exec *e, int32_t weight)
     return exec_weight(e, weight, exec_describe(e, 1, e->plan->weights[weight].shape, dnnl_a));
 }
 
+/* Operands: filled-up vector, [vector]. */
+static void fill_loop(const exec *e, const op *o)
+{
+    float *to = exec_data(e, o, 0);
+
+    memset(to, 0, (size_t)exec_elements(e, o, 0) * sizeof *to);
+    if (o->count > 1)
+        memcpy(to, exec_data(e, o, 1), (size_t)exec_elements(e, o, 1) * sizeof *to);
+}
+
+int32_t exec_filled_vector(exec *e, int32_t weight, int64_t floats)
+{
+    const int32_t to = exec_buffer(e, exec_describe(e, 1, &floats, dnnl_a));
+    const int32_t from = exec_weight_vector(e, weight);
+
+    exec_alone(e, fill_loop);
+    exec_operand(e, 0, to);
+    exec_operand(e, 0, from);
+    return to;
+}
+
 int32_t exec_weight_form(exec *e, int32_t weight, const_dnnl_memory_desc_t md,
                          const weights_form *form)
 {

@@ -138,6 +138,8 @@ int32_t exec_vector_output(exec *e, int32_t tensor, int64_t length);
  * for updates; *momentum, if not NULL, receives the buffer of its momentum. */
 int32_t exec_weight(exec *e, int32_t weight, const_dnnl_memory_desc_t md);
 int32_t exec_weight_vector(exec *e, int32_t weight);
+/* The same with zeros behind it, `floats` in all, for vectors of channels; only zeros for -1. */
+int32_t exec_filled_vector(exec *e, int32_t weight, int64_t floats);
 /* An untrained weight in a form that oneDNN does not know; `md` tells its size. */
 int32_t exec_weight_form(exec *e, int32_t weight, const_dnnl_memory_desc_t md,
                          const weights_form *form);

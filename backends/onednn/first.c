@@ -6,14 +6,11 @@
  */
 #include "first.h"
 
-#include <string.h>
-
 #include "max_pool.h"
 
 enum {
     RING = 1 << 14,    /* floats on the stack for rows that wait to be pooled */
     MOST_STRIPES = 16, /* of an image */
-    MOST_PANEL = 32,   /* kernels.panel */
     FORM = 1 << 20     /* id of the packed weights */
 };
 
@@ -75,40 +72,26 @@ static void convolve_and_pool(const exec *e, const first *f, const part *p)
     }
 }
 
-/* A panel's share of the bias, filled up with zeros. */
-static void panel_bias(const exec *e, const op *o, int64_t panel, float *to)
-{
-    const hmt_plan_step *s = &e->plan->steps[o->step];
-    const int64_t size = level(e)->panel, first = panel * size;
-    const int64_t left = e->plan->tensors[s->out[0]].shape[1] - first;
-
-    memset(to, 0, (size_t)size * sizeof *to);
-    if (o->count > 3)
-        memcpy(to, exec_data(e, o, 3) + first, (size_t)(left < size ? left : size) * sizeof *to);
-}
-
-/* Operands: x, packed weights, y, [bias]. */
+/* Operands: x, packed weights, y, filled-up bias. */
 static void task(const exec *e, const op *o, int64_t i)
 {
     const first *f = o->state;
-    const first_shape *s = &f->shape;
-    const int64_t panel = i % f->panels, stripe = i / f->panels % f->stripes;
+    const int64_t lanes = level(e)->lanes, panel = i % f->panels,
+                  stripe = i / f->panels % f->stripes;
     const int64_t image = i / f->panels / f->stripes, block = 2 * panel;
-    const int64_t taps = (int64_t)s->channels * s->kernel[0] * s->kernel[1];
-    const int64_t cells = f->rows * (f->pooled != NULL ? f->pool.columns : s->columns);
-    float bias[MOST_PANEL];
+    const int64_t taps = (int64_t)f->shape.channels * f->shape.kernel[0] * f->shape.kernel[1];
+    const int64_t cells = f->rows * (f->pooled != NULL ? f->pool.columns : f->shape.columns);
     const part p = {
-        .x = exec_data(e, o, 0) + image * s->channels * s->size[0] * s->size[1],
+        .x = exec_data(e, o, 0) + image * f->shape.channels * f->shape.size[0] * f->shape.size[1],
         .weights = exec_data(e, o, 1) + panel * taps * level(e)->panel,
-        .bias = bias,
-        .y = exec_data(e, o, 2) + (image * f->blocks + block) * cells * level(e)->lanes,
+        .bias = exec_data(e, o, 3) + panel * level(e)->panel,
+        .y = exec_data(e, o, 2) + (image * f->blocks + block) * cells * lanes,
         .vectors = f->blocks - block > 1 ? 2 : 1,
         .relu = e->plan->steps[o->step].relu,
         .from = f->rows * stripe / f->stripes,
         .until = f->rows * (stripe + 1) / f->stripes,
     };
 
-    panel_bias(e, o, panel, bias);
     if (f->pooled != NULL)
         convolve_and_pool(e, f, &p);
     else
@@ -117,8 +100,8 @@ static void task(const exec *e, const op *o, int64_t i)
 
 static void loop(const exec *e, const op *o, const member *m)
 {
-    const int64_t images = e->plan->tensors[e->plan->steps[o->step].in[0]].shape[0];
     const first *f = o->state;
+    const int64_t images = e->plan->tensors[e->plan->steps[o->step].in[0]].shape[0];
     span part;
 
     while (team_take(m, images * f->stripes * f->panels, 1, &part))
@@ -242,11 +225,6 @@ static hmt_status pack(const void *user, const weights *from, const hmt_plan_wei
     return status;
 }
 
-static int32_t vector(exec *e, int64_t floats)
-{
-    return exec_buffer(e, exec_describe(e, 1, &floats, dnnl_a));
-}
-
 /* Packed weights: kept with the model's, or made anew in each run where a trainer changes them. */
 static int32_t packed_weights(exec *e, const first *f, int32_t weight)
 {
@@ -258,7 +236,7 @@ static int32_t packed_weights(exec *e, const first *f, int32_t weight)
         return exec_weight_form(e, weight, exec_describe(e, 1, &floats, dnnl_a),
                                 &(weights_form){FORM, pack, e});
     from = exec_weight(e, weight, exec_describe(e, 4, e->plan->weights[weight].shape, dnnl_oihw));
-    to = vector(e, floats);
+    to = exec_buffer(e, exec_describe(e, 1, &floats, dnnl_a));
     exec_alone(e, arrange_loop);
     exec_operand(e, 0, from);
     exec_operand(e, 0, to);
@@ -285,7 +263,7 @@ int first_forward(exec *e, const hmt_plan_step *s)
     }
     x = exec_input(e, s->in[0], exec_like(e, s->in[0], dnnl_nchw));
     weights = packed_weights(e, f, s->weight[0]);
-    bias = exec_weight_vector(e, s->weight[1]);
+    bias = exec_filled_vector(e, s->weight[1], f->panels * level(e)->panel);
     y = exec_output(e, result, exec_blocked(e, result));
     exec_shared(e, loop, f);
     exec_operand(e, 0, x);

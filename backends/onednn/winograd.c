@@ -63,7 +63,7 @@ static int64_t panels_at_once(const exec *e, const winograd *w)
     return divide_up(w->panels, parts < w->panels ? parts : w->panels);
 }
 
-/* Operands: x, kernel spectra, y, input spectra, output spectra, filled-up bias, [bias]. */
+/* Operands: x, kernel spectra, y, input spectra, output spectra, [filled-up bias]. */
 static void convolve_loop(const exec *e, const op *o, const member *m)
 {
     const winograd *w = o->state;
@@ -73,14 +73,10 @@ static void convolve_loop(const exec *e, const op *o, const member *m)
     const int64_t width = w->stored == HMT_DTYPE_F32 ? sizeof(float) : sizeof(uint16_t);
     const int64_t bytes = w->rows * k->panel * width; /* of a panel of kernel spectra */
     float *y = exec_data(e, o, 2), *v = exec_data(e, o, 3), *p = exec_data(e, o, 4);
-    float *shift = o->count > 6 ? exec_data(e, o, 5) : NULL;
+    const float *shift = o->count > 5 ? exec_data(e, o, 5) : NULL;
     const int64_t at_once = panels_at_once(e, w), parts = divide_up(w->panels, at_once);
     span part;
 
-    if (shift != NULL && team_first(m)) {
-        memset(shift, 0, (size_t)exec_elements(e, o, 5) * sizeof *shift);
-        memcpy(shift, exec_data(e, o, 6), (size_t)w->kernel.outputs * sizeof *shift);
-    }
     for (int64_t from = 0; from < w->tiles; from += w->chunk) {
         const int64_t count = w->tiles - from < w->chunk ? w->tiles - from : w->chunk;
 
@@ -402,10 +398,8 @@ static void convolve(exec *e, winograd *w, int32_t from, int32_t to, int32_t wei
         return;
     x = exec_input(e, from, exec_blocked(e, from));
     u = spectra(e, w, weight);
-    if (bias >= 0) {
-        bias = exec_weight_vector(e, bias);
-        shift = scratch(e, w->out.blocks * level(e)->lanes);
-    }
+    if (bias >= 0)
+        shift = exec_filled_vector(e, bias, w->out.blocks * level(e)->lanes);
     y = exec_output(e, to, exec_blocked(e, to));
     exec_shared(e, convolve_loop, w);
     exec_operand(e, 0, x);
@@ -414,7 +408,6 @@ static void convolve(exec *e, winograd *w, int32_t from, int32_t to, int32_t wei
     exec_operand(e, 0, scratch(e, w->points * w->in_step));
     exec_operand(e, 0, scratch(e, w->points * w->out_step));
     exec_operand(e, 0, shift);
-    exec_operand(e, 0, bias);
 }
 
 int winograd_chosen(const exec *e, const hmt_plan_step *s)
