@@ -52,8 +52,9 @@ static const cli_program program = {
     "A multiply-add counts as two operations. The peak is that of multiply-adds from registers,\n"
     "the bandwidth that of a = b + s * c, both measured on the same number of threads of the\n"
     "processor; with a device beside it neither is shown. --steps times each step on its own.\n\n"
-    "Environment, read when the library opens the CPU: HMT_CPU_LEVEL=plain|avx2|avx512 limits the\n"
-    "instructions of its own kernels, HMT_CONV=direct|winograd2|winograd4 chooses convolutions.\n\n"
+    "Environment, read when the library opens the CPU: HMT_CPU_LEVEL=plain|avx2|avx512|avx512vnni\n"
+    "limits the instructions of its own kernels, HMT_CONV=direct|winograd2|winograd4 chooses\n"
+    "convolutions.\n\n"
     "Exit status: 0 measured, 2 wrong usage or model, or computing failed, 130 interrupted.\n\n"
     "Example: hmtnet-bench infer --batch 32 --steps"};
 

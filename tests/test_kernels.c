@@ -268,6 +268,9 @@ int main(void)
     test_halves(&kernels_wide);
     setenv("HMT_CPU_LEVEL", "plain", 1);
     CHECK(kernels_select() == &kernels_plain);
+    setenv("HMT_CPU_LEVEL", "avx512", 1); /* without VNNI, where the processor has it */
+    test_level(kernels_select());
+    CHECK(strcmp(kernels_select()->name, "avx512vnni") != 0);
     unsetenv("HMT_CPU_LEVEL");
     test_level(kernels_select());
     test_halves(kernels_select());

@@ -27,6 +27,10 @@ KERNEL ints add_pairs(shorts a, shorts b)
 }
 #endif
 
+#ifndef MADD_TO
+#define MADD_TO(sum, a, b) ((sum) + MADD(a, b))
+#endif
+
 /* y(images,features) += of k elements, at most LONGEST. */
 KERNEL void integer_block(const int images, const int features, int64_t k, const int16_t *x,
                           const float *steps, int64_t x_row, const int8_t *w, const float *scales,
@@ -55,7 +59,7 @@ KERNEL void integer_block(const int images, const int features, int64_t k, const
                 __builtin_prefetch(w + o * w_row + i + WEIGHTS_AHEAD);
 #pragma GCC unroll 16
             for (int n = 0; n < images; ++n)
-                part[n][o] += MADD(xs[n], wo);
+                part[n][o] = MADD_TO(part[n][o], xs[n], wo);
         }
     }
     for (int n = 0; n < images; ++n)

@@ -1,7 +1,8 @@
 /*
- * Our own kernels, compiled once for each level of processor: plain C, AVX2 with FMA, AVX-512. One
- * source, the *_body.h files, is written with vectors of `lanes` floats; level_*.c compile it. The
- * tables hold single-thread functions over tiles and panels; their callers share out the work.
+ * Our own kernels, compiled once for each level of processor: plain C, AVX2 with FMA, AVX-512
+ * without and with VNNI. One source, the *_body.h files, is written with vectors of `lanes` floats;
+ * level_*.c compile it. The tables hold single-thread functions over tiles and panels; their
+ * callers share out the work.
  *
  * Feature maps are nChw{lanes}c: (N, C/lanes, H, W, lanes), the last block filled up with zeros.
  */
@@ -116,9 +117,11 @@ extern const kernels kernels_plain;
 #if defined(__x86_64__)
 extern const kernels kernels_avx2;
 extern const kernels kernels_avx512;
+extern const kernels kernels_avx512vnni;
 #endif
 
-/* The best that this processor runs, at most what HMT_CPU_LEVEL (plain, avx2, avx512) allows. */
+/* The best that this processor runs, at most what HMT_CPU_LEVEL (plain, avx2, avx512, avx512vnni)
+ * allows. */
 const kernels *kernels_select(void);
 
 #endif

@@ -20,6 +20,11 @@ static int has_avx512(void)
            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
 }
 
+static int has_avx512vnni(void)
+{
+    return has_avx512() && __builtin_cpu_supports("avx512vnni");
+}
+
 #endif
 
 const kernels *kernels_select(void)
@@ -27,15 +32,18 @@ const kernels *kernels_select(void)
     const kernels *best = &kernels_plain;
 #if defined(__x86_64__)
     const char *most = getenv("HMT_CPU_LEVEL");
-    int level = most == NULL                 ? 2
-                : strcmp(most, "plain") == 0 ? 0
-                : strcmp(most, "avx2") == 0  ? 1
-                                             : 2;
+    int level = most == NULL                  ? 3
+                : strcmp(most, "plain") == 0  ? 0
+                : strcmp(most, "avx2") == 0   ? 1
+                : strcmp(most, "avx512") == 0 ? 2
+                                              : 3;
 
     if (level >= 1 && has_avx2())
         best = &kernels_avx2;
     if (level >= 2 && has_avx512())
         best = &kernels_avx512;
+    if (level >= 3 && has_avx512vnni())
+        best = &kernels_avx512vnni;
 #endif
     return best;
 }
