@@ -364,17 +364,18 @@ static void run_operations(void *user, const member *m)
     }
 }
 
-/* Threads of our own run all operations at once. OpenMP's run loops; primitives between them share
- * themselves out. */
+/* Threads of our own run all operations at once. OpenMP's run loops, as many as follow each other;
+ * primitives between them share themselves out. */
 static void run_team(exec *e)
 {
-    const int whole = e->primitive_threads == 1;
-
     for (e->run_from = 0; e->run_from < e->op_count; e->run_from = e->run_to) {
-        const op *first = &e->ops[e->run_from];
+        const int alone = e->primitive_threads > 1 && e->ops[e->run_from].primitive != NULL;
 
-        e->run_to = whole ? e->op_count : e->run_from + 1;
-        if (!whole && first->shared == NULL)
+        e->run_to = e->run_from + 1;
+        while (e->run_to < e->op_count && !alone &&
+               (e->primitive_threads == 1 || e->ops[e->run_to].primitive == NULL))
+            ++e->run_to;
+        if (alone)
             team_run_alone(run_operations, e);
         else
             team_run(e->team, run_operations, e);
