@@ -9,7 +9,7 @@
 #ifndef HMT_ONEDNN_KERNELS_H
 #define HMT_ONEDNN_KERNELS_H
 
-#include <hmtnet/hmtnet.h>
+#include <hmtnet/backend.h>
 #include <stdint.h>
 
 enum {
@@ -80,6 +80,9 @@ typedef struct kernels {
                    float *y, int64_t y_row);
     /* x(k) in steps of its largest magnitude / 32767. Gives the step; NaN if x is not finite. */
     float (*quantise)(int64_t k, const float *x, int16_t *to);
+
+    /* A step of SGD for `count` parameters. */
+    void (*sgd)(hmt_sgd how, int64_t count, const float *gradient, float *value, float *momentum);
 
     /* Winograd F(m x m, 3x3), n = m + 2 points; x, y: a group's first image; `row`, `column`: the
      * tile's first position on the canvas. Spectra lie point by point, `step` floats apart; a

@@ -8,6 +8,7 @@
 #include "integer_body.h"
 #include "linear_body.h"
 #include "pool_body.h"
+#include "sgd_body.h"
 #include "winograd_body.h"
 
 const kernels TABLE = {
@@ -17,6 +18,7 @@ const kernels TABLE = {
     .gemm = gemm,
     .linear = linear,
     .quantise = quantise,
+    .sgd = sgd,
     .winograd_input = winograd_input,
     .winograd_output = winograd_output,
     .winograd_spread = winograd_spread,
