@@ -11,7 +11,7 @@
 
 static inline float *numbers(int64_t count, uint32_t seed)
 {
-    float *values = malloc((size_t)(count + 1) * sizeof *values);
+    float *values = malloc(((count > 0 ? (size_t)count : 0) + 1) * sizeof *values);
 
     for (int64_t i = 0; i < count; ++i) {
         seed = seed * 1664525u + 1013904223u;

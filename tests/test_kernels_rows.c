@@ -72,6 +72,44 @@ static void test_first(const kernels *k, const first_shape *shape, int vectors, 
     free(expected);
 }
 
+/* The same in integers, of images that are filled up already; the largest ones come near 2^31. */
+static void test_integers(const kernels *k, const first_shape *shape, int vectors, bool largest)
+{
+    const first_shape *s = shape;
+    const int pairs = (s->kernel[1] * s->channels + 1) / 2, panel = k->panel;
+    const int64_t line = (int64_t)(s->columns + 16) * s->stride[1] * s->channels + 2 * pairs;
+    const int64_t step = (int64_t)s->columns * k->lanes;
+    const int64_t pixels = line * s->kernel[0], count = (int64_t)s->kernel[0] * pairs * panel * 2;
+    float *noise = numbers(pixels + count, 20), *scales = numbers(panel, 21);
+    float *bias = numbers(panel, 22), *y = numbers(2 * step, 23);
+    int16_t *x = malloc((size_t)pixels * sizeof *x), *w = malloc((size_t)count * sizeof *w);
+
+    for (int64_t i = 0; i < pixels; ++i)
+        x[i] = largest ? 32767 : (int16_t)(noise[i] * 32767);
+    for (int64_t i = 0; i < count; ++i)
+        w[i] = largest ? 127 : (int16_t)(noise[pixels + i] * 127);
+    k->first_row_integer(s, x, line, w, scales, bias, vectors, 0, 0, y, step);
+    for (int output = 0; output < vectors * k->lanes; ++output)
+        for (int column = 0; column < s->columns; ++column) {
+            int64_t sum = 0;
+            double expected;
+
+            for (int i = 0; i < s->kernel[0]; ++i)
+                for (int j = 0; j < 2 * pairs; ++j)
+                    sum += (int64_t)x[i * line + column * s->stride[1] * s->channels + j] *
+                           w[((i * pairs + j / 2) * panel + output) * 2 + j % 2];
+            expected = bias[output] + (double)sum * scales[output];
+            CHECK(fabs(y[output / k->lanes * step + column * k->lanes + output % k->lanes] -
+                       expected) <= 1e-6 * fabs((double)sum * scales[output]) + 1e-3);
+        }
+    free(noise);
+    free(scales);
+    free(bias);
+    free(y);
+    free(x);
+    free(w);
+}
+
 static void test_firsts(const kernels *k)
 {
     static const first_shape shapes[] = {
@@ -84,6 +122,11 @@ static void test_firsts(const kernels *k)
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; ++i)
         for (int vectors = 1; vectors <= 2; ++vectors)
             test_first(k, &shapes[i], vectors, i % 2);
+    for (int vectors = 1; vectors <= 2; ++vectors) {
+        test_integers(k, &(first_shape){3, {0}, {7, 7}, {2, 2}, {0}, 109}, vectors, false);
+        test_integers(k, &(first_shape){4, {0}, {11, 11}, {1, 8}, {0}, 5}, vectors, true);
+        test_integers(k, &(first_shape){1, {0}, {3, 3}, {1, 1}, {0}, 20}, vectors, false);
+    }
 }
 
 /* Rows of width 1 to 29 under every window in use; negative cells show padding that wins. */

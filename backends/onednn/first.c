@@ -6,11 +6,13 @@
  */
 #include "first.h"
 
+#include "first_integer.h"
 #include "max_pool.h"
 
 enum {
     RING = 1 << 14,    /* floats on the stack for rows that wait to be pooled */
     MOST_STRIPES = 16, /* of an image */
+    MOST_PANEL = 32,   /* kernels.panel */
     FORM = 1 << 20     /* id of the packed weights */
 };
 
@@ -20,6 +22,7 @@ typedef struct first {
     int64_t blocks, panels;      /* of output channels */
     const hmt_plan_step *pooled; /* NULL if the convolution's result is stored */
     pool_shape pool;
+    const integer_images *integers; /* NULL for float32 */
 } first;
 
 static const kernels *level(const exec *e)
@@ -33,18 +36,42 @@ static const kernels *level(const exec *e)
 /* What a task reads and writes. */
 typedef struct part {
     const float *x, *weights, *bias;
+    const int16_t *integers; /* in place of x, for weights in 8 bits */
+    const float *scales;     /* of their sums */
     float *y;
     int32_t vectors, relu;
     int64_t from, until; /* rows of y */
 } part;
+
+/* A panel's packed weights. */
+static int64_t panel_floats(const exec *e, const first *f)
+{
+    const first_shape *s = &f->shape;
+
+    return f->integers != NULL
+               ? first_integer_panel(e, s)
+               : (int64_t)s->channels * s->kernel[0] * s->kernel[1] * level(e)->panel;
+}
+
+/* Row `row` of the convolution to y. */
+static void convolve_row(const exec *e, const first *f, const part *p, int64_t row, float *y,
+                         int64_t block_step)
+{
+    if (f->integers != NULL)
+        level(e)->first_row_integer(&f->shape, p->integers, f->integers->line,
+                                    (const int16_t *)p->weights, p->scales, p->bias, p->vectors,
+                                    p->relu, (int32_t)row, y, block_step);
+    else
+        level(e)->first_row(&f->shape, p->x, p->weights, p->bias, p->vectors, p->relu, (int32_t)row,
+                            y, block_step);
+}
 
 static void convolve(const exec *e, const first *f, const part *p)
 {
     const int64_t line = (int64_t)f->shape.columns * level(e)->lanes;
 
     for (int64_t row = p->from; row < p->until; ++row)
-        level(e)->first_row(&f->shape, p->x, p->weights, p->bias, p->vectors, p->relu, (int32_t)row,
-                            p->y + row * line, f->rows * line);
+        convolve_row(e, f, p, row, p->y + row * line, f->rows * line);
 }
 
 /* The last rows of the convolution stay in a ring, each block of channels behind the other. */
@@ -61,8 +88,7 @@ static void convolve_and_pool(const exec *e, const first *f, const part *p)
         const pool_rows down = max_pool_down(e, f->pooled, row);
 
         for (next = next < down.from ? down.from : next; next < down.until; ++next)
-            level(e)->first_row(&f->shape, p->x, p->weights, p->bias, p->vectors, p->relu,
-                                (int32_t)next, ring + next % kept * 2 * line, line);
+            convolve_row(e, f, p, next, ring + next % kept * 2 * line, line);
         for (int32_t v = 0; v < p->vectors; ++v) {
             for (int64_t i = down.from; i < down.until; ++i)
                 rows[i - down.from] = ring + (i % kept * 2 + v) * line;
@@ -72,26 +98,38 @@ static void convolve_and_pool(const exec *e, const first *f, const part *p)
     }
 }
 
-/* Operands: x, packed weights, y, filled-up bias. */
+/* Operands: x, packed weights, y, filled-up bias; in integers a last operand holds what
+ * the images count in. */
 static void task(const exec *e, const op *o, int64_t i)
 {
     const first *f = o->state;
-    const int64_t lanes = level(e)->lanes, panel = i % f->panels,
-                  stripe = i / f->panels % f->stripes;
+    const first_shape *s = &f->shape;
+    const int64_t panel = i % f->panels, stripe = i / f->panels % f->stripes;
     const int64_t image = i / f->panels / f->stripes, block = 2 * panel;
-    const int64_t taps = (int64_t)f->shape.channels * f->shape.kernel[0] * f->shape.kernel[1];
-    const int64_t cells = f->rows * (f->pooled != NULL ? f->pool.columns : f->shape.columns);
-    const part p = {
-        .x = exec_data(e, o, 0) + image * f->shape.channels * f->shape.size[0] * f->shape.size[1],
-        .weights = exec_data(e, o, 1) + panel * taps * level(e)->panel,
+    const int64_t cells = f->rows * (f->pooled != NULL ? f->pool.columns : s->columns);
+    float scales[MOST_PANEL];
+    part p = {
+        .weights = exec_data(e, o, 1) + panel * panel_floats(e, f),
         .bias = exec_data(e, o, 3) + panel * level(e)->panel,
-        .y = exec_data(e, o, 2) + (image * f->blocks + block) * cells * lanes,
+        .y = exec_data(e, o, 2) + (image * f->blocks + block) * cells * level(e)->lanes,
         .vectors = f->blocks - block > 1 ? 2 : 1,
         .relu = e->plan->steps[o->step].relu,
         .from = f->rows * stripe / f->stripes,
         .until = f->rows * (stripe + 1) / f->stripes,
     };
 
+    if (f->integers != NULL) {
+        const float step = first_integer_step(exec_data(e, o, 4), image);
+        const float *scale = p.weights + panel_floats(e, f) - level(e)->panel;
+
+        for (int32_t lane = 0; lane < level(e)->panel; ++lane)
+            scales[lane] = step * scale[lane];
+        p.integers =
+            (const int16_t *)exec_data(e, o, 0) + image * f->integers->rows * f->integers->line;
+        p.scales = scales;
+    } else {
+        p.x = exec_data(e, o, 0) + image * s->channels * s->size[0] * s->size[1];
+    }
     if (f->pooled != NULL)
         convolve_and_pool(e, f, &p);
     else
@@ -204,6 +242,8 @@ static first *plan(exec *e, const hmt_plan_step *s)
         f->rows = e->plan->tensors[f->pooled->out[0]].shape[2];
     }
     f->stripes = choose_stripes(e, f, xs[0]);
+    if (first_integer_fits(e, s->weight[0]))
+        f->integers = first_integer_plan(e, &f->shape, xs[0], ys[2]);
     return f;
 }
 
@@ -228,10 +268,11 @@ static hmt_status pack(const void *user, const weights *from, const hmt_plan_wei
 /* Packed weights: kept with the model's, or made anew in each run where a trainer changes them. */
 static int32_t packed_weights(exec *e, const first *f, int32_t weight)
 {
-    const int64_t taps = (int64_t)f->shape.channels * f->shape.kernel[0] * f->shape.kernel[1];
-    const int64_t floats = f->panels * taps * level(e)->panel;
+    const int64_t floats = f->panels * panel_floats(e, f);
     int32_t from, to;
 
+    if (f->integers != NULL)
+        return first_integer_weights(e, &f->shape, e->plan->weights[weight].shape[0], weight);
     if (!exec_is_trained(e, weight))
         return exec_weight_form(e, weight, exec_describe(e, 1, &floats, dnnl_a),
                                 &(weights_form){FORM, pack, e});
@@ -245,7 +286,7 @@ static int32_t packed_weights(exec *e, const first *f, int32_t weight)
 
 int first_forward(exec *e, const hmt_plan_step *s)
 {
-    int32_t x, weights, bias, y, result = s->out[0];
+    int32_t x, weights, bias, y, result = s->out[0], ranges = -1;
     const first *f;
 
     if (!fits(e, s))
@@ -253,7 +294,7 @@ int first_forward(exec *e, const hmt_plan_step *s)
     f = plan(e, s);
     if (f == NULL)
         return 1;
-    exec_chose(e, "first");
+    exec_chose(e, f->integers != NULL ? "first, integers" : "first");
     if (f->pooled != NULL) {
         const int64_t at = f->pooled - e->plan->steps;
 
@@ -262,6 +303,8 @@ int first_forward(exec *e, const hmt_plan_step *s)
         result = f->pooled->out[0];
     }
     x = exec_input(e, s->in[0], exec_like(e, s->in[0], dnnl_nchw));
+    if (f->integers != NULL)
+        x = first_integer_convert(e, f->integers, x, &ranges);
     weights = packed_weights(e, f, s->weight[0]);
     bias = exec_filled_vector(e, s->weight[1], f->panels * level(e)->panel);
     y = exec_output(e, result, exec_blocked(e, result));
@@ -270,5 +313,6 @@ int first_forward(exec *e, const hmt_plan_step *s)
     exec_operand(e, 0, weights);
     exec_operand(e, 0, y);
     exec_operand(e, 0, bias);
+    exec_operand(e, 0, ranges);
     return 1;
 }

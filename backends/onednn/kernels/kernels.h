@@ -112,6 +112,14 @@ typedef struct kernels {
     void (*first_row)(const first_shape *shape, const float *x, const float *weights,
                       const float *bias, int32_t vectors, int relu, int32_t row, float *y,
                       int64_t block_step);
+    /* Non-zero where products of 16-bit integers are faster than those of floats. */
+    int32_t madds_at_once;
+    /* The same of integers x: filled-up images (rows, columns, C), rows `line` integers apart, of
+     * which 16 pixels beyond the last are read; weights (kh, pairs of a line's taps, panel, 2) of
+     * magnitude 127 at most; sums times scales (panel) plus bias. */
+    void (*first_row_integer)(const first_shape *shape, const int16_t *x, int64_t line,
+                              const int16_t *weights, const float *scales, const float *bias,
+                              int32_t vectors, int relu, int32_t row, float *y, int64_t block_step);
     /* y(columns, cell): the largest in each window over `count` rows; 0 where a window is empty. */
     void (*max_pool)(const pool_shape *shape, int32_t count, const float *const *rows, float *y);
 } kernels;

@@ -4,6 +4,7 @@
 #include "kernels.h"
 
 #include "first_body.h"
+#include "first_integer_body.h"
 #include "gemm_body.h"
 #include "integer_body.h"
 #include "linear_body.h"
@@ -25,5 +26,7 @@ const kernels TABLE = {
     .winograd_kernels = winograd_kernels,
     .winograd_gradient = winograd_gradient,
     .first_row = first_row,
+    .madds_at_once = MADDS_AT_ONCE,
+    .first_row_integer = first_row_integer,
     .max_pool = max_pool,
 };
