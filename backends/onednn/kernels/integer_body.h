@@ -2,6 +2,9 @@
  * Dot products of 8-bit weights and 16-bit activations. Their 32-bit sums are exact: LONGEST
  * products of 2^7 and 2^15 - 1, shared out to LANES sums, do not reach 2^31.
  */
+#ifndef HMT_ONEDNN_INTEGER_BODY_H
+#define HMT_ONEDNN_INTEGER_BODY_H
+
 #include <math.h>
 
 #include "vectors.h"
@@ -91,3 +94,5 @@ static float quantise(int64_t k, const float *x, int16_t *to)
         to[i] = factor > 0.0f ? (int16_t)(x[i] * factor + (x[i] < 0.0f ? -0.5f : 0.5f)) : 0;
     return finite == 0.0f ? most / MOST_STEPS : finite;
 }
+
+#endif

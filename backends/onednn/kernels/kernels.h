@@ -15,7 +15,8 @@
 enum {
     WINOGRAD_TAPS = 3,   /* of the kernels F(m x m, 3x3) */
     WINOGRAD_POINTS = 6, /* the most in one dimension: m + 2 */
-    WINOGRAD_SQUARE = WINOGRAD_POINTS * WINOGRAD_POINTS
+    WINOGRAD_SQUARE = WINOGRAD_POINTS * WINOGRAD_POINTS,
+    WINOGRAD_SEGMENT = 128 /* channels of a spectrum in 16 bits that share a step */
 };
 
 /*
@@ -84,6 +85,21 @@ typedef struct kernels {
     /* weights' gradient = G^T spectra G of input row `row` (phase, channel) and all outputs */
     void (*winograd_gradient)(int32_t m, const winograd_kernel *kernel, const float *spectra,
                               int64_t step, int64_t row, float *gradient);
+
+    /* The same products in integers: spectra are 16-bit counts of a step that each segment of
+     * WINOGRAD_SEGMENT channels has, and that is NaN where a value is not finite.
+     * counts_spectra: whether that is faster here than float32 from spectra of 16 bits. */
+    int32_t counts_spectra;
+    /* As winograd_input; a tile's steps, floats, lie behind its channels. `step` in int16_t. */
+    void (*winograd_input_counts)(int32_t m, const winograd_map *map, const float *x, int32_t row,
+                                  int32_t column, int16_t *spectrum, int64_t step);
+    /* One point of winograd_kernels' panel: for each segment of its rows (an even number) the
+     * columns' steps, panel floats, then the counts, (rows/2, panel, 2). */
+    void (*winograd_kernel_counts)(int64_t rows, const float *spectrum, int16_t *to);
+    /* c(m,panel) = a(m,k) b(k,panel), a as winograd_input_counts and b as winograd_kernel_counts
+     * make them; rows of a and c a_row and c_row elements apart. `behind` as in gemm(). */
+    void (*winograd_product)(int64_t m, int64_t k, const int16_t *a, int64_t a_row,
+                             const int16_t *b, float *c, int64_t c_row, int64_t behind);
 } kernels;
 
 extern const kernels kernels_plain;

@@ -6,6 +6,8 @@
 #define ROWS 14
 #define LOAD_F16(p) ((vec)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i_u *)(p))))
 #define MADD_TO(sum, a, b) ((ints)_mm512_dpwssd_epi32((__m512i)(sum), (__m512i)(a), (__m512i)(b)))
+#define LARGER(a, b) ((ints)_mm512_max_epi32((__m512i)(a), (__m512i)(b)))
+#define COUNTS_SPECTRA 1
 #include <immintrin.h>
 
 #include "level_body.h"

@@ -7,6 +7,12 @@
 #include "integer_body.h"
 #include "linear_body.h"
 #include "winograd_body.h"
+#include "winograd_integer_body.h"
+
+/* Levels that multiply pairs of 16 bits no faster than float32 keep to that. */
+#ifndef COUNTS_SPECTRA
+#define COUNTS_SPECTRA 0
+#endif
 
 const kernels TABLE = {
     .name = LEVEL,
@@ -20,4 +26,8 @@ const kernels TABLE = {
     .winograd_spread = winograd_spread,
     .winograd_kernels = winograd_kernels,
     .winograd_gradient = winograd_gradient,
+    .counts_spectra = COUNTS_SPECTRA,
+    .winograd_input_counts = winograd_input_counts,
+    .winograd_kernel_counts = winograd_kernel_counts,
+    .winograd_product = winograd_product,
 };
