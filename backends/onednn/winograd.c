@@ -350,8 +350,8 @@ done:
     return status;
 }
 
-/* Of 8-bit weights: spectra as 16-bit counts, where that is faster, else in half precision, as those
- * that gradients, with their wide range of magnitudes, meet. */
+/* Of 8-bit weights: spectra as 16-bit counts, where that is faster, else in half precision, as
+ * those that gradients, with their wide range of magnitudes, meet. */
 static void choose_counts(const exec *e, winograd *w)
 {
     if (!level(e)->counts_spectra || w->transposed)
