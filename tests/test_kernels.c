@@ -219,6 +219,174 @@ static void test_winograd(const kernels *k, int32_t m)
     free(u);
 }
 
+/* Counts of one tile's point: value(k) in a step for each segment, which is the largest magnitude
+ * over 4095. */
+static void check_counts(const int16_t *counts, const float *steps, int64_t length, int64_t apart,
+                         const float *values, int64_t values_apart, int64_t steps_apart)
+{
+    for (int64_t from = 0; from < length; from += WINOGRAD_SEGMENT) {
+        const int64_t end = from + WINOGRAD_SEGMENT < length ? from + WINOGRAD_SEGMENT : length;
+        const float step = steps[from / WINOGRAD_SEGMENT * steps_apart];
+        float most = 0.0f;
+
+        for (int64_t i = from; i < end; ++i)
+            most = fmaxf(most, fabsf(values[i * values_apart]));
+        CHECK(fabsf(step * 4095 - most) <= 1e-6f * most);
+        for (int64_t i = from; i < end; ++i)
+            CHECK(fabsf(counts[i * apart] * step - values[i * values_apart]) <= 0.501f * step);
+    }
+}
+
+/* Spectra of one tile with `blocks` blocks of channels, in counts against those in float32. */
+static void test_input_counts(const kernels *k, int32_t m, int64_t blocks, float bad)
+{
+    const int32_t side = m + 2, lanes = k->lanes;
+    const int64_t points = (int64_t)side * side, channels = blocks * lanes;
+    const int64_t segments = (channels + WINOGRAD_SEGMENT - 1) / WINOGRAD_SEGMENT;
+    const int64_t row = channels + 2 * segments;
+    float *x = numbers(points * channels, 14), *v = numbers(points * channels, 15);
+    float *steps = numbers(segments, 16);
+    int16_t *counts = malloc((size_t)(points * row) * sizeof *counts);
+    int64_t rows[8];
+    tile in;
+
+    make_tile(&in, lanes, side);
+    in.map.blocks = blocks;
+    for (int i = 0; i < 8; ++i)
+        rows[i] = (int64_t)i * side * lanes;
+    in.map.row = rows;
+    for (int64_t i = 0; i < points * lanes; ++i) /* one block much larger, one tiny */
+        x[i] *= 1e3f;
+    if (!isfinite(bad) || bad == 0.0f)
+        for (int64_t i = 0; i < points * channels; ++i)
+            x[i] = bad == 0.0f || (i / lanes % points == 7 && i % lanes == 3) ? bad : x[i];
+    k->winograd_input(m, &in.map, x, 0, 0, v, channels);
+    k->winograd_input_counts(m, &in.map, x, 0, 0, counts, row);
+    for (int64_t point = 0; point < points; ++point) {
+        memcpy(steps, counts + point * row + channels, (size_t)segments * sizeof *steps);
+        if (isfinite(bad)) {
+            check_counts(counts + point * row, steps, channels, 1, v + point * channels, 1, 1);
+            continue;
+        }
+        for (int64_t i = 0; i < channels; ++i) { /* as the float32 spectrum says, by segments */
+            const float step = steps[i / WINOGRAD_SEGMENT];
+
+            CHECK(isnan(step) || isfinite(v[point * channels + i]));
+            CHECK(isfinite(step) || counts[point * row + i] == 0);
+        }
+    }
+    free(x);
+    free(v);
+    free(steps);
+    free(counts);
+}
+
+/* A panel of kernels' spectra in counts; column 1 holds an infinity, column 2 nothing. */
+static void test_kernel_counts(const kernels *k, int64_t rows)
+{
+    float *u = numbers(rows * k->panel, 17);
+    const int64_t segments = (rows + WINOGRAD_SEGMENT - 1) / WINOGRAD_SEGMENT;
+    int16_t *to = malloc((size_t)((rows + 2 * segments) * k->panel) * sizeof *to), *at = to;
+    float steps[2 * MOST];
+
+    for (int64_t i = 0; i < rows; ++i)
+        u[i * k->panel + 2] = 0.0f;
+    u[(rows - 1) * k->panel + 1] = -INFINITY;
+    k->winograd_kernel_counts(rows, u, to);
+    for (int64_t from = 0; from < rows; from += WINOGRAD_SEGMENT) {
+        const int64_t length = rows - from < WINOGRAD_SEGMENT ? rows - from : WINOGRAD_SEGMENT;
+        const int last = from + length == rows;
+
+        memcpy(steps, at, (size_t)k->panel * sizeof *steps);
+        at += 2 * k->panel;
+        for (int32_t column = 0; column < k->panel; ++column) {
+            const float *values = u + from * k->panel + column;
+            int16_t counts[WINOGRAD_SEGMENT];
+
+            for (int64_t i = 0; i < length; ++i)
+                counts[i] = at[(i / 2 * k->panel + column) * 2 + i % 2];
+            if (column != 1 || !last)
+                check_counts(counts, &steps[column], length, 1, values, k->panel, 1);
+            for (int64_t i = 0; column == 1 && last && i < length; ++i)
+                CHECK(isnan(steps[column]) && counts[i] == 0);
+        }
+        at += length * k->panel;
+    }
+    free(u);
+    free(to);
+}
+
+/* Products of counts, `m` tiles: against exact sums, all of the largest magnitude if asked for. A
+ * NaN among the steps stays in its tile. */
+static void test_product(const kernels *k, int64_t m, int64_t depth, bool largest)
+{
+    const int64_t segments = (depth + WINOGRAD_SEGMENT - 1) / WINOGRAD_SEGMENT;
+    const int64_t row = depth + 2 * segments + 6, panel = k->panel;
+    float *noise = numbers((m + panel) * (depth + 2 * segments), 18), *at = noise;
+    float *steps = numbers(m * segments + panel, 19), *c = numbers(m * (panel + 8), 20);
+    int16_t *a = calloc((size_t)(m * row), sizeof *a);
+    int16_t *b = malloc((size_t)((depth + 2 * segments) * panel) * sizeof *b), *to = b;
+    double *expected = calloc((size_t)(m * panel), sizeof *expected);
+
+    steps[m * segments - 1] = NAN; /* of the last tile */
+    for (int64_t i = 0; i < m; ++i) {
+        for (int64_t p = 0; p < depth; ++p)
+            a[i * row + p] = largest ? -4095 : (int16_t)(*at++ * 4095);
+        memcpy(a + i * row + depth, steps + i * segments, (size_t)segments * sizeof *steps);
+    }
+    for (int64_t from = 0, segment = 0; from < depth; from += WINOGRAD_SEGMENT, ++segment) {
+        const int64_t end = depth - from < WINOGRAD_SEGMENT ? depth : from + WINOGRAD_SEGMENT;
+
+        memcpy(to, steps + m * segments, (size_t)panel * sizeof *steps);
+        to += 2 * panel;
+        for (int64_t p = from; p < end; ++p)
+            for (int64_t j = 0; j < panel; ++j) {
+                const int16_t count = largest ? -4095 : (int16_t)(*at++ * 4095);
+
+                to[((p - from) / 2 * panel + j) * 2 + p % 2] = count;
+                for (int64_t i = 0; i < m; ++i)
+                    expected[i * panel + j] += (double)a[i * row + p] * count *
+                                               steps[i * segments + segment] *
+                                               steps[m * segments + j];
+            }
+        to += (end - from) * panel;
+    }
+    k->winograd_product(m, depth, a, row, b, c, panel + 8, 0);
+    for (int64_t i = 0; i < m; ++i)
+        for (int64_t j = 0; j < panel; ++j) {
+            const float found = c[i * (panel + 8) + j];
+            const double right = expected[i * panel + j];
+
+            if (i == m - 1)
+                CHECK(isnan(found));
+            else
+                CHECK(fabs(found - right) <= 1e-6 * fabs(right) + 4095.0 * 4095 * 1e-5);
+        }
+    free(noise);
+    free(steps);
+    free(c);
+    free(a);
+    free(b);
+    free(expected);
+}
+
+static void test_counts(const kernels *k)
+{
+    const float bad[] = {1.0f, 0.0f, NAN, INFINITY, -INFINITY};
+
+    for (int64_t blocks = 1; blocks <= 19; blocks += 6)
+        for (int i = 0; i < 5; ++i) {
+            test_input_counts(k, 4, blocks, bad[i]);
+            test_input_counts(k, 2, blocks, bad[i]);
+        }
+    test_kernel_counts(k, 2);
+    test_kernel_counts(k, WINOGRAD_SEGMENT);
+    test_kernel_counts(k, 3 * WINOGRAD_SEGMENT - 16);
+    for (int64_t m = 1; m <= 31; ++m)
+        test_product(k, m, m % 3 == 0 ? 300 : 2 * m, false);
+    test_product(k, 3, 2 * WINOGRAD_SEGMENT, true);
+}
+
 static void test_level(const kernels *k)
 {
     for (int stored = HMT_DTYPE_F32; stored <= HMT_DTYPE_BF16; ++stored) {
@@ -237,6 +405,7 @@ static void test_level(const kernels *k)
     test_quantise(k);
     test_winograd(k, 4);
     test_winograd(k, 2);
+    test_counts(k);
 }
 
 /* Every pattern of 16 bits: the plain level widens them by arithmetic of its own. */

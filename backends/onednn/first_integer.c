@@ -22,7 +22,7 @@ int first_integer_fits(const exec *e, int32_t weight)
     hmt_dtype stored;
     const float *scales;
 
-    if (!e->device->kernels->madds_at_once || e->plan->training || exec_is_trained(e, weight))
+    if (!e->device->kernels->integers_faster || e->plan->training || exec_is_trained(e, weight))
         return 0;
     weights_stored(e->weights, &e->plan->weights[weight], &stored, &scales);
     return stored == HMT_DTYPE_I8;

@@ -44,13 +44,36 @@ static place locate(const winograd *w, int64_t tile)
                    (int32_t)(at % w->tiles_across * w->m)};
 }
 
+/* Bytes of a kernel spectrum's value. */
+static int64_t width(const winograd *w)
+{
+    return w->stored == HMT_DTYPE_F32 ? sizeof(float) : sizeof(uint16_t);
+}
+
 /* One tile's input spectrum. */
 static void analyse(const exec *e, const winograd *w, const float *x, int64_t tile, float *spectrum)
 {
     const place at = locate(w, tile);
+    const float *from = x + at.group * w->in.group_step;
 
-    level(e)->winograd_input(w->m, &w->in, x + at.group * w->in.group_step, at.row, at.column,
-                             spectrum, w->in_step);
+    if (w->stored == HMT_DTYPE_I8)
+        level(e)->winograd_input_counts(w->m, &w->in, from, at.row, at.column,
+                                        (int16_t *)(void *)spectrum, 2 * w->in_step);
+    else
+        level(e)->winograd_input(w->m, &w->in, from, at.row, at.column, spectrum, w->in_step);
+}
+
+/* The matrix product of `count` tiles' spectra at one point and a panel of kernels'. */
+static void multiply(const exec *e, const winograd *w, int64_t count, const float *v, const char *u,
+                     float *p, int64_t behind)
+{
+    const kernels *k = level(e);
+
+    if (w->stored == HMT_DTYPE_I8)
+        k->winograd_product(count, w->rows, (const int16_t *)(const void *)v, 2 * w->in_row,
+                            (const int16_t *)(const void *)u, p, w->out_row, behind);
+    else
+        k->gemm(w->stored, count, w->rows, v, w->in_row, 1, u, k->panel, p, w->out_row, 0, behind);
 }
 
 /* Panels of the matrix products that are one task: of so many tasks that threads finish together.
@@ -70,8 +93,7 @@ static void convolve_loop(const exec *e, const op *o, const member *m)
     const kernels *k = level(e);
     const float *x = exec_data(e, o, 0);
     const char *u = (const char *)exec_data(e, o, 1);
-    const int64_t width = w->stored == HMT_DTYPE_F32 ? sizeof(float) : sizeof(uint16_t);
-    const int64_t bytes = w->rows * k->panel * width; /* of a panel of kernel spectra */
+    const int64_t bytes = w->kernel_step / w->panels * width(w); /* of a panel of kernel spectra */
     float *y = exec_data(e, o, 2), *v = exec_data(e, o, 3), *p = exec_data(e, o, 4);
     const float *shift = o->count > 5 ? exec_data(e, o, 5) : NULL;
     const int64_t at_once = panels_at_once(e, w), parts = divide_up(w->panels, at_once);
@@ -90,9 +112,9 @@ static void convolve_loop(const exec *e, const op *o, const member *m)
             for (int64_t j = first; j < first + at_once && j < w->panels; ++j) {
                 const int64_t panel = point * w->panels + j;
 
-                k->gemm(w->stored, count, w->rows, v + point * w->in_step, w->in_row, 1,
-                        u + panel * bytes, k->panel, p + point * w->out_step + j * k->panel,
-                        w->out_row, 0, (w->points * w->panels - 1 - panel) * bytes);
+                multiply(e, w, count, v + point * w->in_step, u + panel * bytes,
+                         p + point * w->out_step + j * k->panel,
+                         (w->points * w->panels - 1 - panel) * bytes);
             }
         }
         team_barrier(m);
@@ -257,7 +279,7 @@ static void pack_panel(const packing *p, const winograd_kernel *kernel, const fl
     const winograd *w = p->w;
     const kernels *k = level(p->e);
     const int64_t panel = w->rows * k->panel;
-    uint16_t *halves = (uint16_t *)(void *)to + j * panel;
+    uint16_t *halves = (uint16_t *)(void *)to + j * (w->kernel_step / w->panels);
 
     if (w->stored == HMT_DTYPE_F32) {
         k->winograd_kernels(w->m, kernel, dense, w->transposed, column, w->rows, to + j * panel,
@@ -266,7 +288,9 @@ static void pack_panel(const packing *p, const winograd_kernel *kernel, const fl
     }
     k->winograd_kernels(w->m, kernel, dense, w->transposed, column, w->rows, values, panel);
     for (int64_t point = 0; point < w->points; ++point, halves += w->kernel_step)
-        if (w->stored == HMT_DTYPE_F16)
+        if (w->stored == HMT_DTYPE_I8)
+            k->winograd_kernel_counts(w->rows, values + point * panel, (int16_t *)halves);
+        else if (w->stored == HMT_DTYPE_F16)
             half_array_to_f16(values + point * panel, halves, (size_t)panel);
         else
             half_array_to_bf16(values + point * panel, halves, (size_t)panel);
@@ -359,11 +383,20 @@ static hmt_status pack(const void *user, const weights *from, const hmt_plan_wei
     return status;
 }
 
+/* Of 8-bit weights: spectra as 16-bit counts, where that is faster, else in half precision, as
+ * those that gradients, with their wide range of magnitudes, meet. */
+static void choose_counts(const exec *e, winograd *w)
+{
+    if (!level(e)->integers_faster || w->transposed)
+        w->stored = HMT_DTYPE_F16;
+    else
+        winograd_plan_counts(w, level(e)->panel);
+}
+
 /* The kernels' spectra: kept with the weights, or made anew in each run from weights that a trainer
  * changes. */
 static int32_t spectra(exec *e, winograd *w, int32_t weight)
 {
-    const int64_t floats = w->points * w->kernel_step;
     int32_t from, to;
 
     if (!exec_is_trained(e, weight)) {
@@ -373,8 +406,8 @@ static int32_t spectra(exec *e, winograd *w, int32_t weight)
 
         weights_stored(e->weights, &e->plan->weights[weight], &w->stored, &scales);
         if (w->stored == HMT_DTYPE_I8) /* spectra take more bits than the weights */
-            w->stored = HMT_DTYPE_F16;
-        size = w->stored == HMT_DTYPE_F32 ? floats : divide_up(floats, 2);
+            choose_counts(e, w);
+        size = divide_up(w->points * w->kernel_step * width(w), sizeof(float));
         dense_strides(&w->kernel);
         return exec_weight_form(
             e, weight, exec_describe(e, 1, &size, dnnl_a),
@@ -382,7 +415,7 @@ static int32_t spectra(exec *e, winograd *w, int32_t weight)
     }
     outputs_last_strides(&w->kernel);
     from = exec_weight(e, weight, exec_describe(e, 4, e->plan->weights[weight].shape, dnnl_hwio));
-    to = scratch(e, floats);
+    to = scratch(e, w->points * w->kernel_step);
     exec_shared(e, kernels_loop, w);
     exec_operand(e, 0, from);
     exec_operand(e, 0, to);

@@ -156,3 +156,12 @@ winograd *winograd_plan(exec *e, const hmt_plan_step *s, int32_t m, int32_t x, i
     *kept = w;
     return kept;
 }
+
+void winograd_plan_counts(winograd *w, int64_t panel)
+{
+    const int64_t segments = divide_up(w->rows, WINOGRAD_SEGMENT);
+
+    w->in_row = divide_up(w->rows / 2 + segments, PAD) * PAD;
+    w->in_step = w->chunk * w->in_row + PAD;
+    w->kernel_step = w->panels * (w->rows + 2 * segments) * panel;
+}

@@ -9,7 +9,7 @@
 
 typedef struct winograd {
     int32_t m, points; /* points: n*n */
-    hmt_dtype stored;  /* of the kernels' spectra */
+    hmt_dtype stored;  /* of the kernels' spectra; I8: 16-bit counts, the tiles' likewise */
     int32_t transposed, relu;
     winograd_kernel kernel;
     winograd_map in, out;
@@ -19,12 +19,15 @@ typedef struct winograd {
     int64_t tiles_down, tiles_across, tiles, chunk;
     int64_t rows, panels;    /* of a kernel spectrum: input channels; panels of outputs */
     int64_t in_row, out_row; /* floats of a tile in a spectrum, with padding between */
-    int64_t in_step, out_step, kernel_step; /* floats of a point */
+    int64_t in_step, out_step, kernel_step; /* of a point: floats, values of a kernel as stored */
 } winograd;
 
 /* The tiles of a convolution between tensors x and y, m x m outputs each, at most `chunk` at once;
  * transposed: from y to x, for gradients of x. Lives as long as the exec; NULL after a failure. */
 winograd *winograd_plan(exec *e, const hmt_plan_step *s, int32_t m, int32_t x, int32_t y,
                         int transposed, int64_t chunk);
+
+/* Makes the room of spectra that of 16-bit counts and their steps (kernels.h). */
+void winograd_plan_counts(winograd *w, int64_t panel);
 
 #endif

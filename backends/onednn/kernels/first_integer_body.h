@@ -8,10 +8,6 @@
 
 #include "integer_body.h"
 
-#ifndef MADDS_AT_ONCE
-#define MADDS_AT_ONCE 0
-#endif
-
 typedef int32_t loose_ints
     __attribute__((vector_size(LANES * sizeof(int32_t)), aligned(2), may_alias));
 

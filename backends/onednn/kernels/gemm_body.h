@@ -3,6 +3,9 @@
  * of b is read and as many values of a are spread over it. Meanwhile what will be read of b next
  * comes into the second-level cache, so that reading overlaps with computing.
  */
+#ifndef HMT_ONEDNN_GEMM_BODY_H
+#define HMT_ONEDNN_GEMM_BODY_H
+
 #include "vectors.h"
 
 /* b's part that is used over and over: DEPTH x 2 vectors stay in the first-level cache. */
@@ -128,3 +131,5 @@ static void gemm(hmt_dtype stored, int64_t m, int64_t k, const float *a, int64_t
         }
     }
 }
+
+#endif

@@ -15,7 +15,8 @@
 enum {
     WINOGRAD_TAPS = 3,   /* of the kernels F(m x m, 3x3) */
     WINOGRAD_POINTS = 6, /* the most in one dimension: m + 2 */
-    WINOGRAD_SQUARE = WINOGRAD_POINTS * WINOGRAD_POINTS
+    WINOGRAD_SQUARE = WINOGRAD_POINTS * WINOGRAD_POINTS,
+    WINOGRAD_SEGMENT = 128 /* channels of a spectrum in 16 bits that share a step */
 };
 
 /*
@@ -63,7 +64,8 @@ typedef struct pool_shape {
 typedef struct kernels {
     const char *name;
     int32_t lanes;
-    int32_t panel; /* columns that gemm() makes: 2 * lanes */
+    int32_t panel;           /* columns that gemm() makes: 2 * lanes */
+    int32_t integers_faster; /* whether sums of 16-bit products take half of what float32's do */
 
     /* c(m,panel) = a(m,k) b(k,panel), or += if `add`: a(i,p) at a[i*a_row + p*a_step], rows of b
      * b_step elements of type `stored` and rows of c c_row floats apart. As many of the `behind`
@@ -112,8 +114,6 @@ typedef struct kernels {
     void (*first_row)(const first_shape *shape, const float *x, const float *weights,
                       const float *bias, int32_t vectors, int relu, int32_t row, float *y,
                       int64_t block_step);
-    /* Non-zero where products of 16-bit integers are faster than those of floats. */
-    int32_t madds_at_once;
     /* The same of integers x: filled-up images (rows, columns, C), rows `line` integers apart, of
      * which 16 pixels beyond the last are read; weights (kh, pairs of a line's taps, panel, 2) of
      * magnitude 127 at most; sums times scales (panel) plus bias. */
@@ -122,6 +122,19 @@ typedef struct kernels {
                               int32_t vectors, int relu, int32_t row, float *y, int64_t block_step);
     /* y(columns, cell): the largest in each window over `count` rows; 0 where a window is empty. */
     void (*max_pool)(const pool_shape *shape, int32_t count, const float *const *rows, float *y);
+    /* The same products in integers: spectra are 16-bit counts of a step that each segment of
+     * WINOGRAD_SEGMENT channels has, and that is NaN where a value is not finite.
+     */
+    /* As winograd_input; a tile's steps, floats, lie behind its channels. `step` in int16_t. */
+    void (*winograd_input_counts)(int32_t m, const winograd_map *map, const float *x, int32_t row,
+                                  int32_t column, int16_t *spectrum, int64_t step);
+    /* One point of winograd_kernels' panel: for each segment of its rows (an even number) the
+     * columns' steps, panel floats, then the counts, (rows/2, panel, 2). */
+    void (*winograd_kernel_counts)(int64_t rows, const float *spectrum, int16_t *to);
+    /* c(m,panel) = a(m,k) b(k,panel), a as winograd_input_counts and b as winograd_kernel_counts
+     * make them; rows of a and c a_row and c_row elements apart. `behind` as in gemm(). */
+    void (*winograd_product)(int64_t m, int64_t k, const int16_t *a, int64_t a_row,
+                             const int16_t *b, float *c, int64_t c_row, int64_t behind);
 } kernels;
 
 extern const kernels kernels_plain;

@@ -11,11 +11,18 @@
 #include "pool_body.h"
 #include "sgd_body.h"
 #include "winograd_body.h"
+#include "winograd_integer_body.h"
+
+/* Levels that multiply pairs of 16 bits no faster than float32 keep to that. */
+#ifndef INTEGERS_FASTER
+#define INTEGERS_FASTER 0
+#endif
 
 const kernels TABLE = {
     .name = LEVEL,
     .lanes = LANES,
     .panel = 2 * LANES,
+    .integers_faster = INTEGERS_FASTER,
     .gemm = gemm,
     .linear = linear,
     .quantise = quantise,
@@ -26,7 +33,9 @@ const kernels TABLE = {
     .winograd_kernels = winograd_kernels,
     .winograd_gradient = winograd_gradient,
     .first_row = first_row,
-    .madds_at_once = MADDS_AT_ONCE,
     .first_row_integer = first_row_integer,
     .max_pool = max_pool,
+    .winograd_input_counts = winograd_input_counts,
+    .winograd_kernel_counts = winograd_kernel_counts,
+    .winograd_product = winograd_product,
 };

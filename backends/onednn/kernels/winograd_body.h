@@ -7,6 +7,9 @@
  *   point 0:        N = 1,              point p of +-a, +-b:  N = 2 p^2 (p^2 - q^2), q the other,
  *   G row p = (1, p, p^2) / N, A^T column p = (1, p, p^2, p^3), infinity: (0,0,1) and (0,0,0,1).
  */
+#ifndef HMT_ONEDNN_WINOGRAD_BODY_H
+#define HMT_ONEDNN_WINOGRAD_BODY_H
+
 #include "vectors.h"
 
 #define POINT_A 0.70710678118654752f
@@ -319,3 +322,5 @@ static void winograd_gradient(int32_t m, const winograd_kernel *kernel, const fl
         }
     }
 }
+
+#endif
