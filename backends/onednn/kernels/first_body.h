@@ -35,7 +35,7 @@ KERNEL void first_pixels(const int pixels, const int vectors, const first_view *
     const int32_t taps = view->taps;
     vec sum[ROWS][2];
 
-#pragma GCC unroll 16
+    UNROLL
     for (int i = 0; i < pixels; ++i)
         for (int v = 0; v < vectors; ++v)
             sum[i][v] = load(view->bias + v * LANES);
@@ -45,7 +45,7 @@ KERNEL void first_pixels(const int pixels, const int vectors, const first_view *
         for (int32_t tap = 0; tap < taps; ++tap, ++x, weights += 2 * LANES) {
             const vec w0 = load(weights), w1 = load(weights + (vectors - 1) * LANES);
 
-#pragma GCC unroll 16
+            UNROLL
             for (int i = 0; i < pixels; ++i) {
                 const vec xi = all(x[i * stride]);
 
@@ -55,7 +55,7 @@ KERNEL void first_pixels(const int pixels, const int vectors, const first_view *
             }
         }
     }
-#pragma GCC unroll 16
+    UNROLL
     for (int i = 0; i < pixels; ++i)
         for (int v = 0; v < vectors; ++v)
             store(y + v * block_step + i * LANES, view->relu ? rectify(sum[i][v]) : sum[i][v]);

@@ -27,7 +27,7 @@ KERNEL void integer_pixels(const int pixels, const int vectors, const integer_vi
     const int16_t *weights = view->weights;
     ints sum[ROWS][2];
 
-#pragma GCC unroll 16
+    UNROLL
     for (int i = 0; i < pixels; ++i)
         for (int v = 0; v < vectors; ++v)
             sum[i][v] = (ints){0};
@@ -38,7 +38,7 @@ KERNEL void integer_pixels(const int pixels, const int vectors, const integer_vi
             const ints w0 = *(const loose_ints *)weights;
             const ints w1 = *(const loose_ints *)(weights + (vectors - 1) * 2 * LANES);
 
-#pragma GCC unroll 16
+            UNROLL
             for (int i = 0; i < pixels; ++i) {
                 int32_t two;
                 ints xi;
@@ -51,7 +51,7 @@ KERNEL void integer_pixels(const int pixels, const int vectors, const integer_vi
             }
         }
     }
-#pragma GCC unroll 16
+    UNROLL
     for (int i = 0; i < pixels; ++i)
         for (int v = 0; v < vectors; ++v) {
             const vec value =

@@ -28,7 +28,7 @@ KERNEL void gemm_block(const hmt_dtype stored, const int rows, int64_t k, const 
 {
     vec sum[ROWS][2];
 
-#pragma GCC unroll 16
+    UNROLL
     for (int i = 0; i < rows; ++i) {
         sum[i][0] = add ? load(c + i * c_row) : (vec){0};
         sum[i][1] = add ? load(c + i * c_row + LANES) : (vec){0};
@@ -40,7 +40,7 @@ KERNEL void gemm_block(const hmt_dtype stored, const int rows, int64_t k, const 
         __builtin_prefetch((const char *)b + p * b_step * width(stored) + AHEAD);
         __builtin_prefetch(next.at, 0, 2);
         next.at += next.step;
-#pragma GCC unroll 16
+        UNROLL
         for (int i = 0; i < rows; ++i) {
             vec ai = all(a[i * a_row]);
 
@@ -49,7 +49,7 @@ KERNEL void gemm_block(const hmt_dtype stored, const int rows, int64_t k, const 
         }
         a += a_step;
     }
-#pragma GCC unroll 16
+    UNROLL
     for (int i = 0; i < rows; ++i) {
         store(c + i * c_row, sum[i][0]);
         store(c + i * c_row + LANES, sum[i][1]);

@@ -42,25 +42,25 @@ KERNEL void integer_block(const int images, const int features, int64_t k, const
     ints part[IMAGES][FEATURES];
     int64_t i = 0;
 
-#pragma GCC unroll 16
+    UNROLL
     for (int n = 0; n < images; ++n)
-#pragma GCC unroll 16
-        for (int o = 0; o < features; ++o)
-            part[n][o] = (ints){0};
+        UNROLL
+    for (int o = 0; o < features; ++o)
+        part[n][o] = (ints){0};
     for (; i + PAIRS <= k; i += PAIRS) {
         shorts xs[IMAGES];
 
-#pragma GCC unroll 16
+        UNROLL
         for (int n = 0; n < images; ++n)
             xs[n] = *(const loose_shorts *)(x + n * x_row + i);
-#pragma GCC unroll 16
+        UNROLL
         for (int o = 0; o < features; ++o) {
             const shorts wo =
                 __builtin_convertvector(*(const loose_bytes *)(w + o * w_row + i), shorts);
 
             if (images == 1)
                 __builtin_prefetch(w + o * w_row + i + WEIGHTS_AHEAD);
-#pragma GCC unroll 16
+            UNROLL
             for (int n = 0; n < images; ++n)
                 part[n][o] = MADD_TO(part[n][o], xs[n], wo);
         }

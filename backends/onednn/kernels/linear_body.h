@@ -53,17 +53,17 @@ KERNEL void linear_block(const hmt_dtype stored, const int images, const int fea
     vec part[IMAGES][MANY];
     int64_t i = 0;
 
-#pragma GCC unroll 16
+    UNROLL
     for (int n = 0; n < images; ++n)
-#pragma GCC unroll 16
-        for (int o = 0; o < features; ++o)
-            part[n][o] = (vec){0};
+        UNROLL
+    for (int o = 0; o < features; ++o)
+        part[n][o] = (vec){0};
     /* Narrow rows are asked for ahead, a cache line at a time; those of float32 are read ahead by
      * the processor itself, and faster. */
     for (; images == 1 && stored != HMT_DTYPE_F32 && i + 2 * LANES <= k; i += 2 * LANES) {
         const vec x0 = load(x + i), x1 = load(x + i + LANES);
 
-#pragma GCC unroll 16
+        UNROLL
         for (int o = 0; o < features; ++o) {
             const int64_t at = o * w_row + i;
 
@@ -77,14 +77,14 @@ KERNEL void linear_block(const hmt_dtype stored, const int images, const int fea
 
         for (int row = 0; row < next.count; ++row)
             __builtin_prefetch(next.at + (row * w_row + i) * width(stored), 0, 2);
-#pragma GCC unroll 16
+        UNROLL
         for (int n = 0; n < images; ++n)
             xs[n] = load(x + n * x_row + i);
-#pragma GCC unroll 16
+        UNROLL
         for (int o = 0; o < features; ++o) {
             const vec wo = load_stored(stored, w, o * w_row + i);
 
-#pragma GCC unroll 16
+            UNROLL
             for (int n = 0; n < images; ++n)
                 part[n][o] += wo * xs[n];
         }

@@ -18,7 +18,7 @@ KERNEL void pool_windows(const int windows, const int32_t kernel, const pool_sha
         const int64_t at = from * cell + lane;
         vec best[WINDOWS];
 
-#pragma GCC unroll 16
+        UNROLL
         for (int w = 0; w < windows; ++w)
             best[w] = count > 0 && kernel > 0 ? load(rows[0] + at + w * step) : (vec){0};
         for (int32_t row = 0; row < count; ++row) {
@@ -26,11 +26,11 @@ KERNEL void pool_windows(const int windows, const int32_t kernel, const pool_sha
 
 #pragma GCC unroll 3
             for (int32_t i = 0; i < kernel; ++i, x += cell)
-#pragma GCC unroll 16
-                for (int w = 0; w < windows; ++w)
-                    best[w] = LARGER(best[w], load(x + w * step));
+                UNROLL
+            for (int w = 0; w < windows; ++w)
+                best[w] = LARGER(best[w], load(x + w * step));
         }
-#pragma GCC unroll 16
+        UNROLL
         for (int w = 0; w < windows; ++w)
             store(y + w * cell + lane, best[w]);
     }

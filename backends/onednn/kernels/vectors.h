@@ -20,6 +20,14 @@ enum { IMAGES = 3, FEATURES = 4, WEIGHTS_AHEAD = 1024 };
 
 #define KERNEL static inline __attribute__((always_inline))
 
+/* Before a loop over registers, of at most 16 turns: without it they would be an array in memory.
+ */
+#ifdef __clang__
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
+
 KERNEL vec load(const float *p)
 {
     return *(const loose *)p;

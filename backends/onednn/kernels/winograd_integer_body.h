@@ -69,7 +69,7 @@ KERNEL float count_point(const int blocks, const vec *values, int apart, int16_t
     int32_t largest;
     float factor;
 
-#pragma GCC unroll 16
+    UNROLL
     for (int i = 0; i < blocks; ++i)
         most = LARGER_INTS(most, magnitude(values[i * apart]));
     largest = largest_lane(most);
@@ -79,7 +79,7 @@ KERNEL float count_point(const int blocks, const vec *values, int apart, int16_t
         return largest < TINY ? 0.0f : NAN;
     }
     factor = COUNTS / float_of(largest);
-#pragma GCC unroll 16
+    UNROLL
     for (int i = 0; i < blocks; ++i)
         *(loose_counts *)(to + i * LANES) = __builtin_convertvector(
             (ints)(values[i * apart] * factor + all(ROUNDING)), loose_counts);
@@ -179,7 +179,7 @@ KERNEL void product_block(const int rows, int64_t pairs, const int16_t *a, const
               step1 = (vec) * (const loose_ints *)(b + PAIRS);
     ints sum[ROWS][2];
 
-#pragma GCC unroll 16
+    UNROLL
     for (int i = 0; i < rows; ++i)
         sum[i][0] = sum[i][1] = (ints){0};
     for (int64_t p = 0; p < pairs; ++p) {
@@ -189,7 +189,7 @@ KERNEL void product_block(const int rows, int64_t pairs, const int16_t *a, const
         __builtin_prefetch((const char *)b + AHEAD);
         __builtin_prefetch(next.at, 0, 2);
         next.at += next.step;
-#pragma GCC unroll 16
+        UNROLL
         for (int i = 0; i < rows; ++i) {
             const shorts ai = (shorts)(*(const loose_int *)(a + i * a_row) - (ints){0});
 
@@ -198,7 +198,7 @@ KERNEL void product_block(const int rows, int64_t pairs, const int16_t *a, const
         }
         a += 2;
     }
-#pragma GCC unroll 16
+    UNROLL
     for (int i = 0; i < rows; ++i) {
         const vec step = all(*(const loose_float *)(a_steps + i * a_row));
         const vec c0 = add ? load(c + i * c_row) : (vec){0};
