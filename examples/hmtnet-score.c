@@ -72,20 +72,24 @@ typedef struct score {
     hmt_model_config config;
     hmt_preprocess_options preprocess;
     size_t crops;                /* of a photo: 1 or 5 */
+    bool ahead;                  /* the device takes the next batch, as 8-bit crops, meanwhile */
     size_t batch;                /* photos of a batch */
     hmt_prediction *predictions; /* (batch * crops) */
     size_t failed;               /* photos with an error row */
 } score;
 
-/* batches_load: decodes photo `index` and cuts out (crops,224,224,3). */
+/* batches_load: decodes photo `index` and cuts out (crops,224,224,3) levels for a device, else
+ * (crops,3,224,224) normalised values: here all workers share in normalising. */
 static bool load_photo(void *user, size_t index, void *crops, char *message)
 {
     score *run = user;
     hmt_pixels pixels = {0};
     hmt_status status = hmt_decode_file(run->context, run->photos.paths[index], NULL, &pixels);
-    if (status == HMT_OK)
+    if (status == HMT_OK && run->ahead)
         status =
             hmt_preprocess_crops(run->context, &pixels, &run->preprocess, crops, run->crops * CROP);
+    else if (status == HMT_OK)
+        status = hmt_preprocess(run->context, &pixels, &run->preprocess, crops, run->crops * CROP);
     if (status != HMT_OK)
         snprintf(message, BATCHES_MESSAGE, "%s", hmt_last_error());
     hmt_pixels_free(run->context, &pixels);
@@ -212,6 +216,8 @@ static bool prepare(score *run)
         return false;
     }
     run->preprocess.resize = run->config.resize;
+    memcpy(run->preprocess.mean, run->config.mean, sizeof run->preprocess.mean);
+    memcpy(run->preprocess.deviation, run->config.deviation, sizeof run->preprocess.deviation);
     run->preprocess.crop = settings.five_crop ? HMT_CROP_FIVE : HMT_CROP_CENTER;
     run->crops = settings.five_crop ? CROPS : 1;
     size_t most = (size_t)settings.batch / run->crops;
@@ -222,26 +228,30 @@ static bool prepare(score *run)
         cli_library_error("cannot prepare the model");
         return false;
     }
+    run->ahead = hmt_session_stages(run->session);
     return true;
 }
 
-static batches *start_decoding(score *run, int held)
+static batches *start_decoding(score *run)
 {
+    size_t bytes = run->crops * CROP * (run->ahead ? 1 : sizeof(float));
     int decoders = settings.decoders ? (int)settings.decoders : cli_processors();
     return batches_start(&(batches_options){.count = run->photos.count,
                                             .batch = run->batch,
-                                            .bytes = run->crops * CROP,
+                                            .bytes = bytes,
                                             .workers = decoders,
-                                            .depth = held > 1 ? DEVICE_DEPTH : DEPTH,
+                                            .depth = run->ahead ? DEVICE_DEPTH : DEPTH,
                                             .load = load_photo,
                                             .user = run,
-                                            .held = held});
+                                            .held = run->ahead ? 2 : 1});
 }
 
 /* Computes a batch and writes its rows. Returns an exit status. */
 static int compute(score *run, const batches_view *view, progress *bar)
 {
-    if (hmt_infer_crops(run->session, view->data, view->count * run->crops, run->predictions)) {
+    const size_t count = view->count * run->crops;
+    if ((run->ahead ? hmt_infer_crops(run->session, view->data, count, run->predictions)
+                    : hmt_infer(run->session, view->data, count, run->predictions)) != HMT_OK) {
         progress_clear(bar);
         cli_library_error("computing failed");
         return CLI_USAGE;
@@ -255,11 +265,11 @@ static int compute(score *run, const batches_view *view, progress *bar)
 
 /* Takes the next batch; where that helps it is sent on its way while the one before is computed.
  * false: there is none, or *status says what went wrong. */
-static bool take(score *run, batches *line, bool ahead, batches_view *view, int *status)
+static bool take(score *run, batches *line, batches_view *view, int *status)
 {
     if (!batches_next(line, view))
         return false;
-    if (ahead &&
+    if (run->ahead &&
         hmt_session_stage_crops(run->session, view->data, view->count * run->crops) != HMT_OK) {
         cli_library_error("computing failed");
         *status = CLI_USAGE;
@@ -270,23 +280,23 @@ static bool take(score *run, batches *line, bool ahead, batches_view *view, int 
 /* Predicts everything. Returns the exit status. */
 static int predict(score *run)
 {
-    const bool ahead = hmt_session_stages(run->session);
+    const bool ahead = run->ahead;
     batches_view view, next;
     progress bar;
     char took[32];
     if (settings.format == FORMAT_CSV)
         fputs("path,gender,gender_probability,race,race_probability,score,error\n",
               run->out.stream);
-    batches *line = start_decoding(run, ahead ? 2 : 1);
+    batches *line = start_decoding(run);
     progress_start(&bar, "scoring", "photos", run->photos.count, settings.quiet);
     int status = line ? CLI_OK : CLI_USAGE;
-    bool more = status == CLI_OK && take(run, line, ahead, &view, &status);
+    bool more = status == CLI_OK && take(run, line, &view, &status);
     while (more) {
-        bool following = ahead && take(run, line, ahead, &next, &status);
+        bool following = ahead && take(run, line, &next, &status);
         if (status == CLI_OK)
             status = compute(run, &view, &bar);
         if (!ahead && status == CLI_OK)
-            following = take(run, line, ahead, &next, &status);
+            following = take(run, line, &next, &status);
         view = next;
         more = following && status == CLI_OK;
     }

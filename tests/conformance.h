@@ -17,16 +17,17 @@
  * - gradients: single elements 1e-2, and 2e-3 in L2 norm. A bias is measured against its weight's
  *   gradient too, since in front of a batch norm its own is rounding noise; any gradient against
  *   1e-3 of the network's largest;
- * - gradients of whole networks: 2e-1 and 5e-2, and 1e-2 for the parameters after them: among their
- *   million elements a relu or max pool may flip on a tie of the last bit, and in a small batch one
- *   flip shows in every layer before it. The golden files hold networks to more;
+ * - gradients of whole networks: 5e-1 and 5e-2, and 1e-2 for the parameters after them: among their
+ *   million elements a relu or max pool may flip on a tie of the last bit. In a batch of 6 one flip
+ *   moves single elements of its layer's gradient by a third of the largest, and shows in every
+ * layer before it. The golden files hold networks to more;
  * - gradients against finite differences: 3e-2.
  */
 #define CONFORMANCE_VALUES 2e-4
 #define CONFORMANCE_LOSSES 1e-4
 #define CONFORMANCE_GRADIENT 1e-2
 #define CONFORMANCE_GRADIENT_L2 2e-3
-#define CONFORMANCE_NETWORK_GRADIENT 2e-1
+#define CONFORMANCE_NETWORK_GRADIENT 5e-1
 #define CONFORMANCE_NETWORK_GRADIENT_L2 5e-2
 #define CONFORMANCE_NETWORK_PARAMETERS 1e-2
 #define CONFORMANCE_GRADIENT_FLOOR 1e-3

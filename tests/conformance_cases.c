@@ -234,6 +234,48 @@ static void loss_case(int index, graph *g, conformance_case *k)
              (unsigned)k->trained_tasks);
 }
 
+/* ---------------------------------------------------------------------------- first layers ------
+ */
+
+static const struct {
+    int in, out, kernel, stride, pad, height, width;
+} firsts[] = {
+    {3, 17, 7, 2, 0, 51, 67},  {1, 8, 3, 1, 1, 9, 31},   {4, 33, 5, 2, 2, 24, 70},
+    {3, 12, 11, 4, 2, 47, 90}, {2, 40, 3, 3, 0, 23, 25}, {5, 16, 3, 1, 1, 9, 9},
+    {3, 5, 12, 4, 0, 36, 44},
+};
+
+/* A convolution that reads the images, and a max pool that alone reads its result or has another
+ * reader beside it: what backends compute together. */
+static void first_case(int index, graph *g, conformance_case *k)
+{
+    static const struct {
+        int kernel, stride, pad, ceil;
+    } behind[] = {{3, 2, 0, 0}, {2, 2, 0, 0}, {3, 2, 1, 0}, {3, 2, 0, 1}, {3, 1, 1, 0}, {0}};
+    const int pool = index % COUNT(behind), first = index / COUNT(behind);
+    const bool relu = (first + pool) % 3 > 0, shared = (first + pool) % 4 == 3;
+    int32_t x =
+        graph_input(g, "input", firsts[first].in, firsts[first].height, firsts[first].width);
+    int32_t maps[2];
+
+    x = graph_conv(g, "first", x, firsts[first].out, firsts[first].kernel, firsts[first].stride,
+                   firsts[first].pad, 1, first % 2);
+    x = maps[0] = tail(g, x, relu ? TAIL_RELU : TAIL_NONE);
+    if (behind[pool].kernel > 0)
+        x = graph_max_pool(g, "pool", x, behind[pool].kernel, behind[pool].stride, behind[pool].pad,
+                           behind[pool].ceil);
+    if (shared) {
+        maps[0] = graph_global_pool(g, "beside", maps[0]);
+        maps[1] = graph_global_pool(g, "mean", x);
+        x = graph_add(g, "join", maps, 2);
+    }
+    k->tested = graph_linear(g, "linear", x, 12, true);
+    snprintf(k->name, sizeof k->name, "first conv %d->%d k%d s%d p%d on %dx%d%s%s, pool %d",
+             firsts[first].in, firsts[first].out, firsts[first].kernel, firsts[first].stride,
+             firsts[first].pad, firsts[first].height, firsts[first].width, relu ? ", relu" : "",
+             shared ? ", shared" : "", pool);
+}
+
 /* ---------------------------------------------------------------------------- all ---------------
  */
 
@@ -254,7 +296,8 @@ bool conformance_build(int index, graph *g, conformance_case *out)
                   {norm_case, 16 * COUNT(norm_channels)},
                   {combination_case, 22},
                   {dropout_case, 6},
-                  {loss_case, 12}};
+                  {loss_case, 12},
+                  {first_case, COUNT(firsts) * 6}};
     static const int32_t classes[] = {2, 3, 17};
     int group = 0, number = index;
 

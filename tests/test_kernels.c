@@ -10,6 +10,7 @@
 
 #include "check.h"
 #include "format/half.h"
+#include "kernel_numbers.h"
 #include "onednn/kernels/kernels.h"
 
 #define TABLE kernels_wide
@@ -20,25 +21,6 @@ const struct kernels TABLE;
 #include "onednn/kernels/level_body.h"
 
 enum { MOST = 16 };
-
-static float *numbers(int64_t count, uint32_t seed)
-{
-    float *values = malloc((size_t)(count + 1) * sizeof *values);
-
-    for (int64_t i = 0; i < count; ++i) {
-        seed = seed * 1664525u + 1013904223u;
-        values[i] = (float)(seed >> 8) / 8388608.0f - 1.0f;
-    }
-    return values;
-}
-
-static bool near(const float *a, const float *b, int64_t count, double tolerance)
-{
-    for (int64_t i = 0; i < count; ++i)
-        if (!(fabs((double)a[i] - b[i]) <= tolerance))
-            return false;
-    return true;
-}
 
 /* b's values stored as `stored`, and back in `values` what was stored. */
 static void *stored_as(hmt_dtype stored, float *values, int64_t count)

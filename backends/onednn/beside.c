@@ -71,8 +71,22 @@ void beside_prepare(exec *e, int32_t large)
         e->beside = (beside){.first = first, .count = e->op_count - first, .by = -1};
 }
 
+static void run(void *user, const member *m)
+{
+    const exec *e = user;
+
+    for (int32_t i = e->beside.first; i < e->beside.first + e->beside.count; ++i) {
+        const op *o = &e->ops[i];
+
+        if (o->shared != NULL)
+            o->shared(e, o, m);
+        else
+            o->alone(e, o);
+        team_barrier(m);
+    }
+}
+
 void beside_run(const exec *e)
 {
-    for (int32_t i = e->beside.first; i < e->beside.first + e->beside.count; ++i)
-        e->ops[i].loop(e, &e->ops[i]);
+    team_run_alone(run, (void *)e);
 }

@@ -5,6 +5,10 @@
 #include <string.h>
 
 #include "exec.h"
+#include "layout.h"
+
+/* Of a step's primitive, or written by one: some tenths of a millisecond for one thread. */
+enum { LARGE_FLOPS = 30000000, LARGE_FLOATS = 1 << 20 };
 
 static const char *step_name(const exec *e)
 {
@@ -66,6 +70,11 @@ const_dnnl_memory_desc_t exec_describe(exec *e, int32_t ndims, const int64_t *di
 const_dnnl_memory_desc_t exec_like(exec *e, int32_t tensor, dnnl_format_tag_t tag)
 {
     return exec_describe(e, 4, e->plan->tensors[tensor].shape, tag);
+}
+
+const_dnnl_memory_desc_t exec_blocked(exec *e, int32_t tensor)
+{
+    return exec_like(e, tensor, e->device->kernels->lanes == 16 ? dnnl_nChw16c : dnnl_nChw8c);
 }
 
 const_dnnl_memory_desc_t exec_query(exec *e, const_dnnl_primitive_desc_t pd, dnnl_query_t what,
@@ -221,6 +230,27 @@ int32_t exec_weight_vector(exec *e, int32_t weight)
     return exec_weight(e, weight, exec_describe(e, 1, e->plan->weights[weight].shape, dnnl_a));
 }
 
+/* Operands: filled-up vector, [vector]. */
+static void fill_loop(const exec *e, const op *o)
+{
+    float *to = exec_data(e, o, 0);
+
+    memset(to, 0, (size_t)exec_elements(e, o, 0) * sizeof *to);
+    if (o->count > 1)
+        memcpy(to, exec_data(e, o, 1), (size_t)exec_elements(e, o, 1) * sizeof *to);
+}
+
+int32_t exec_filled_vector(exec *e, int32_t weight, int64_t floats)
+{
+    const int32_t to = exec_buffer(e, exec_describe(e, 1, &floats, dnnl_a));
+    const int32_t from = exec_weight_vector(e, weight);
+
+    exec_alone(e, fill_loop);
+    exec_operand(e, 0, to);
+    exec_operand(e, 0, from);
+    return to;
+}
+
 int32_t exec_weight_form(exec *e, int32_t weight, const_dnnl_memory_desc_t md,
                          const weights_form *form)
 {
@@ -276,11 +306,14 @@ static op *append(exec *e)
 static void execute(exec *e, const_dnnl_primitive_desc_t pd)
 {
     op *o = append(e);
-    const_dnnl_memory_desc_t scratchpad;
+    const_dnnl_memory_desc_t scratchpad, to;
 
     if (o == NULL)
         return;
     EXEC_CALL(e, dnnl_primitive_create, &o->primitive, pd);
+    to = exec_query(e, pd, dnnl_query_dst_md, 0);
+    if (to != NULL && dnnl_memory_desc_get_size(to) > LARGE_FLOATS * sizeof(float))
+        e->large = 1;
     scratchpad = exec_query(e, pd, dnnl_query_scratchpad_md, 0);
     if (scratchpad != NULL && dnnl_memory_desc_get_size(scratchpad) > 0)
         exec_operand(e, DNNL_ARG_SCRATCHPAD, exec_buffer(e, scratchpad));
@@ -290,20 +323,25 @@ void exec_primitive(exec *e, dnnl_primitive_desc_t pd)
 {
     dnnl_primitive_desc_destroy(e->steps[e->step].pd);
     e->steps[e->step].pd = pd;
+    if (e->plan->steps[e->step].flops > LARGE_FLOPS)
+        e->large = 1;
     execute(e, pd);
 }
 
-void exec_loop(exec *e, void (*loop)(const exec *e, const op *o))
+void exec_alone(exec *e, void (*loop)(const exec *e, const op *o))
 {
-    exec_loop_state(e, loop, NULL);
+    op *o = append(e);
+
+    if (o != NULL)
+        o->alone = loop;
 }
 
-void exec_loop_state(exec *e, void (*loop)(const exec *e, const op *o), const void *state)
+void exec_shared(exec *e, exec_shared_loop *loop, const void *state)
 {
     op *o = append(e);
 
     if (o != NULL) {
-        o->loop = loop;
+        o->shared = loop;
         o->state = state;
     }
 }
@@ -348,9 +386,12 @@ void exec_operand(exec *e, int32_t arg, int32_t buffer)
 
 void exec_reorder(exec *e, int32_t from, int32_t to)
 {
-    dnnl_primitive_attr_t attr = exec_attributes(e, 0);
+    dnnl_primitive_attr_t attr;
     dnnl_primitive_desc_t pd = NULL;
 
+    if (layout_to_dense(e, from, to))
+        return;
+    attr = exec_attributes(e, 0);
     EXEC_CALL(e, dnnl_reorder_primitive_desc_create, &pd, exec_md(e, from), e->device->engine,
               exec_md(e, to), e->device->engine, attr);
     execute(e, pd);

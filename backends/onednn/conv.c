@@ -2,6 +2,7 @@
  * Convolutions: layouts are oneDNN's choice for sources, weights and destinations; relu is fused at
  * inference. Weights of grouped convolutions have five dimensions, (G, O/G, I/G, kh, kw).
  */
+#include "first.h"
 #include "winograd.h"
 
 typedef struct shape {
@@ -110,7 +111,7 @@ static void direct_backward_weights(exec *e, const hmt_plan_step *s)
 
 void conv_forward(exec *e, const hmt_plan_step *s)
 {
-    if (!winograd_forward(e, s))
+    if (!winograd_forward(e, s) && !first_forward(e, s))
         direct_forward(e, s);
 }
 

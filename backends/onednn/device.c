@@ -122,17 +122,15 @@ hmt_status device_reorder(const device *d, const char *where, const_dnnl_memory_
     return device_check(d, where, "reorder", status);
 }
 
-hmt_status device_threads_enter(const device *d, device_threads *before)
+hmt_status device_threads_enter(const device *d, int32_t threads, device_threads *before)
 {
-    int threads = d->host->threads;
-
     if (threads > 1 &&
         (omp_in_parallel() || omp_get_max_active_levels() < 1 || omp_get_thread_limit() < threads))
         return d->host->fail(
             HMT_ERROR_STATE,
             "OpenMP would not give the context's %d threads here: inside a parallel "
             "region, or under a thread limit, make the context with 1 thread",
-            threads);
+            (int)threads);
     *before = (device_threads){omp_get_max_threads(), omp_get_dynamic()};
     omp_set_num_threads(threads);
     omp_set_dynamic(0);

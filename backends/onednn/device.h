@@ -39,11 +39,11 @@ typedef struct device_threads {
     int dynamic;
 } device_threads;
 
-/* The calling thread computes with the device's number of threads until it hands back what enter()
+/* The calling thread's primitives compute with `threads` threads until it hands back what enter()
  * noted in `before`, so that the host's own OpenMP settings survive every call. HMT_ERROR_STATE
  * where OpenMP would give fewer: oneDNN's primitives would leave out their work, or wait for ever.
  */
-hmt_status device_threads_enter(const device *d, device_threads *before);
+hmt_status device_threads_enter(const device *d, int32_t threads, device_threads *before);
 void device_threads_leave(const device_threads *before);
 
 #endif

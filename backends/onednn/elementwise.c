@@ -5,14 +5,14 @@
 #include "exec.h"
 #include "objective/dropout.h"
 
-static void relu_loop(const exec *e, const op *o)
+static void relu_loop(const exec *e, const op *o, const member *m)
 {
     const float *x = exec_data(e, o, 0);
     float *y = exec_data(e, o, 1);
-    const int64_t n = exec_elements(e, o, 0);
+    const span part = exec_share(m, exec_elements(e, o, 0));
 
-#pragma omp parallel for simd schedule(static) if (parallel : n >= PARALLEL_FROM)
-    for (int64_t i = 0; i < n; ++i)
+#pragma omp simd
+    for (int64_t i = part.from; i < part.to; ++i)
         y[i] = x[i] < 0.0f ? 0.0f : x[i]; /* NaN stays NaN */
 }
 
@@ -20,19 +20,19 @@ void elementwise_relu(exec *e, const hmt_plan_step *s)
 {
     int32_t x = exec_input(e, s->in[0], NULL), y = exec_output(e, s->out[0], exec_md(e, x));
 
-    exec_loop(e, relu_loop);
+    exec_shared(e, relu_loop, NULL);
     exec_operand(e, 0, x);
     exec_operand(e, 0, y);
 }
 
-static void relu_backward_loop(const exec *e, const op *o)
+static void relu_backward_loop(const exec *e, const op *o, const member *m)
 {
     const float *dy = exec_data(e, o, 0), *y = exec_data(e, o, 1);
     float *dx = exec_data(e, o, 2);
-    const int64_t n = exec_elements(e, o, 0);
+    const span part = exec_share(m, exec_elements(e, o, 0));
 
-#pragma omp parallel for simd schedule(static) if (parallel : n >= PARALLEL_FROM)
-    for (int64_t i = 0; i < n; ++i)
+#pragma omp simd
+    for (int64_t i = part.from; i < part.to; ++i)
         dx[i] = y[i] > 0.0f ? dy[i] : 0.0f;
 }
 
@@ -41,13 +41,13 @@ void elementwise_relu_backward(exec *e, const hmt_plan_step *s)
     int32_t y = exec_input(e, s->in[1], NULL), dy = exec_input(e, s->in[0], exec_md(e, y));
     int32_t dx = exec_output(e, s->out[0], exec_md(e, y));
 
-    exec_loop(e, relu_backward_loop);
+    exec_shared(e, relu_backward_loop, NULL);
     exec_operand(e, 0, dy);
     exec_operand(e, 0, y);
     exec_operand(e, 0, dx);
 }
 
-static void dropout_loop(const exec *e, const op *o)
+static void dropout_loop(const exec *e, const op *o, const member *m)
 {
     const hmt_plan_step *s = &e->plan->steps[o->step];
     const uint64_t seed = e->run->seed;
@@ -55,10 +55,9 @@ static void dropout_loop(const exec *e, const op *o)
     const float drop = s->drop;
     const float *x = exec_data(e, o, 0);
     float *y = exec_data(e, o, 1);
-    const int64_t n = exec_elements(e, o, 0);
+    const span part = exec_share(m, exec_elements(e, o, 0));
 
-#pragma omp parallel for schedule(static) if (n >= PARALLEL_FROM)
-    for (int64_t i = 0; i < n; ++i)
+    for (int64_t i = part.from; i < part.to; ++i)
         y[i] = x[i] * dropout_factor(seed, salt, i, drop);
 }
 
@@ -68,44 +67,44 @@ void elementwise_dropout(exec *e, const hmt_plan_step *s)
     int32_t x = exec_input(e, s->in[0], exec_like(e, s->in[0], dnnl_nchw));
     int32_t y = exec_output(e, s->out[0], exec_md(e, x));
 
-    exec_loop(e, dropout_loop);
+    exec_shared(e, dropout_loop, NULL);
     exec_operand(e, 0, x);
     exec_operand(e, 0, y);
 }
 
 /* y = a * x0 + b * x1, which may be in place. */
-static void add(float *y, const float *x0, float a, const float *x1, float b, int64_t n, int relu)
+static void add(float *y, const float *x0, float a, const float *x1, float b, span part, int relu)
 {
     const float floor = relu ? 0.0f : -INFINITY;
 
-#pragma omp parallel for simd schedule(static) if (parallel : n >= PARALLEL_FROM)
-    for (int64_t i = 0; i < n; ++i) {
+#pragma omp simd
+    for (int64_t i = part.from; i < part.to; ++i) {
         float sum = a * x0[i] + b * x1[i];
 
         y[i] = sum < floor ? floor : sum;
     }
 }
 
-static void add_three(float *y, const float *const x[3], const float scale[3], int64_t n, int relu)
+static void add_three(float *y, const float *const x[3], const float scale[3], span part, int relu)
 {
     const float floor = relu ? 0.0f : -INFINITY;
     const float *x0 = x[0], *x1 = x[1], *x2 = x[2];
     const float a = scale[0], b = scale[1], c = scale[2];
 
-#pragma omp parallel for simd schedule(static) if (parallel : n >= PARALLEL_FROM)
-    for (int64_t i = 0; i < n; ++i) {
+#pragma omp simd
+    for (int64_t i = part.from; i < part.to; ++i) {
         float sum = a * x0[i] + b * x1[i] + c * x2[i];
 
         y[i] = sum < floor ? floor : sum;
     }
 }
 
-static void scale_loop(float *y, const float *x, float a, int64_t n, int relu)
+static void scale(float *y, const float *x, float a, span part, int relu)
 {
     const float floor = relu ? 0.0f : -INFINITY;
 
-#pragma omp parallel for simd schedule(static) if (parallel : n >= PARALLEL_FROM)
-    for (int64_t i = 0; i < n; ++i) {
+#pragma omp simd
+    for (int64_t i = part.from; i < part.to; ++i) {
         float value = a * x[i];
 
         y[i] = value < floor ? floor : value;
@@ -113,11 +112,11 @@ static void scale_loop(float *y, const float *x, float a, int64_t n, int relu)
 }
 
 /* Operands: x0..xk-1, y. The first up to three at once, then each further one added. */
-static void sum_loop(const exec *e, const op *o)
+static void sum_loop(const exec *e, const op *o, const member *m)
 {
     const hmt_plan_step *s = &e->plan->steps[o->step];
     const int count = o->count - 1;
-    const int64_t n = exec_elements(e, o, 0);
+    const span part = exec_share(m, exec_elements(e, o, 0));
     const float *x[HMT_STEP_INPUTS];
     float *y = exec_data(e, o, count);
     int done = count < 3 ? count : 3;
@@ -125,13 +124,13 @@ static void sum_loop(const exec *e, const op *o)
     for (int k = 0; k < count; ++k)
         x[k] = exec_data(e, o, k);
     if (count == 1)
-        scale_loop(y, x[0], s->scale[0], n, s->relu);
+        scale(y, x[0], s->scale[0], part, s->relu);
     else if (count == 2)
-        add(y, x[0], s->scale[0], x[1], s->scale[1], n, s->relu);
+        add(y, x[0], s->scale[0], x[1], s->scale[1], part, s->relu);
     else
-        add_three(y, x, s->scale, n, s->relu && count == 3);
+        add_three(y, x, s->scale, part, s->relu && count == 3);
     for (; done < count; ++done)
-        add(y, y, 1.0f, x[done], s->scale[done], n, s->relu && done == count - 1);
+        add(y, y, 1.0f, x[done], s->scale[done], part, s->relu && done == count - 1);
 }
 
 void elementwise_sum(exec *e, const hmt_plan_step *s)
@@ -141,7 +140,7 @@ void elementwise_sum(exec *e, const hmt_plan_step *s)
     for (int32_t k = 0; k < s->in_count; ++k)
         x[k] = exec_input(e, s->in[k], k > 0 ? exec_md(e, x[0]) : NULL);
     y = exec_output(e, s->out[0], exec_md(e, x[0]));
-    exec_loop(e, sum_loop);
+    exec_shared(e, sum_loop, NULL);
     for (int32_t k = 0; k < s->in_count; ++k)
         exec_operand(e, 0, x[k]);
     exec_operand(e, 0, y);

@@ -4,6 +4,7 @@
  */
 #include "exec.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -72,7 +73,7 @@ static void prepare_input(exec *e)
         e->input = home;
         return;
     }
-    exec_loop(e, copy_images);
+    exec_alone(e, copy_images);
     exec_operand(e, 0, home);
 }
 
@@ -183,9 +184,10 @@ static void prepare(exec *e)
     connect(e);
 }
 
-hmt_status exec_create(void *opened, const hmt_plan *plan, void *home, void **out)
+/* Prepares with threads of this kind; e->large tells whether they should have been OpenMP's. */
+static hmt_status create(const device *d, const hmt_plan *plan, void *home,
+                         enum team_threads threads, exec **out)
 {
-    const device *d = opened;
     uint64_t bytes = sizeof(exec) + plan->tensor_count * sizeof(tensor_state) +
                      plan->step_count * sizeof(step_state);
     exec *e;
@@ -207,16 +209,54 @@ hmt_status exec_create(void *opened, const hmt_plan *plan, void *home, void **ou
         e->tensors[i].home = -1;
     for (size_t i = 0; i < plan->step_count; ++i)
         e->steps[i].workspace = -1;
-    status = device_threads_enter(d, &before);
+    e->primitive_threads = threads == TEAM_OPENMP ? d->host->threads : 1;
+    status = device_threads_enter(d, e->primitive_threads, &before);
     if (status == HMT_OK) {
-        prepare(e);
+        status = team_create(d->host, threads, &e->team);
+        if (status == HMT_OK) {
+            prepare(e);
+            status = e->status;
+        }
         device_threads_leave(&before);
-        status = e->status;
     }
     if (status == HMT_OK)
         *out = e;
     else
         exec_destroy(e);
+    return status;
+}
+
+/* libgomp reads how long threads spin while they wait before main(): only the environment can say
+ * it. */
+static void advise(const device *d)
+{
+    if (d->host->threads > 1 && getenv("GOMP_SPINCOUNT") == NULL &&
+        getenv("OMP_WAIT_POLICY") == NULL)
+        d->host->log(
+            d->host, HMT_LOG_INFO,
+            "OpenMP's threads spin for milliseconds while they wait for each other; beside "
+            "other work start the process with GOMP_SPINCOUNT=1000 in its environment");
+}
+
+/* Training has large primitives always. */
+hmt_status exec_create(void *opened, const hmt_plan *plan, void *home, void **out)
+{
+    const device *d = opened;
+    exec *e = NULL;
+    hmt_status status = HMT_OK;
+
+    if (!plan->training) {
+        status = create(d, plan, home, TEAM_OWN, &e);
+        if (status != HMT_OK || !e->large || d->host->threads == 1) {
+            *out = e;
+            return status;
+        }
+        exec_destroy(e);
+        e = NULL;
+    }
+    advise(d);
+    status = create(d, plan, home, TEAM_OPENMP, &e);
+    *out = e;
     return status;
 }
 
@@ -245,6 +285,7 @@ void exec_destroy(void *prepared)
             weights_release(e->weights, e->packs[i]);
     for (int32_t i = 0; i < e->state_count; ++i)
         device_free(e->device, e->states[i]);
+    team_free(e->team);
     dnnl_stream_destroy(e->stream);
     device_free(e->device, e->states);
     device_free(e->device, e->packs);
@@ -276,49 +317,95 @@ static dnnl_status_t show_images(exec *e, const float *images)
     return status;
 }
 
-static dnnl_status_t run_op(const exec *e, const op *o)
+/* Whether the run does operation i in its turn. */
+static int in_turn(const exec *e, int32_t i)
+{
+    return e->plan->steps[e->ops[i].step].phase == e->run->phase &&
+           !(e->run_beside && i >= e->beside.first && i < e->beside.first + e->beside.count);
+}
+
+/* After a failure primitives are left out; loops go on, so that all members meet. */
+static void run_primitive(exec *e, const op *o)
+{
+    if (e->run_status != dnnl_success)
+        return;
+    e->run_where = e->plan->steps[o->step].name;
+    /* a CPU stream without threadpool returns when the work is done */
+    e->run_status = dnnl_primitive_execute(o->primitive, e->stream, o->count, o->args);
+}
+
+static void run_alone(exec *e, const op *o)
 {
     if (o->primitive != NULL)
-        return dnnl_primitive_execute(o->primitive, e->stream, o->count, o->args);
-    o->loop(e, o);
-    return dnnl_success;
+        run_primitive(e, o);
+    else
+        o->alone(e, o);
+}
+
+/* Every member: operations run_from to run_to. */
+static void run_operations(void *user, const member *m)
+{
+    exec *e = user;
+
+    for (int32_t i = e->run_from; i < e->run_to; ++i) {
+        const op *o = &e->ops[i];
+        const int timed = m->index == 0 && e->run->milliseconds != NULL;
+        const double start = timed ? milliseconds() : 0.0;
+
+        if (!in_turn(e, i))
+            continue;
+        if (o->shared != NULL)
+            o->shared(e, o, m);
+        else if (m->index == 0)
+            run_alone(e, o);
+        team_barrier(m);
+        if (timed)
+            e->run->milliseconds[o->step] += milliseconds() - start;
+    }
+}
+
+/* Threads of our own run all operations at once. OpenMP's run loops, as many as follow each other;
+ * primitives between them share themselves out. */
+static void run_team(exec *e)
+{
+    for (e->run_from = 0; e->run_from < e->op_count; e->run_from = e->run_to) {
+        const int alone = e->primitive_threads > 1 && e->ops[e->run_from].primitive != NULL;
+
+        e->run_to = e->run_from + 1;
+        while (e->run_to < e->op_count && !alone &&
+               (e->primitive_threads == 1 || e->ops[e->run_to].primitive == NULL))
+            ++e->run_to;
+        if (alone)
+            team_run_alone(run_operations, e);
+        else
+            team_run(e->team, run_operations, e);
+    }
 }
 
 hmt_status exec_run(void *prepared, hmt_run *run)
 {
     exec *e = prepared;
-    const hmt_plan_step *steps = e->plan->steps;
-    dnnl_status_t status = dnnl_success;
-    const char *where = NULL;
     device_threads before;
 
-    if (device_threads_enter(e->device, &before) != HMT_OK)
+    if (device_threads_enter(e->device, e->primitive_threads, &before) != HMT_OK)
         return HMT_ERROR_STATE;
     e->run = run;
+    e->run_status = dnnl_success;
+    e->run_where = NULL;
     e->run_beside = e->beside.by >= 0 && run->milliseconds == NULL;
     if (run->milliseconds != NULL)
         for (size_t i = 0; i < e->plan->step_count; ++i)
-            if (steps[i].phase == run->phase)
+            if (e->plan->steps[i].phase == run->phase)
                 run->milliseconds[i] = 0.0;
     if (e->input >= 0 && run->phase == HMT_PHASE_FORWARD)
-        status = show_images(e, run->input);
-    for (int32_t i = 0; i < e->op_count && status == dnnl_success; ++i) {
-        const op *o = &e->ops[i];
-        double start = run->milliseconds != NULL ? milliseconds() : 0.0;
-
-        if (steps[o->step].phase != run->phase ||
-            (e->run_beside && i >= e->beside.first && i < e->beside.first + e->beside.count))
-            continue;
-        where = steps[o->step].name;
-        status = run_op(e, o); /* a CPU stream without threadpool returns when the work is done */
-        if (run->milliseconds != NULL)
-            run->milliseconds[o->step] += milliseconds() - start;
-    }
-    if (status == dnnl_success)
-        status = dnnl_stream_wait(e->stream);
+        e->run_status = show_images(e, run->input);
+    if (e->run_status == dnnl_success)
+        run_team(e);
+    if (e->run_status == dnnl_success)
+        e->run_status = dnnl_stream_wait(e->stream);
     device_threads_leave(&before);
     e->run = NULL;
-    return device_check(e->device, where, "dnnl_primitive_execute", status);
+    return device_check(e->device, e->run_where, "dnnl_primitive_execute", e->run_status);
 }
 
 hmt_status exec_read(void *prepared, int32_t tensor, float *values)
@@ -335,7 +422,7 @@ hmt_status exec_read(void *prepared, int32_t tensor, float *values)
         memcpy(values, e->buffers[t->home].data, e->buffers[t->home].bytes);
         return HMT_OK;
     }
-    if (device_threads_enter(e->device, &before) != HMT_OK)
+    if (device_threads_enter(e->device, e->primitive_threads, &before) != HMT_OK)
         return HMT_ERROR_STATE;
     status = dnnl_memory_set_data_handle(t->dense, values);
     if (status == dnnl_success) {

@@ -10,6 +10,7 @@
 #ifndef HMT_ONEDNN_EXEC_H
 #define HMT_ONEDNN_EXEC_H
 
+#include "team.h"
 #include "weights.h"
 
 enum { OP_OPERANDS = 10, TENSOR_COPIES = 3 };
@@ -30,13 +31,16 @@ typedef struct buffer {
 
 typedef struct exec exec;
 typedef struct op op;
+typedef void exec_shared_loop(const exec *e, const op *o, const member *m);
 
-/* One thing to do: a oneDNN primitive, or a loop of ours. */
+/* One thing to do: a oneDNN primitive, a loop of ours that the team's members share, or one that
+ * its first does alone. */
 struct op {
     int32_t step; /* that it belongs to, index into the plan */
     dnnl_primitive_t primitive;
-    void (*loop)(const exec *e, const op *o); /* if there is no primitive */
-    const void *state;                        /* of the loop, from exec_state() */
+    exec_shared_loop *shared;
+    void (*alone)(const exec *e, const op *o);
+    const void *state; /* of the loop, from exec_state() */
     int32_t count;
     int32_t arg[OP_OPERANDS]; /* DNNL_ARG_...; unused by loops */
     int32_t buffer[OP_OPERANDS];
@@ -69,6 +73,9 @@ struct exec {
     const device *device;
     const hmt_plan *plan;
     weights *weights;
+    team *team;
+    int32_t primitive_threads; /* with which oneDNN computes: 1 beside threads of our own */
+    int large;                 /* a primitive is too much for one thread */
     hmt_status status;
     int32_t step; /* being prepared */
     int32_t time; /* steps prepared before it: buffers live by this order */
@@ -89,7 +96,10 @@ struct exec {
     int32_t input; /* buffer that stands for the caller's images, -1 if they are copied */
     char *arena;
     uint64_t arena_bytes;
-    hmt_run *run;   /* while running */
+    hmt_run *run;             /* while running */
+    int32_t run_from, run_to; /* operations for the team */
+    dnnl_status_t run_status; /* of primitives; the first failure's */
+    const char *run_where;
     int run_beside; /* likewise: whether `beside` is done so, or step by step to be timed */
 };
 
@@ -100,10 +110,12 @@ hmt_status exec_check(exec *e, const char *function, dnnl_status_t status);
 /* Notes a status of ours. */
 hmt_status exec_note(exec *e, hmt_status status);
 
-/* Descriptors that live as long as the exec. exec_like: a tensor's shape in a layout. */
+/* Descriptors that live as long as the exec. exec_like: a tensor's shape in a layout; exec_blocked:
+ * in that of our kernels' feature maps. */
 const_dnnl_memory_desc_t exec_describe(exec *e, int32_t ndims, const int64_t *dims,
                                        dnnl_format_tag_t tag);
 const_dnnl_memory_desc_t exec_like(exec *e, int32_t tensor, dnnl_format_tag_t tag);
+const_dnnl_memory_desc_t exec_blocked(exec *e, int32_t tensor);
 const_dnnl_memory_desc_t exec_query(exec *e, const_dnnl_primitive_desc_t pd, dnnl_query_t what,
                                     int32_t index);
 /* A primitive's attributes: our scratchpad, and a relu behind it if asked for. NULL after a
@@ -126,6 +138,8 @@ int32_t exec_vector_output(exec *e, int32_t tensor, int64_t length);
  * for updates; *momentum, if not NULL, receives the buffer of its momentum. */
 int32_t exec_weight(exec *e, int32_t weight, const_dnnl_memory_desc_t md);
 int32_t exec_weight_vector(exec *e, int32_t weight);
+/* The same with zeros behind it, `floats` in all, for vectors of channels; only zeros for -1. */
+int32_t exec_filled_vector(exec *e, int32_t weight, int64_t floats);
 /* An untrained weight in a form that oneDNN does not know; `md` tells its size. */
 int32_t exec_weight_form(exec *e, int32_t weight, const_dnnl_memory_desc_t md,
                          const weights_form *form);
@@ -139,14 +153,14 @@ int32_t exec_master(exec *e, int32_t weight, const_dnnl_memory_desc_t md, int32_
 /* Operations, appended to the step being prepared. exec_primitive takes over `pd` and keeps it for
  * the backward step. Operands that are -1 are left out by exec_operand. */
 void exec_primitive(exec *e, dnnl_primitive_desc_t pd);
-void exec_loop(exec *e, void (*loop)(const exec *e, const op *o));
-void exec_loop_state(exec *e, void (*loop)(const exec *e, const op *o), const void *state);
+void exec_alone(exec *e, void (*loop)(const exec *e, const op *o));
+void exec_shared(exec *e, exec_shared_loop *loop, const void *state);
 /* Notes the kernel that was chosen for the step being prepared; a name in static storage. */
 void exec_chose(exec *e, const char *kernel);
 /* Memory that lives as long as the exec; NULL after a failure. */
 void *exec_state(exec *e, uint64_t bytes);
 void exec_operand(exec *e, int32_t arg, int32_t buffer);
-/* Copies `from` to `to` with oneDNN. */
+/* Copies `from` to `to`, another layout. */
 void exec_reorder(exec *e, int32_t from, int32_t to);
 
 /* Prepares a step; beside_prepare: before it, what one thread may do beside it. beside_run: does
@@ -154,6 +168,11 @@ void exec_reorder(exec *e, int32_t from, int32_t to);
 void exec_prepare_step(exec *e, int32_t step);
 void beside_prepare(exec *e, int32_t large);
 void beside_run(const exec *e);
+
+static inline int64_t divide_up(int64_t a, int64_t b)
+{
+    return (a + b - 1) / b;
+}
 
 /* For loops, while running. */
 static inline float *exec_data(const exec *e, const op *o, int32_t operand)
@@ -163,6 +182,24 @@ static inline float *exec_data(const exec *e, const op *o, int32_t operand)
 static inline int64_t exec_elements(const exec *e, const op *o, int32_t operand)
 {
     return (int64_t)(e->buffers[o->buffer[operand]].bytes / sizeof(float));
+}
+
+/* A member's part of n elements: of few all or none, else whole cache lines. */
+static inline span exec_share(const member *m, int64_t n)
+{
+    enum { LINE = 16 };
+    span part;
+
+    if (n < PARALLEL_FROM)
+        return (span){0, m->index == 0 ? n : 0};
+    part = team_share(m, (n + LINE - 1) / LINE);
+    return (span){part.from * LINE, part.to * LINE < n ? part.to * LINE : n};
+}
+
+/* Likewise of `pieces` that have n elements together. */
+static inline span exec_share_pieces(const member *m, int64_t pieces, int64_t n)
+{
+    return n < PARALLEL_FROM ? (span){0, m->index == 0 ? pieces : 0} : team_share(m, pieces);
 }
 
 /* The backend's entries. */
@@ -179,9 +216,9 @@ void conv_backward_weights(exec *e, const hmt_plan_step *s);
 void linear_forward(exec *e, const hmt_plan_step *s);
 void linear_backward_data(exec *e, const hmt_plan_step *s);
 void linear_backward_weights(exec *e, const hmt_plan_step *s);
-/* Appends a loop that computes mean and variance of tensor `tensor` in buffer `x`; 0 if that is not
- * known for its layout. */
-int batch_norm_moments(exec *e, int32_t tensor, int32_t x, int32_t mean, int32_t variance);
+/* Appends a loop that computes mean and variance of each channel of buffer `x`; 0 if its layout is
+ * not known. */
+int batch_norm_moments(exec *e, int32_t x, int32_t mean, int32_t variance);
 void batch_norm_forward(exec *e, const hmt_plan_step *s);
 void batch_norm_backward(exec *e, const hmt_plan_step *s);
 void batch_norm_backward_data(exec *e, const hmt_plan_step *s);

@@ -3,13 +3,9 @@
  * layouts are on purpose: they were faster than oneDNN's blocked choice forward and backward for
  * 4096 x 18432, and a large weight is then used where the model keeps it, without a copy.
  */
-#include "exec.h"
+#include "linear.h"
 
-typedef struct matrices {
-    const_dnnl_memory_desc_t x, y, weight, bias;
-} matrices;
-
-static matrices describe(exec *e, int32_t x, int32_t y, int bias)
+matrices linear_matrices(exec *e, int32_t x, int32_t y, int bias)
 {
     const int64_t *in = e->plan->tensors[x].shape, *out = e->plan->tensors[y].shape;
     const int64_t inputs = in[1] * in[2] * in[3];
@@ -20,12 +16,12 @@ static matrices describe(exec *e, int32_t x, int32_t y, int bias)
                       bias ? exec_describe(e, 1, &out[1], dnnl_a) : NULL};
 }
 
-/* A tensor as a matrix, to read and to write. */
-static int32_t matrix_input(exec *e, int32_t tensor, const_dnnl_memory_desc_t md)
+int32_t linear_input(exec *e, int32_t tensor, const_dnnl_memory_desc_t md)
 {
     return exec_alias(e, exec_input(e, tensor, exec_like(e, tensor, dnnl_nchw)), md);
 }
 
+/* A tensor as a matrix, to write. */
 static int32_t matrix_output(exec *e, int32_t tensor, const_dnnl_memory_desc_t md)
 {
     return exec_alias(e, exec_output(e, tensor, exec_like(e, tensor, dnnl_nchw)), md);
@@ -33,7 +29,7 @@ static int32_t matrix_output(exec *e, int32_t tensor, const_dnnl_memory_desc_t m
 
 static void product_forward(exec *e, const hmt_plan_step *s)
 {
-    matrices m = describe(e, s->in[0], s->out[0], s->weight[1] >= 0);
+    matrices m = linear_matrices(e, s->in[0], s->out[0], s->weight[1] >= 0);
     dnnl_prop_kind_t kind = e->plan->training ? dnnl_forward_training : dnnl_forward_inference;
     dnnl_primitive_attr_t attr = exec_attributes(e, s->relu);
     dnnl_primitive_desc_t pd = NULL;
@@ -42,7 +38,7 @@ static void product_forward(exec *e, const hmt_plan_step *s)
     EXEC_CALL(e, dnnl_inner_product_forward_primitive_desc_create, &pd, e->device->engine, kind,
               m.x, m.weight, m.bias, m.y, attr);
     dnnl_primitive_attr_destroy(attr);
-    x = matrix_input(e, s->in[0], m.x);
+    x = linear_input(e, s->in[0], m.x);
     weight = exec_weight(e, s->weight[0], m.weight);
     bias = exec_weight_vector(e, s->weight[1]);
     y = matrix_output(e, s->out[0], m.y);
@@ -65,20 +61,22 @@ typedef struct rows {
     const float *scales; /* of 8 bits */
 } rows;
 
-/* x in steps for each image: the steps, then the counts, in the buffer `to`. */
-static const int16_t *count_steps(const exec *e, int64_t images, int64_t k, const float *x,
-                                  float *to)
+/* Operands: x (N,K), and in steps for each image: the steps, then the counts. */
+static void steps_loop(const exec *e, const op *o, const member *m)
 {
-    int16_t *counts = (int16_t *)(void *)(to + images);
+    const int64_t *in = e->plan->tensors[e->plan->steps[o->step].in[0]].shape;
+    const int64_t k = in[1] * in[2] * in[3];
+    const float *x = exec_data(e, o, 0);
+    float *steps = exec_data(e, o, 1);
+    int16_t *counts = (int16_t *)(void *)(steps + in[0]);
+    const span part = team_share(m, in[0]);
 
-#pragma omp parallel for schedule(static)
-    for (int64_t i = 0; i < images; ++i)
-        to[i] = e->device->kernels->quantise(k, x + i * k, counts + i * k);
-    return counts;
+    for (int64_t i = part.from; i < part.to; ++i)
+        steps[i] = e->device->kernels->quantise(k, x + i * k, counts + i * k);
 }
 
 /* Operands: x, weight, y, x in steps (or x), [bias]. */
-static void rows_loop(const exec *e, const op *o)
+static void rows_loop(const exec *e, const op *o, const member *m)
 {
     const rows *r = o->state;
     const hmt_plan_step *s = &e->plan->steps[o->step];
@@ -87,32 +85,23 @@ static void rows_loop(const exec *e, const op *o)
     const int64_t width = r->stored == HMT_DTYPE_F32 ? 4 : r->stored == HMT_DTYPE_I8 ? 1 : 2;
     const char *weight = (const char *)exec_data(e, o, 1);
     const float *bias = o->count > 4 ? exec_data(e, o, 4) : NULL, *steps = exec_data(e, o, 3);
-    const void *x = exec_data(e, o, 0);
-    const int beside = e->run_beside && o == &e->ops[e->beside.by];
+    const void *x = r->stored == HMT_DTYPE_I8 ? steps + in[0] : exec_data(e, o, 0);
+    span part;
 
-    if (r->stored == HMT_DTYPE_I8)
-        x = count_steps(e, in[0], k, x, exec_data(e, o, 3));
-#pragma omp parallel
-    {
-        if (beside) {
-#pragma omp single nowait
-            beside_run(e);
-        }
-#pragma omp for schedule(dynamic, 1)
-        for (int64_t from = 0; from < outputs; from += ROWS_AT_ONCE)
-            e->device->kernels->linear(
-                r->stored, in[0], k, x, steps, weight + from * k * width,
-                r->scales != NULL ? r->scales + from : NULL,
-                outputs - from < ROWS_AT_ONCE ? outputs - from : ROWS_AT_ONCE,
-                bias != NULL ? bias + from : NULL, s->relu, exec_data(e, o, 2) + from, outputs);
-    }
+    if (e->run_beside && o == &e->ops[e->beside.by] && team_first(m))
+        beside_run(e);
+    while (team_take(m, outputs, ROWS_AT_ONCE, &part))
+        e->device->kernels->linear(r->stored, in[0], k, x, steps, weight + part.from * k * width,
+                                   r->scales != NULL ? r->scales + part.from : NULL,
+                                   part.to - part.from, bias != NULL ? bias + part.from : NULL,
+                                   s->relu, exec_data(e, o, 2) + part.from, outputs);
 }
 
 /* By our own kernel, from the weight as the model stores it: always if that is narrow, else where
  * it measured faster. The backward steps do without a description of this one. */
 static int rows_forward(exec *e, const hmt_plan_step *s)
 {
-    matrices m = describe(e, s->in[0], s->out[0], 0);
+    matrices m = linear_matrices(e, s->in[0], s->out[0], 0);
     const int64_t *in = e->plan->tensors[s->in[0]].shape;
     const int64_t counts = in[0] * in[1] * in[2] * in[3], size = in[0] + (counts + 1) / 2;
     int32_t weight, x, steps, bias, y;
@@ -123,7 +112,7 @@ static int rows_forward(exec *e, const hmt_plan_step *s)
         return 0;
     if (weight < 0)
         weight = exec_weight(e, s->weight[0], m.weight);
-    x = matrix_input(e, s->in[0], m.x);
+    x = linear_input(e, s->in[0], m.x);
     steps = r.stored == HMT_DTYPE_I8 ? exec_buffer(e, exec_describe(e, 1, &size, dnnl_a)) : x;
     bias = exec_weight_vector(e, s->weight[1]);
     y = matrix_output(e, s->out[0], m.y);
@@ -132,7 +121,12 @@ static int rows_forward(exec *e, const hmt_plan_step *s)
         return 1;
     *kept = r;
     exec_chose(e, r.stored == HMT_DTYPE_I8 ? "rows int8" : "rows");
-    exec_loop_state(e, rows_loop, kept);
+    if (r.stored == HMT_DTYPE_I8) {
+        exec_shared(e, steps_loop, NULL);
+        exec_operand(e, 0, x);
+        exec_operand(e, 0, steps);
+    }
+    exec_shared(e, rows_loop, kept);
     exec_operand(e, 0, x);
     exec_operand(e, 0, weight);
     exec_operand(e, 0, y);
@@ -151,7 +145,7 @@ void linear_forward(exec *e, const hmt_plan_step *s)
 
 void linear_backward_data(exec *e, const hmt_plan_step *s)
 {
-    matrices m = describe(e, s->out[0], s->in[0], 0);
+    matrices m = linear_matrices(e, s->out[0], s->in[0], 0);
     dnnl_primitive_attr_t attr = exec_attributes(e, 0);
     dnnl_primitive_desc_t pd = NULL;
     int32_t dy, weight, dx;
@@ -159,7 +153,7 @@ void linear_backward_data(exec *e, const hmt_plan_step *s)
     EXEC_CALL(e, dnnl_inner_product_backward_data_primitive_desc_create, &pd, e->device->engine,
               m.x, m.weight, m.y, e->steps[s->forward].pd, attr);
     dnnl_primitive_attr_destroy(attr);
-    dy = matrix_input(e, s->in[0], m.y);
+    dy = linear_input(e, s->in[0], m.y);
     weight = exec_weight(e, s->weight[0], m.weight);
     dx = matrix_output(e, s->out[0], m.x);
     exec_primitive(e, pd);
@@ -170,16 +164,20 @@ void linear_backward_data(exec *e, const hmt_plan_step *s)
 
 void linear_backward_weights(exec *e, const hmt_plan_step *s)
 {
-    matrices m = describe(e, s->in[1], s->in[0], s->out[1] >= 0);
-    dnnl_primitive_attr_t attr = exec_attributes(e, 0);
+    matrices m;
+    dnnl_primitive_attr_t attr;
     dnnl_primitive_desc_t pd = NULL;
     int32_t dy, x, dweight, dbias = -1;
 
+    if (linear_update(e, s))
+        return;
+    m = linear_matrices(e, s->in[1], s->in[0], s->out[1] >= 0);
+    attr = exec_attributes(e, 0);
     EXEC_CALL(e, dnnl_inner_product_backward_weights_primitive_desc_create, &pd, e->device->engine,
               m.x, m.weight, m.bias, m.y, e->steps[s->forward].pd, attr);
     dnnl_primitive_attr_destroy(attr);
-    dy = matrix_input(e, s->in[0], m.y);
-    x = matrix_input(e, s->in[1], m.x);
+    dy = linear_input(e, s->in[0], m.y);
+    x = linear_input(e, s->in[1], m.x);
     dweight = exec_output(e, s->out[0], m.weight);
     if (s->out[1] >= 0)
         dbias = exec_vector_output(e, s->out[1], e->plan->tensors[s->in[0]].shape[1]);

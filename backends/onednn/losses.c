@@ -57,7 +57,7 @@ static void add_loss(exec *e, const hmt_plan_step *s, void (*loop)(const exec *e
 
     if (s->out[0] >= 0)
         gradient = exec_output(e, s->out[0], exec_like(e, s->out[0], dnnl_nchw));
-    exec_loop(e, loop);
+    exec_alone(e, loop);
     exec_operand(e, 0, in);
     exec_operand(e, 0, gradient);
 }
@@ -92,6 +92,6 @@ void losses_one_hot(exec *e, const hmt_plan_step *s)
 {
     int32_t y = exec_output(e, s->out[0], exec_like(e, s->out[0], dnnl_nchw));
 
-    exec_loop(e, one_hot_loop);
+    exec_alone(e, one_hot_loop);
     exec_operand(e, 0, y);
 }

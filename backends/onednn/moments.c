@@ -3,14 +3,9 @@
  * of a whole map in float32 lose two digits, which is what decides near ties in the relus and max
  * pools that follow; its batch norm is given these moments instead.
  */
-#include "exec.h"
+#include "layout.h"
 
-enum { LANES = 8, RUN = 16 };
-
-/* x is (rows, blocks, span, lanes): nChw8c has 8 lanes, dense maps 1, channels last all. */
-typedef struct layout {
-    int64_t rows, blocks, span, lanes;
-} layout;
+enum { LANES = 8, RUN = 16 }; /* channels at once; positions summed in float32 */
 
 /* Adds x - centre, or its square, over rows and span to total, for `width` lanes from x on. Short
  * runs are summed in float32. */
@@ -57,59 +52,30 @@ static void channels(const float *x, const layout *l, int width, float *mean, fl
 }
 
 /* Operands: x, mean, variance. */
-static void moments(const exec *e, const op *o, int64_t blocks, int64_t lanes)
+static void moments_loop(const exec *e, const op *o, const member *m)
 {
-    const int64_t *shape = e->plan->tensors[e->plan->steps[o->step].in[0]].shape;
-    const layout l = {shape[0], blocks, shape[2] * shape[3], lanes};
+    const layout *l = o->state;
     const float *x = exec_data(e, o, 0);
     float *mean = exec_data(e, o, 1), *variance = exec_data(e, o, 2);
+    const int64_t most = l->lanes < LANES ? l->lanes : LANES;
+    const span part = exec_share_pieces(m, (l->channels + most - 1) / most, exec_elements(e, o, 0));
 
-#pragma omp parallel for schedule(static) if (exec_elements(e, o, 0) >= PARALLEL_FROM)
-    for (int64_t first = 0; first < shape[1]; first += lanes < LANES ? lanes : LANES) {
-        const int64_t left = shape[1] - first, most = lanes < LANES ? lanes : LANES;
-        const float *at = x + first / lanes * l.span * lanes + first % lanes;
+    for (int64_t group = part.from; group < part.to; ++group) {
+        const int64_t first = group * most, left = l->channels - first;
+        const float *at = x + first / l->lanes * l->span * l->lanes + first % l->lanes;
 
-        channels(at, &l, (int)(left < most ? left : most), mean + first, variance + first);
+        channels(at, l, (int)(left < most ? left : most), mean + first, variance + first);
     }
 }
 
-static void moments_blocked(const exec *e, const op *o)
+int batch_norm_moments(exec *e, int32_t x, int32_t mean, int32_t variance)
 {
-    const int64_t *shape = e->plan->tensors[e->plan->steps[o->step].in[0]].shape;
+    layout l, *kept;
 
-    moments(e, o, (shape[1] + LANES - 1) / LANES, LANES);
-}
-
-static void moments_dense(const exec *e, const op *o)
-{
-    const int64_t *shape = e->plan->tensors[e->plan->steps[o->step].in[0]].shape;
-
-    moments(e, o, shape[1], 1);
-}
-
-static void moments_last(const exec *e, const op *o)
-{
-    const int64_t *shape = e->plan->tensors[e->plan->steps[o->step].in[0]].shape;
-
-    moments(e, o, 1, shape[1]);
-}
-
-int batch_norm_moments(exec *e, int32_t tensor, int32_t x, int32_t mean, int32_t variance)
-{
-    const_dnnl_memory_desc_t md = exec_md(e, x);
-    void (*loop)(const exec *e, const op *o) = NULL;
-
-    if (md == NULL)
+    if (!layout_of(e, exec_md(e, x), &l) || (kept = exec_state(e, sizeof l)) == NULL)
         return 0;
-    if (dnnl_memory_desc_equal(md, exec_like(e, tensor, dnnl_nhwc)))
-        loop = moments_last; /* first, since it fits (N,C,1,1) best, where dense is the same */
-    else if (dnnl_memory_desc_equal(md, exec_like(e, tensor, dnnl_nChw8c)))
-        loop = moments_blocked;
-    else if (dnnl_memory_desc_equal(md, exec_like(e, tensor, dnnl_nchw)))
-        loop = moments_dense;
-    if (loop == NULL)
-        return 0;
-    exec_loop(e, loop);
+    *kept = l;
+    exec_shared(e, moments_loop, kept);
     exec_operand(e, 0, x);
     exec_operand(e, 0, mean);
     exec_operand(e, 0, variance);

@@ -63,8 +63,6 @@ static int32_t convolution_tile(const char *name)
     return -1;
 }
 
-/* What is open, and what makes it slow beside other work: libgomp reads how long threads spin while
- * they wait before main(), so only the environment can say it. */
 static void describe(const device *d, const hmt_host *host)
 {
     const dnnl_version_t *version = dnnl_version();
@@ -73,10 +71,6 @@ static void describe(const device *d, const hmt_host *host)
     snprintf(message, sizeof message, "oneDNN %d.%d.%d, %s kernels, %d threads", version->major,
              version->minor, version->patch, d->kernels->name, (int)host->threads);
     host->log(host, HMT_LOG_INFO, message);
-    if (host->threads > 1 && getenv("GOMP_SPINCOUNT") == NULL && getenv("OMP_WAIT_POLICY") == NULL)
-        host->log(host, HMT_LOG_INFO,
-                  "threads spin for milliseconds while they wait for each other; beside other work "
-                  "start the process with GOMP_SPINCOUNT=1000 in its environment");
 }
 
 static hmt_status device_open(int32_t index, const hmt_host *host, void **opened)

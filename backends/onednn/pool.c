@@ -1,12 +1,13 @@
 /*
- * Max and average pooling in the layout that the input has. In training a max pool's workspace
- * remembers which cell won, so that the backward pass needs neither input nor output.
+ * Max and average pooling in the layout that the input has; max pools of inference are
+ * max_pool.c's. In training a max pool's workspace remembers which cell won, so that the backward
+ * pass needs neither input nor output.
  *
  * oneDNN divides an average with padding by kh*kw always. Where the last windows reach beyond the
  * padded input (sizes rounded up), the cells there do not count: those rows and columns are
  * corrected by a loop of ours, over dense maps.
  */
-#include "exec.h"
+#include "max_pool.h"
 
 typedef struct window {
     dnnl_alg_kind_t kind;
@@ -64,12 +65,12 @@ static void correct_loop(const exec *e, const op *o)
 
 static void correct(exec *e, int32_t from, int32_t to)
 {
-    exec_loop(e, correct_loop);
+    exec_alone(e, correct_loop);
     exec_operand(e, 0, from);
     exec_operand(e, 0, to);
 }
 
-void pool_forward(exec *e, const hmt_plan_step *s)
+static void pool_by_library(exec *e, const hmt_plan_step *s)
 {
     int max = s->kind == HMT_STEP_MAX_POOL;
     window w = describe(e, s, max, s->in[0], s->out[0]);
@@ -94,6 +95,12 @@ void pool_forward(exec *e, const hmt_plan_step *s)
     exec_operand(e, DNNL_ARG_DST, y);
     if (w.overhang)
         correct(e, y, y);
+}
+
+void pool_forward(exec *e, const hmt_plan_step *s)
+{
+    if (!max_pool_forward(e, s))
+        pool_by_library(e, s);
 }
 
 void pool_backward(exec *e, const hmt_plan_step *s)

@@ -7,15 +7,14 @@
 #include "objective/statistics.h"
 
 /* Operands: gradient, value, momentum. */
-static void sgd_loop(const exec *e, const op *o)
+static void sgd_loop(const exec *e, const op *o, const member *m)
 {
     const hmt_sgd sgd = e->run->groups[e->plan->steps[o->step].group];
     const float *gradient = exec_data(e, o, 0);
     float *restrict value = exec_data(e, o, 1), *restrict momentum = exec_data(e, o, 2);
-    const int64_t n = exec_elements(e, o, 1);
+    const span part = exec_share(m, exec_elements(e, o, 1));
 
-#pragma omp parallel for schedule(static) if (n >= PARALLEL_FROM)
-    for (int64_t i = 0; i < n; ++i)
+    for (int64_t i = part.from; i < part.to; ++i)
         sgd_update(&value[i], &momentum[i], gradient[i], sgd);
 }
 
@@ -33,7 +32,7 @@ void update_sgd(exec *e, const hmt_plan_step *s)
     value = exec_master(e, s->weight[0], exec_md(e, gradient), &momentum);
     if (weight->dimensions != 1)
         gradient = exec_input(e, s->in[0], exec_md(e, value));
-    exec_loop(e, sgd_loop);
+    exec_shared(e, sgd_loop, NULL);
     exec_operand(e, 0, gradient);
     exec_operand(e, 0, value);
     exec_operand(e, 0, momentum);
@@ -60,7 +59,7 @@ void update_statistics(exec *e, const hmt_plan_step *s)
         operands[i] = exec_vector_input(e, s->in[i]);
         operands[2 + i] = exec_master(e, s->weight[i], exec_md(e, operands[i]), NULL);
     }
-    exec_loop(e, statistics_loop);
+    exec_alone(e, statistics_loop);
     for (int i = 0; i < 4; ++i)
         exec_operand(e, 0, operands[i]);
 }

@@ -253,7 +253,7 @@ static hmt_status transfer(const weights *w, const packed *p, float *slot, float
 {
     dnnl_memory_desc_t plain;
     device_threads before;
-    hmt_status status = device_threads_enter(w->device, &before);
+    hmt_status status = device_threads_enter(w->device, w->device->host->threads, &before);
 
     if (status != HMT_OK)
         return status;

@@ -9,7 +9,6 @@
  */
 #include "winograd.h"
 
-#include <omp.h>
 #include <string.h>
 
 #include "format/half.h"
@@ -20,6 +19,9 @@
  * weights then only kernels of LARGE channels by channels get the spectra of F(4x4), which keeps a
  * full-size network's memory below 280 MB. */
 enum { CHUNK_FORWARD = 150, CHUNK_GRADIENT = 384, FEW_TILES = 32, LARGE = 512 * 512 };
+
+/* What a member takes at once: tiles to transform, rows of a gradient. */
+enum { TILES = 2, GRADIENT_ROWS = 4 };
 
 static const kernels *level(const exec *e)
 {
@@ -84,8 +86,8 @@ static int64_t panels_at_once(const exec *e, const winograd *w)
     return divide_up(w->panels, parts < w->panels ? parts : w->panels);
 }
 
-/* Operands: x, kernel spectra, y, input spectra, output spectra, filled-up bias, [bias]. */
-static void convolve_loop(const exec *e, const op *o)
+/* Operands: x, kernel spectra, y, input spectra, output spectra, [filled-up bias]. */
+static void convolve_loop(const exec *e, const op *o, const member *m)
 {
     const winograd *w = o->state;
     const kernels *k = level(e);
@@ -93,23 +95,19 @@ static void convolve_loop(const exec *e, const op *o)
     const char *u = (const char *)exec_data(e, o, 1);
     const int64_t bytes = w->kernel_step / w->panels * width(w); /* of a panel of kernel spectra */
     float *y = exec_data(e, o, 2), *v = exec_data(e, o, 3), *p = exec_data(e, o, 4);
-    float *shift = o->count > 6 ? exec_data(e, o, 5) : NULL;
+    const float *shift = o->count > 5 ? exec_data(e, o, 5) : NULL;
     const int64_t at_once = panels_at_once(e, w), parts = divide_up(w->panels, at_once);
+    span part;
 
-    if (shift != NULL) {
-        memset(shift, 0, (size_t)exec_elements(e, o, 5) * sizeof *shift);
-        memcpy(shift, exec_data(e, o, 6), (size_t)w->kernel.outputs * sizeof *shift);
-    }
-#pragma omp parallel if (!omp_in_parallel()) /* one thread alone: beside.c */
     for (int64_t from = 0; from < w->tiles; from += w->chunk) {
         const int64_t count = w->tiles - from < w->chunk ? w->tiles - from : w->chunk;
 
-#pragma omp for schedule(dynamic, 2)
-        for (int64_t i = 0; i < count; ++i)
-            analyse(e, w, x, from + i, v + i * w->in_row);
-#pragma omp for schedule(dynamic, 1)
-        for (int64_t task = 0; task < w->points * parts; ++task) {
-            const int64_t point = task / parts, first = task % parts * at_once;
+        while (team_take(m, count, TILES, &part))
+            for (int64_t i = part.from; i < part.to; ++i)
+                analyse(e, w, x, from + i, v + i * w->in_row);
+        team_barrier(m);
+        while (team_take(m, w->points * parts, 1, &part)) {
+            const int64_t point = part.from / parts, first = part.from % parts * at_once;
 
             for (int64_t j = first; j < first + at_once && j < w->panels; ++j) {
                 const int64_t panel = point * w->panels + j;
@@ -119,34 +117,34 @@ static void convolve_loop(const exec *e, const op *o)
                          (w->points * w->panels - 1 - panel) * bytes);
             }
         }
-#pragma omp for schedule(dynamic, 2)
-        for (int64_t i = 0; i < count; ++i) {
-            const place at = locate(w, from + i);
+        team_barrier(m);
+        while (team_take(m, count, TILES, &part))
+            for (int64_t i = part.from; i < part.to; ++i) {
+                const place at = locate(w, from + i);
 
-            k->winograd_output(w->m, &w->out, p + i * w->out_row, w->out_step, shift, w->relu,
-                               y + at.group * w->out.group_step, at.row, at.column);
-        }
+                k->winograd_output(w->m, &w->out, p + i * w->out_row, w->out_step, shift, w->relu,
+                                   y + at.group * w->out.group_step, at.row, at.column);
+            }
+        if (from + count < w->tiles)
+            team_barrier(m);
     }
 }
 
-static void transform_kernels(const exec *e, const winograd *w, const float *weights, float *u)
-{
-    const kernels *k = level(e);
-
-#pragma omp parallel for schedule(dynamic, 1)
-    for (int64_t j = 0; j < w->panels; ++j)
-        k->winograd_kernels(w->m, &w->kernel, weights, w->transposed, j * k->panel, w->rows,
-                            u + j * w->rows * k->panel, w->kernel_step);
-}
-
 /* Operands: weights (kh,kw,I,O), their spectra. */
-static void kernels_loop(const exec *e, const op *o)
+static void kernels_loop(const exec *e, const op *o, const member *m)
 {
-    transform_kernels(e, o->state, exec_data(e, o, 0), exec_data(e, o, 1));
+    const winograd *w = o->state;
+    const kernels *k = level(e);
+    span part;
+
+    while (team_take(m, w->panels, 1, &part))
+        k->winograd_kernels(w->m, &w->kernel, exec_data(e, o, 0), w->transposed,
+                            part.from * k->panel, w->rows,
+                            exec_data(e, o, 1) + part.from * w->rows * k->panel, w->kernel_step);
 }
 
 /* Operands: dy, x, gradient (kh,kw,I,O), input spectra, output spectra, gradient's spectra. */
-static void gradient_loop(const exec *e, const op *o)
+static void gradient_loop(const exec *e, const op *o, const member *m)
 {
     const winograd *w = o->state;
     const kernels *k = level(e);
@@ -154,58 +152,57 @@ static void gradient_loop(const exec *e, const op *o)
     float *gradient = exec_data(e, o, 2), *v = exec_data(e, o, 3), *p = exec_data(e, o, 4);
     float *sum = exec_data(e, o, 5);
     const int64_t columns = w->panels * k->panel;
+    span part;
 
-#pragma omp parallel
-    {
-        for (int64_t from = 0; from < w->tiles; from += w->chunk) {
-            const int64_t count = w->tiles - from < w->chunk ? w->tiles - from : w->chunk;
+    for (int64_t from = 0; from < w->tiles; from += w->chunk) {
+        const int64_t count = w->tiles - from < w->chunk ? w->tiles - from : w->chunk;
 
-#pragma omp for schedule(dynamic, 2)
-            for (int64_t i = 0; i < count; ++i) {
+        while (team_take(m, count, TILES, &part))
+            for (int64_t i = part.from; i < part.to; ++i) {
                 const place at = locate(w, from + i);
 
                 analyse(e, w, x, from + i, v + i * w->in_row);
                 k->winograd_spread(w->m, &w->out, dy + at.group * w->out.group_step, at.row,
                                    at.column, p + i * w->out_row, w->out_step);
             }
-#pragma omp for schedule(dynamic, 1)
-            for (int64_t task = 0; task < w->points * w->panels; ++task) {
-                const int64_t point = task / w->panels, j = task % w->panels * k->panel;
+        team_barrier(m);
+        while (team_take(m, w->points * w->panels, 1, &part)) {
+            const int64_t point = part.from / w->panels, j = part.from % w->panels * k->panel;
 
-                k->gemm(HMT_DTYPE_F32, w->rows, count, v + point * w->in_step, 1, w->in_row,
-                        p + point * w->out_step + j, w->out_row, sum + point * w->kernel_step + j,
-                        columns, from > 0, 0);
-            }
+            k->gemm(HMT_DTYPE_F32, w->rows, count, v + point * w->in_step, 1, w->in_row,
+                    p + point * w->out_step + j, w->out_row, sum + point * w->kernel_step + j,
+                    columns, from > 0, 0);
         }
-#pragma omp for schedule(dynamic, 4)
-        for (int64_t row = 0; row < w->rows; ++row)
+        team_barrier(m);
+    }
+    while (team_take(m, w->rows, GRADIENT_ROWS, &part))
+        for (int64_t row = part.from; row < part.to; ++row)
             k->winograd_gradient(w->m, &w->kernel, sum + row * columns, w->kernel_step, row,
                                  gradient);
-    }
 }
 
 /* Operands: dy in blocks of channels, its sums. */
-static void bias_gradient_loop(const exec *e, const op *o)
+static void bias_gradient_loop(const exec *e, const op *o, const member *m)
 {
     const hmt_plan_step *s = &e->plan->steps[o->step];
     const int64_t *shape = e->plan->tensors[s->in[0]].shape, cells = shape[2] * shape[3];
     const int64_t lanes = level(e)->lanes, blocks = divide_up(shape[1], lanes);
     const float *dy = exec_data(e, o, 0);
     float *sums = exec_data(e, o, 1);
+    const span part = team_share(m, blocks);
 
-#pragma omp parallel for schedule(static)
-    for (int64_t block = 0; block < blocks; ++block) {
+    for (int64_t block = part.from; block < part.to; ++block) {
         float sum[16] = {0};
 
         for (int64_t n = 0; n < shape[0]; ++n) {
             const float *from = dy + (n * blocks + block) * cells * lanes;
-            float part[16] = {0};
+            float image[16] = {0};
 
             for (int64_t i = 0; i < cells; ++i)
                 for (int64_t lane = 0; lane < lanes; ++lane)
-                    part[lane] += from[i * lanes + lane];
+                    image[lane] += from[i * lanes + lane];
             for (int64_t lane = 0; lane < lanes; ++lane)
-                sum[lane] += part[lane];
+                sum[lane] += image[lane];
         }
         for (int64_t lane = 0; lane < lanes && block * lanes + lane < shape[1]; ++lane)
             sums[block * lanes + lane] = sum[lane];
@@ -246,11 +243,6 @@ static int32_t choose(const exec *e, const hmt_plan_step *s, int32_t x, int32_t 
      * F(2x2) are less than half. */
     weights_stored(e->weights, &e->plan->weights[s->weight[0]], &stored, &scales);
     return stored == HMT_DTYPE_I8 || (stored != HMT_DTYPE_F32 && xs[1] * ys[1] >= LARGE) ? 4 : 2;
-}
-
-static const_dnnl_memory_desc_t blocked(exec *e, int32_t tensor)
-{
-    return exec_like(e, tensor, level(e)->lanes == 16 ? dnnl_nChw16c : dnnl_nChw8c);
 }
 
 static int32_t scratch(exec *e, int64_t floats)
@@ -304,48 +296,89 @@ static void pack_panel(const packing *p, const winograd_kernel *kernel, const fl
             half_array_to_bf16(values + point * panel, halves, (size_t)panel);
 }
 
-/* Panel by panel, so that little memory is needed: columns are outputs, whose weights lie together;
- * of a transposed kernel they are inputs, which takes all weights at once. */
+/* Packing one weight, shared out by panels. Columns are outputs, whose weights lie together, so
+ * that each member reads those of a panel into its own `slab`; of a transposed kernel they are
+ * inputs, which takes all weights, `dense`, at once. */
+typedef struct packing_job {
+    const packing *packing;
+    const weights *from;
+    const hmt_plan_weight *weight;
+    float *dense, *own, *to;
+    int64_t slab, own_floats; /* of a member: its slab and a panel's spectra before rounding */
+    hmt_status *status;       /* of each member */
+} packing_job;
+
+static hmt_status pack_column(const packing_job *job, int32_t index, int64_t j)
+{
+    const winograd *w = job->packing->w;
+    const int64_t panel = level(job->packing->e)->panel;
+    const int64_t column = j * panel, left = job->weight->shape[0] - column;
+    float *slab = job->own + index * job->own_floats;
+    winograd_kernel part = w->kernel;
+    hmt_status status;
+
+    if (w->transposed) {
+        pack_panel(job->packing, &part, job->dense, column, j, slab, job->to);
+        return HMT_OK;
+    }
+    part.outputs = left < panel ? left : panel;
+    status = weights_read(job->from, job->weight, column, part.outputs, slab);
+    if (status == HMT_OK)
+        pack_panel(job->packing, &part, slab, 0, j, slab + job->slab, job->to);
+    return status;
+}
+
+static void pack_loop(void *user, const member *m)
+{
+    const packing_job *job = user;
+    span part;
+
+    while (team_take(m, job->packing->w->panels, 1, &part))
+        if (job->status[m->index] == HMT_OK)
+            job->status[m->index] = pack_column(job, m->index, part.from);
+}
+
+/* After a failure: all panels, on the calling thread, which then has the sentence of the error. */
+static hmt_status pack_again(const packing_job *job)
+{
+    hmt_status status = HMT_OK;
+
+    for (int64_t j = 0; j < job->packing->w->panels && status == HMT_OK; ++j)
+        status = pack_column(job, 0, j);
+    return status;
+}
+
 static hmt_status pack(const void *user, const weights *from, const hmt_plan_weight *weight,
                        float *to)
 {
     const packing *p = user;
     const winograd *w = p->w;
-    const kernels *k = level(p->e);
+    const int64_t panel = level(p->e)->panel, threads = p->e->device->host->threads;
     const int64_t output = weight->shape[1] * weight->shape[2] * weight->shape[3];
     const int64_t shared = w->transposed ? weight->shape[0] * output : 0;
-    const int64_t slab = w->transposed ? 0 : k->panel * output;
-    const int64_t own = slab + (w->stored == HMT_DTYPE_F32 ? 0 : w->points * w->rows * k->panel);
-    const int64_t threads = p->e->device->host->threads;
+    packing_job job = {.packing = p, .from = from, .weight = weight, .to = to};
     void *block;
-    hmt_status status =
-        device_allocate(p->e->device, (uint64_t)(shared + threads * own) * sizeof(float),
-                        "a packed weight", &block);
+    hmt_status status;
 
-    if (status == HMT_OK && w->transposed)
-        status = weights_read(from, weight, 0, weight->shape[0], block);
+    job.slab = w->transposed ? 0 : panel * output;
+    job.own_floats = job.slab + (w->stored == HMT_DTYPE_F32 ? 0 : w->points * w->rows * panel);
+    status = device_allocate(p->e->device,
+                             (uint64_t)(shared + threads * job.own_floats) * sizeof(float) +
+                                 (uint64_t)threads * sizeof *job.status,
+                             "a packed weight", &block);
     if (status != HMT_OK)
-        goto done;
-#pragma omp parallel for schedule(dynamic, 1)
-    for (int64_t j = 0; j < w->panels; ++j) {
-        float *mine = (float *)block + shared + omp_get_thread_num() * own;
-        const int64_t column = j * k->panel, left = weight->shape[0] - column;
-        winograd_kernel part = w->kernel;
-        hmt_status read = HMT_OK;
-
-        if (w->transposed) {
-            pack_panel(p, &part, block, column, j, mine, to);
-            continue;
-        }
-        part.outputs = left < k->panel ? left : k->panel;
-        read = weights_read(from, weight, column, part.outputs, mine);
-        if (read == HMT_OK)
-            pack_panel(p, &part, mine, 0, j, mine + slab, to);
-        else
-#pragma omp atomic write
-            status = read;
-    }
-done:
+        return status;
+    job.dense = block;
+    job.own = job.dense + shared;
+    job.status = memset(job.own + threads * job.own_floats, 0,
+                        (size_t)threads * sizeof *job.status); /* HMT_OK */
+    if (w->transposed)
+        status = weights_read(from, weight, 0, weight->shape[0], block);
+    if (status == HMT_OK)
+        team_run(p->e->team, pack_loop, &job);
+    for (int64_t i = 0; i < threads && status == HMT_OK; ++i)
+        if (job.status[i] != HMT_OK)
+            status = pack_again(&job);
     device_free(p->e->device, block);
     return status;
 }
@@ -354,7 +387,7 @@ done:
  * those that gradients, with their wide range of magnitudes, meet. */
 static void choose_counts(const exec *e, winograd *w)
 {
-    if (!level(e)->counts_spectra || w->transposed)
+    if (!level(e)->integers_faster || w->transposed)
         w->stored = HMT_DTYPE_F16;
     else
         winograd_plan_counts(w, level(e)->panel);
@@ -383,7 +416,7 @@ static int32_t spectra(exec *e, winograd *w, int32_t weight)
     outputs_last_strides(&w->kernel);
     from = exec_weight(e, weight, exec_describe(e, 4, e->plan->weights[weight].shape, dnnl_hwio));
     to = scratch(e, w->points * w->kernel_step);
-    exec_loop_state(e, kernels_loop, w);
+    exec_shared(e, kernels_loop, w);
     exec_operand(e, 0, from);
     exec_operand(e, 0, to);
     return to;
@@ -396,21 +429,18 @@ static void convolve(exec *e, winograd *w, int32_t from, int32_t to, int32_t wei
 
     if (w == NULL)
         return;
-    x = exec_input(e, from, blocked(e, from));
+    x = exec_input(e, from, exec_blocked(e, from));
     u = spectra(e, w, weight);
-    if (bias >= 0) {
-        bias = exec_weight_vector(e, bias);
-        shift = scratch(e, w->out.blocks * level(e)->lanes);
-    }
-    y = exec_output(e, to, blocked(e, to));
-    exec_loop_state(e, convolve_loop, w);
+    if (bias >= 0)
+        shift = exec_filled_vector(e, bias, w->out.blocks * level(e)->lanes);
+    y = exec_output(e, to, exec_blocked(e, to));
+    exec_shared(e, convolve_loop, w);
     exec_operand(e, 0, x);
     exec_operand(e, 0, u);
     exec_operand(e, 0, y);
     exec_operand(e, 0, scratch(e, w->points * w->in_step));
     exec_operand(e, 0, scratch(e, w->points * w->out_step));
     exec_operand(e, 0, shift);
-    exec_operand(e, 0, bias);
 }
 
 int winograd_chosen(const exec *e, const hmt_plan_step *s)
@@ -452,10 +482,10 @@ int winograd_backward_weights(exec *e, const hmt_plan_step *s)
     if (w == NULL)
         return 1;
     outputs_last_strides(&w->kernel);
-    dy = exec_input(e, s->in[0], blocked(e, s->in[0]));
-    x = exec_input(e, s->in[1], blocked(e, s->in[1]));
+    dy = exec_input(e, s->in[0], exec_blocked(e, s->in[0]));
+    x = exec_input(e, s->in[1], exec_blocked(e, s->in[1]));
     gradient = exec_output(e, s->out[0], exec_like(e, s->out[0], dnnl_hwio));
-    exec_loop_state(e, gradient_loop, w);
+    exec_shared(e, gradient_loop, w);
     exec_operand(e, 0, dy);
     exec_operand(e, 0, x);
     exec_operand(e, 0, gradient);
@@ -464,7 +494,7 @@ int winograd_backward_weights(exec *e, const hmt_plan_step *s)
     exec_operand(e, 0, scratch(e, w->points * w->kernel_step));
     if (s->out[1] >= 0) {
         bias = exec_vector_output(e, s->out[1], w->kernel.outputs);
-        exec_loop(e, bias_gradient_loop);
+        exec_shared(e, bias_gradient_loop, NULL);
         exec_operand(e, 0, dy);
         exec_operand(e, 0, bias);
     }

@@ -22,11 +22,6 @@ typedef struct winograd {
     int64_t in_step, out_step, kernel_step; /* of a point: floats, values of a kernel as stored */
 } winograd;
 
-static inline int64_t divide_up(int64_t a, int64_t b)
-{
-    return (a + b - 1) / b;
-}
-
 /* The tiles of a convolution between tensors x and y, m x m outputs each, at most `chunk` at once;
  * transposed: from y to x, for gradients of x. Lives as long as the exec; NULL after a failure. */
 winograd *winograd_plan(exec *e, const hmt_plan_step *s, int32_t m, int32_t x, int32_t y,

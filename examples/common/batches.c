@@ -6,13 +6,14 @@
  */
 #include "batches.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli.h"
 
-enum { ALIGNMENT = 64 };
+enum { ALIGNMENT = 64, KEPT_BYTES = 8 << 20 };
 
 typedef struct slot {
     unsigned char *data;
@@ -80,6 +81,16 @@ static void *work(void *argument)
     return NULL;
 }
 
+/* Photos come and go: without this the C library gives their memory back to the system after each
+ * one, and its pages are faulted in again for the next. Large photos still go back. */
+static void keep_memory(void)
+{
+#ifdef __GLIBC__
+    mallopt(M_MMAP_THRESHOLD, KEPT_BYTES);
+    mallopt(M_TRIM_THRESHOLD, KEPT_BYTES);
+#endif
+}
+
 static bool allocate(batches *line)
 {
     const batches_options *options = &line->options;
@@ -112,6 +123,7 @@ batches *batches_start(const batches_options *options)
     pthread_mutex_init(&line->mutex, NULL);
     pthread_cond_init(&line->freed, NULL);
     pthread_cond_init(&line->filled, NULL);
+    keep_memory();
     bool memory = allocate(line);
     while (memory && line->started < options->workers &&
            pthread_create(&line->threads[line->started], NULL, work, line) == 0)

@@ -6,20 +6,8 @@
 #include <string.h>
 
 #include "core/memory.h"
+#include "image/filter.h"
 #include "image/image.h"
-
-/* Fractional bits of a weight: products of 8 bits and their sum fit 32; and what rounds them off.
- */
-enum { PRECISION = 22, HALF = 1 << (PRECISION - 1) };
-
-/* The weights of one axis: output i is the sum of weight[i * taps + k] * input[first[i] + k], k <
- * count[i]. */
-typedef struct filter {
-    int32_t *first;
-    int32_t *count;
-    int32_t *weight;
-    int32_t taps;
-} filter;
 
 /* Filter for outputs from..from+size of an axis that goes from `in` to `out` pixels. */
 static hmt_status make_filter(const hmt_allocator *allocator, int32_t in, int32_t out, int32_t from,
@@ -55,7 +43,7 @@ static hmt_status make_filter(const hmt_allocator *allocator, int32_t in, int32_
         f->first[i] = low;
         f->count[i] = high - low;
         for (int32_t k = 0; k < high - low; ++k)
-            f->weight[i * f->taps + k] = (int32_t)(0.5 + raw[k] / sum * (1 << PRECISION));
+            f->weight[i * f->taps + k] = (int32_t)(0.5 + raw[k] / sum * (1 << FILTER_PRECISION));
     }
     return HMT_OK;
 }
@@ -68,21 +56,21 @@ static void free_filter(const hmt_allocator *allocator, filter *f)
 
 static uint8_t to_level(int32_t sum)
 {
-    sum >>= PRECISION;
+    sum >>= FILTER_PRECISION;
     return (uint8_t)(sum < 0 ? 0 : sum > 255 ? 255 : sum);
 }
 
-/* One row of `in` to `width` output pixels. */
-static void resize_row(const filter *f, const uint8_t *in, int32_t width, uint8_t *out)
+/* Output pixels x to `width` of one row of `in`. */
+static void resize_row(const filter *f, const uint8_t *in, int32_t x, int32_t width, uint8_t *out)
 {
-    for (int32_t x = 0; x < width; ++x, out += 3) {
+    for (out += 3 * (size_t)x; x < width; ++x, out += 3) {
         const uint8_t *from = in + 3 * (size_t)f->first[x];
         const int32_t *weight = f->weight + (size_t)x * (size_t)f->taps;
-        int32_t sum[3] = {HALF, HALF, HALF};
+        int32_t sum[3] = {FILTER_HALF, FILTER_HALF, FILTER_HALF};
 
         if (f->count[x] == 2) { /* enlarging, nearly always */
             for (int c = 0; c < 3; ++c)
-                out[c] = to_level(HALF + from[c] * weight[0] + from[c + 3] * weight[1]);
+                out[c] = to_level(FILTER_HALF + from[c] * weight[0] + from[c + 3] * weight[1]);
             continue;
         }
         for (int32_t k = 0; k < f->count[x]; ++k, from += 3)
@@ -94,41 +82,11 @@ static void resize_row(const filter *f, const uint8_t *in, int32_t width, uint8_
 }
 
 /* One output row from two rows: nearly all rows of an enlarged image. */
-static inline __attribute__((always_inline)) void blend(const int32_t *weight, const uint8_t *in,
-                                                        size_t bytes, uint8_t *restrict out)
-{
-    const int32_t first = weight[0], second = weight[1];
-
-    for (size_t i = 0; i < bytes; ++i)
-        out[i] = to_level(HALF + in[i] * first + in[i + bytes] * second);
-}
-
-static void blend_plain(const int32_t *weight, const uint8_t *in, size_t bytes, uint8_t *out)
-{
-    blend(weight, in, bytes, out);
-}
-
-#if defined(__x86_64__)
-
-__attribute__((target("avx2"))) static void blend_avx2(const int32_t *weight, const uint8_t *in,
-                                                       size_t bytes, uint8_t *out)
-{
-    blend(weight, in, bytes, out);
-}
-
 static void blend_rows(const int32_t *weight, const uint8_t *in, size_t bytes, uint8_t *out)
 {
-    (__builtin_cpu_supports("avx2") ? blend_avx2 : blend_plain)(weight, in, bytes, out);
+    for (size_t i = enlarge_down(weight, in, bytes, out); i < bytes; ++i)
+        out[i] = to_level(FILTER_HALF + in[i] * weight[0] + in[i + bytes] * weight[1]);
 }
-
-#else
-
-static void blend_rows(const int32_t *weight, const uint8_t *in, size_t bytes, uint8_t *out)
-{
-    blend_plain(weight, in, bytes, out);
-}
-
-#endif
 
 /* One output row from `count` rows of `bytes` levels each; sums has room for `bytes`. */
 static void resize_column(const int32_t *weight, int32_t count, const uint8_t *in, size_t bytes,
@@ -139,7 +97,7 @@ static void resize_column(const int32_t *weight, int32_t count, const uint8_t *i
         return;
     }
     for (size_t i = 0; i < bytes; ++i)
-        sums[i] = HALF;
+        sums[i] = FILTER_HALF;
     for (int32_t k = 0; k < count; ++k, in += bytes)
         for (size_t i = 0; i < bytes; ++i)
             sums[i] += in[i] * weight[k];
@@ -150,12 +108,13 @@ static void resize_column(const int32_t *weight, int32_t count, const uint8_t *i
 hmt_status image_resize(const hmt_allocator *allocator, const image *in, int32_t width,
                         int32_t height, int32_t left, int32_t top, const image *out)
 {
-    size_t bytes = 3 * (size_t)out->width;
+    size_t bytes = 3 * (size_t)out->width, blocks = across_count(out->width);
     filter across = {0}, down = {0};
     int32_t low, high; /* the input rows that are needed */
     void *block = NULL;
     uint8_t *rows;
     int32_t *sums;
+    across_block *steps;
     hmt_status status = make_filter(allocator, in->width, width, left, out->width, &across);
 
     if (status == HMT_OK)
@@ -164,20 +123,25 @@ hmt_status image_resize(const hmt_allocator *allocator, const image *in, int32_t
         goto done;
     low = down.first[0];
     high = down.first[out->height - 1] + down.count[out->height - 1];
-    status = memory_uninitialised(allocator, (size_t)(high - low) + sizeof *sums, bytes, "resizing",
-                                  &block);
+    status = memory_uninitialised(
+        allocator, (size_t)(high - low) + sizeof *sums + sizeof *steps / ACROSS_LEVELS + 1, bytes,
+        "resizing", &block);
     if (status != HMT_OK)
         goto done;
-    sums = block;
+    steps = block;
+    sums = (int32_t *)(steps + blocks);
     rows = (uint8_t *)(sums + bytes);
+    blocks = width != in->width ? across_prepare(&across, in->width, steps, blocks) : 0;
     for (int32_t y = low; y < high; ++y) {
         const uint8_t *from = in->data + 3 * (size_t)in->width * (size_t)y;
         uint8_t *to = rows + bytes * (size_t)(y - low);
 
-        if (width == in->width) /* nothing to do across */
+        if (width == in->width) { /* nothing to do across */
             memcpy(to, from + 3 * (size_t)left, bytes);
-        else
-            resize_row(&across, from, out->width, to);
+        } else {
+            across_run(steps, blocks, from, to);
+            resize_row(&across, from, (int32_t)(ACROSS_LEVELS * blocks / 3), out->width, to);
+        }
     }
     for (int32_t y = 0; y < out->height; ++y) {
         uint8_t *to = out->data + bytes * (size_t)y;

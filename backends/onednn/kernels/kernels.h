@@ -9,7 +9,7 @@
 #ifndef HMT_ONEDNN_KERNELS_H
 #define HMT_ONEDNN_KERNELS_H
 
-#include <hmtnet/hmtnet.h>
+#include <hmtnet/backend.h>
 #include <stdint.h>
 
 enum {
@@ -43,10 +43,29 @@ typedef struct winograd_kernel {
     int64_t channels; /* inputs of a phase, with those that fill it up */
 } winograd_kernel;
 
+/* What a convolution of few channels may have; larger ones are left to others. */
+enum { FIRST_CHANNELS = 4, FIRST_TAPS = 11, FIRST_STRIDE = 8 };
+
+/* A convolution whose images (C,H,W) are planar, as one row of its result sees it. Pairs: down,
+ * across. */
+typedef struct first_shape {
+    int32_t channels, size[2]; /* of an image */
+    int32_t kernel[2], stride[2], pad[2];
+    int32_t columns; /* of the result */
+} first_shape;
+
+/* Max pooling across rows of `width` cells of `cell` floats, a multiple of lanes. */
+typedef struct pool_shape {
+    int32_t width, cell;
+    int32_t kernel, stride, pad; /* across */
+    int32_t columns;             /* of the result */
+} pool_shape;
+
 typedef struct kernels {
     const char *name;
     int32_t lanes;
-    int32_t panel; /* columns that gemm() makes: 2 * lanes */
+    int32_t panel;           /* columns that gemm() makes: 2 * lanes */
+    int32_t integers_faster; /* whether sums of 16-bit products take half of what float32's do */
 
     /* c(m,panel) = a(m,k) b(k,panel), or += if `add`: a(i,p) at a[i*a_row + p*a_step], rows of b
      * b_step elements of type `stored` and rows of c c_row floats apart. As many of the `behind`
@@ -63,6 +82,9 @@ typedef struct kernels {
                    float *y, int64_t y_row);
     /* x(k) in steps of its largest magnitude / 32767. Gives the step; NaN if x is not finite. */
     float (*quantise)(int64_t k, const float *x, int16_t *to);
+
+    /* A step of SGD for `count` parameters. */
+    void (*sgd)(hmt_sgd how, int64_t count, const float *gradient, float *value, float *momentum);
 
     /* Winograd F(m x m, 3x3), n = m + 2 points; x, y: a group's first image; `row`, `column`: the
      * tile's first position on the canvas. Spectra lie point by point, `step` floats apart; a
@@ -86,10 +108,23 @@ typedef struct kernels {
     void (*winograd_gradient)(int32_t m, const winograd_kernel *kernel, const float *spectra,
                               int64_t step, int64_t row, float *gradient);
 
+    /* Row `row` of relu?(x * weights + bias) of an image x: (columns, lanes) at y and, if `vectors`
+     * is 2 and not 1, the next block of channels at y + block_step. weights (C,kh,kw,panel), bias
+     * (panel). */
+    void (*first_row)(const first_shape *shape, const float *x, const float *weights,
+                      const float *bias, int32_t vectors, int relu, int32_t row, float *y,
+                      int64_t block_step);
+    /* The same of integers x: filled-up images (rows, columns, C), rows `line` integers apart, of
+     * which 16 pixels beyond the last are read; weights (kh, pairs of a line's taps, panel, 2) of
+     * magnitude 127 at most; sums times scales (panel) plus bias. */
+    void (*first_row_integer)(const first_shape *shape, const int16_t *x, int64_t line,
+                              const int16_t *weights, const float *scales, const float *bias,
+                              int32_t vectors, int relu, int32_t row, float *y, int64_t block_step);
+    /* y(columns, cell): the largest in each window over `count` rows; 0 where a window is empty. */
+    void (*max_pool)(const pool_shape *shape, int32_t count, const float *const *rows, float *y);
     /* The same products in integers: spectra are 16-bit counts of a step that each segment of
      * WINOGRAD_SEGMENT channels has, and that is NaN where a value is not finite.
-     * counts_spectra: whether that is faster here than float32 from spectra of 16 bits. */
-    int32_t counts_spectra;
+     */
     /* As winograd_input; a tile's steps, floats, lie behind its channels. `step` in int16_t. */
     void (*winograd_input_counts)(int32_t m, const winograd_map *map, const float *x, int32_t row,
                                   int32_t column, int16_t *spectrum, int64_t step);

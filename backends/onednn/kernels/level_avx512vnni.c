@@ -6,8 +6,9 @@
 #define ROWS 14
 #define LOAD_F16(p) ((vec)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i_u *)(p))))
 #define MADD_TO(sum, a, b) ((ints)_mm512_dpwssd_epi32((__m512i)(sum), (__m512i)(a), (__m512i)(b)))
-#define LARGER(a, b) ((ints)_mm512_max_epi32((__m512i)(a), (__m512i)(b)))
-#define COUNTS_SPECTRA 1
+#define LARGER(a, b) ((vec)_mm512_max_ps((a), (b)))
+#define LARGER_INTS(a, b) ((ints)_mm512_max_epi32((__m512i)(a), (__m512i)(b)))
+#define INTEGERS_FASTER 1
 #include <immintrin.h>
 
 #include "level_body.h"

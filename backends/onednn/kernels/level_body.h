@@ -3,30 +3,38 @@
  */
 #include "kernels.h"
 
+#include "first_body.h"
+#include "first_integer_body.h"
 #include "gemm_body.h"
 #include "integer_body.h"
 #include "linear_body.h"
+#include "pool_body.h"
+#include "sgd_body.h"
 #include "winograd_body.h"
 #include "winograd_integer_body.h"
 
 /* Levels that multiply pairs of 16 bits no faster than float32 keep to that. */
-#ifndef COUNTS_SPECTRA
-#define COUNTS_SPECTRA 0
+#ifndef INTEGERS_FASTER
+#define INTEGERS_FASTER 0
 #endif
 
 const kernels TABLE = {
     .name = LEVEL,
     .lanes = LANES,
     .panel = 2 * LANES,
+    .integers_faster = INTEGERS_FASTER,
     .gemm = gemm,
     .linear = linear,
     .quantise = quantise,
+    .sgd = sgd,
     .winograd_input = winograd_input,
     .winograd_output = winograd_output,
     .winograd_spread = winograd_spread,
     .winograd_kernels = winograd_kernels,
     .winograd_gradient = winograd_gradient,
-    .counts_spectra = COUNTS_SPECTRA,
+    .first_row = first_row,
+    .first_row_integer = first_row_integer,
+    .max_pool = max_pool,
     .winograd_input_counts = winograd_input_counts,
     .winograd_kernel_counts = winograd_kernel_counts,
     .winograd_product = winograd_product,

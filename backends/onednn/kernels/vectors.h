@@ -12,6 +12,7 @@
 typedef float vec __attribute__((vector_size(LANES * sizeof(float))));
 typedef int32_t mask __attribute__((vector_size(LANES * sizeof(float))));
 typedef float quad __attribute__((vector_size(4 * sizeof(float))));
+typedef int32_t quad_mask __attribute__((vector_size(4 * sizeof(float))));
 typedef float loose __attribute__((vector_size(LANES * sizeof(float)), aligned(4), may_alias));
 
 /* Dot products at a time, and how far ahead, in bytes, their weights are asked for. */
@@ -72,6 +73,26 @@ KERNEL vec rectify(vec v)
 {
     return (vec)((v > (vec){0}) & (mask)v);
 }
+
+/* The larger of each two; b where one is a NaN. */
+#ifndef LARGER
+#define LARGER(a, b) larger(a, b)
+
+KERNEL vec larger(vec a, vec b)
+{
+    union {
+        vec all;
+        quad part[LANES / 4];
+    } x = {a}, y = {b};
+
+    for (int i = 0; i < LANES / 4; ++i) {
+        const quad_mask first = x.part[i] > y.part[i];
+
+        y.part[i] = (quad)((first & (quad_mask)x.part[i]) | (~first & (quad_mask)y.part[i]));
+    }
+    return y.all;
+}
+#endif
 
 /* Of many images: a piece of MANY rows stays in the first-level cache while all images pass by, and
  * theirs in the second-level cache while all rows do. */

@@ -18,8 +18,8 @@ enum { INFINITE = 0x7f800000, TINY = 0x06800000 };
 /* Added to a float32 it leaves the nearest integer in the low bits. */
 #define ROUNDING 12582912.0f
 
-#ifndef LARGER
-#define LARGER(a, b) (((a) & ((a) > (b))) | ((b) & ~((a) > (b))))
+#ifndef LARGER_INTS
+#define LARGER_INTS(a, b) (((a) & ((a) > (b))) | ((b) & ~((a) > (b))))
 #endif
 
 typedef int16_t loose_counts
@@ -71,7 +71,7 @@ KERNEL float count_point(const int blocks, const vec *values, int apart, int16_t
 
 #pragma GCC unroll 16
     for (int i = 0; i < blocks; ++i)
-        most = LARGER(most, magnitude(values[i * apart]));
+        most = LARGER_INTS(most, magnitude(values[i * apart]));
     largest = largest_lane(most);
     if (largest < TINY || largest >= INFINITE) {
         for (int i = 0; i < blocks; ++i)
@@ -144,9 +144,9 @@ KERNEL void count_columns(int64_t rows, const float *from, int16_t *to)
     vec factor;
 
     for (int64_t i = 0; i < rows; ++i)
-        most = LARGER(most, magnitude(load(from + i * PAIRS)));
+        most = LARGER_INTS(most, magnitude(load(from + i * PAIRS)));
     usable = (most >= TINY) & (most < INFINITE);
-    factor = (vec)((ints)(COUNTS / (vec)(LARGER(most, (ints){0} + TINY))) & usable);
+    factor = (vec)((ints)(COUNTS / (vec)(LARGER_INTS(most, (ints){0} + TINY))) & usable);
     *(loose_ints *)to =
         ((ints)((vec)most * (1.0f / COUNTS)) & usable) | ((ints)all(NAN) & (most >= INFINITE));
     for (int64_t i = 0; i + 1 < rows; i += 2) {

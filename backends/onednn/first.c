@@ -1,0 +1,318 @@
+/*
+ * Convolutions of few input channels, as a network's first, direct from planar images to blocks of
+ * channels (kernels/first_body.h). A max pool that alone reads the result, at inference, takes its
+ * rows while they are in the cache; the map between is never stored. A task is a stripe of an
+ * image's rows and a panel of output channels.
+ */
+#include "first.h"
+
+#include "first_integer.h"
+#include "max_pool.h"
+
+enum {
+    RING = 1 << 14,    /* floats on the stack for rows that wait to be pooled */
+    MOST_STRIPES = 16, /* of an image */
+    MOST_PANEL = 32,   /* kernels.panel */
+    FORM = 1 << 20     /* id of the packed weights */
+};
+
+typedef struct first {
+    first_shape shape;
+    int64_t rows, stripes;       /* of what is stored */
+    int64_t blocks, panels;      /* of output channels */
+    const hmt_plan_step *pooled; /* NULL if the convolution's result is stored */
+    pool_shape pool;
+    const integer_images *integers; /* NULL for float32 */
+} first;
+
+static const kernels *level(const exec *e)
+{
+    return e->device->kernels;
+}
+
+/* ------------------------------------------------------------------------------ running ---------
+ */
+
+/* What a task reads and writes. */
+typedef struct part {
+    const float *x, *weights, *bias;
+    const int16_t *integers; /* in place of x, for weights in 8 bits */
+    const float *scales;     /* of their sums */
+    float *y;
+    int32_t vectors, relu;
+    int64_t from, until; /* rows of y */
+} part;
+
+/* A panel's packed weights. */
+static int64_t panel_floats(const exec *e, const first *f)
+{
+    const first_shape *s = &f->shape;
+
+    return f->integers != NULL
+               ? first_integer_panel(e, s)
+               : (int64_t)s->channels * s->kernel[0] * s->kernel[1] * level(e)->panel;
+}
+
+/* Row `row` of the convolution to y. */
+static void convolve_row(const exec *e, const first *f, const part *p, int64_t row, float *y,
+                         int64_t block_step)
+{
+    if (f->integers != NULL)
+        level(e)->first_row_integer(&f->shape, p->integers, f->integers->line,
+                                    (const int16_t *)p->weights, p->scales, p->bias, p->vectors,
+                                    p->relu, (int32_t)row, y, block_step);
+    else
+        level(e)->first_row(&f->shape, p->x, p->weights, p->bias, p->vectors, p->relu, (int32_t)row,
+                            y, block_step);
+}
+
+static void convolve(const exec *e, const first *f, const part *p)
+{
+    const int64_t line = (int64_t)f->shape.columns * level(e)->lanes;
+
+    for (int64_t row = p->from; row < p->until; ++row)
+        convolve_row(e, f, p, row, p->y + row * line, f->rows * line);
+}
+
+/* The last rows of the convolution stay in a ring, each block of channels behind the other. */
+static void convolve_and_pool(const exec *e, const first *f, const part *p)
+{
+    const int64_t line = (int64_t)f->shape.columns * level(e)->lanes;
+    const int64_t kept = f->pooled->window.kernel[0];
+    const int64_t to = (int64_t)f->pool.columns * level(e)->lanes;
+    const float *rows[POOL_ROWS];
+    float ring[RING] __attribute__((aligned(64)));
+    int64_t next = 0;
+
+    for (int64_t row = p->from; row < p->until; ++row) {
+        const pool_rows down = max_pool_down(e, f->pooled, row);
+
+        for (next = next < down.from ? down.from : next; next < down.until; ++next)
+            convolve_row(e, f, p, next, ring + next % kept * 2 * line, line);
+        for (int32_t v = 0; v < p->vectors; ++v) {
+            for (int64_t i = down.from; i < down.until; ++i)
+                rows[i - down.from] = ring + (i % kept * 2 + v) * line;
+            level(e)->max_pool(&f->pool, (int32_t)(down.until - down.from), rows,
+                               p->y + (v * f->rows + row) * to);
+        }
+    }
+}
+
+/* Operands: x, packed weights, y, filled-up bias; in integers a last operand holds what
+ * the images count in. */
+static void task(const exec *e, const op *o, int64_t i)
+{
+    const first *f = o->state;
+    const first_shape *s = &f->shape;
+    const int64_t panel = i % f->panels, stripe = i / f->panels % f->stripes;
+    const int64_t image = i / f->panels / f->stripes, block = 2 * panel;
+    const int64_t cells = f->rows * (f->pooled != NULL ? f->pool.columns : s->columns);
+    float scales[MOST_PANEL];
+    part p = {
+        .weights = exec_data(e, o, 1) + panel * panel_floats(e, f),
+        .bias = exec_data(e, o, 3) + panel * level(e)->panel,
+        .y = exec_data(e, o, 2) + (image * f->blocks + block) * cells * level(e)->lanes,
+        .vectors = f->blocks - block > 1 ? 2 : 1,
+        .relu = e->plan->steps[o->step].relu,
+        .from = f->rows * stripe / f->stripes,
+        .until = f->rows * (stripe + 1) / f->stripes,
+    };
+
+    if (f->integers != NULL) {
+        const float step = first_integer_step(exec_data(e, o, 4), image);
+        const float *scale = p.weights + panel_floats(e, f) - level(e)->panel;
+
+        for (int32_t lane = 0; lane < level(e)->panel; ++lane)
+            scales[lane] = step * scale[lane];
+        p.integers =
+            (const int16_t *)exec_data(e, o, 0) + image * f->integers->rows * f->integers->line;
+        p.scales = scales;
+    } else {
+        p.x = exec_data(e, o, 0) + image * s->channels * s->size[0] * s->size[1];
+    }
+    if (f->pooled != NULL)
+        convolve_and_pool(e, f, &p);
+    else
+        convolve(e, f, &p);
+}
+
+static void loop(const exec *e, const op *o, const member *m)
+{
+    const first *f = o->state;
+    const int64_t images = e->plan->tensors[e->plan->steps[o->step].in[0]].shape[0];
+    span part;
+
+    while (team_take(m, images * f->stripes * f->panels, 1, &part))
+        task(e, o, part.from);
+}
+
+/* Dense weights (O,C,kh,kw) to (panel of outputs, C,kh,kw, output in the panel), filled up with
+ * zeros. */
+static void arrange(const float *dense, int64_t outputs, int64_t taps, int64_t panel, float *to)
+{
+    for (int64_t at = 0; at < divide_up(outputs, panel) * panel; ++at) {
+        float *column = to + at / panel * taps * panel + at % panel;
+
+        for (int64_t tap = 0; tap < taps; ++tap)
+            column[tap * panel] = at < outputs ? dense[at * taps + tap] : 0.0f;
+    }
+}
+
+/* Operands: weights (O,C,kh,kw), the same packed. */
+static void arrange_loop(const exec *e, const op *o)
+{
+    const int64_t *shape = e->plan->weights[e->plan->steps[o->step].weight[0]].shape;
+
+    arrange(exec_data(e, o, 0), shape[0], shape[1] * shape[2] * shape[3], level(e)->panel,
+            exec_data(e, o, 1));
+}
+
+/* ------------------------------------------------------------------------------ preparing -------
+ */
+
+static int fits(const exec *e, const hmt_plan_step *s)
+{
+    const hmt_window *w = &s->window;
+
+    return e->device->tile != 0 && w->groups <= 1 &&
+           e->plan->tensors[s->in[0]].shape[1] <= FIRST_CHANNELS && w->kernel[0] <= FIRST_TAPS &&
+           w->kernel[1] <= FIRST_TAPS && w->stride[1] <= FIRST_STRIDE;
+}
+
+/* The step behind, if it is a max pool that alone reads the result of `s` and if the rows that it
+ * needs at a time have room. */
+static const hmt_plan_step *pool_behind(const exec *e, const hmt_plan_step *s)
+{
+    const hmt_plan_step *steps = e->plan->steps, *pool = s + 1;
+    const hmt_plan_tensor *map = &e->plan->tensors[s->out[0]];
+
+    if (pool == steps + e->plan->step_count || !max_pool_fits(e, pool) ||
+        pool->in[0] != s->out[0] || (map->flags & HMT_TENSOR_OUTPUT) ||
+        pool->window.kernel[0] * map->shape[3] * level(e)->panel > RING)
+        return NULL;
+    for (size_t i = 0; i < e->plan->step_count; ++i)
+        for (int k = 0; k < HMT_STEP_INPUTS; ++k)
+            if (&steps[i] != pool && steps[i].in[k] == s->out[0])
+                return NULL;
+    return pool;
+}
+
+/* Stripes of an image for which the threads' longest share is shortest: rows of the convolution
+ * that two stripes' pools share are computed for both. */
+static int64_t choose_stripes(const exec *e, const first *f, int64_t images)
+{
+    const int64_t stride = f->pooled != NULL ? f->pooled->window.stride[0] : 1;
+    const int64_t shared = f->pooled != NULL ? f->pooled->window.kernel[0] - stride : 0;
+    int64_t best = 1, least = INT64_MAX;
+
+    for (int64_t stripes = 1; stripes <= MOST_STRIPES && stripes <= f->rows; ++stripes) {
+        const int64_t turns = divide_up(images * f->panels * stripes, e->device->host->threads);
+        const int64_t rows = turns * (divide_up(f->rows, stripes) * stride + shared);
+
+        if (rows < least) {
+            least = rows;
+            best = stripes;
+        }
+    }
+    return best;
+}
+
+static first *plan(exec *e, const hmt_plan_step *s)
+{
+    const int64_t *xs = e->plan->tensors[s->in[0]].shape, *ys = e->plan->tensors[s->out[0]].shape;
+    const hmt_window *w = &s->window;
+    first *f = exec_state(e, sizeof *f);
+
+    if (f == NULL)
+        return NULL;
+    *f = (first){
+        .shape = {.channels = (int32_t)xs[1],
+                  .size = {(int32_t)xs[2], (int32_t)xs[3]},
+                  .kernel = {w->kernel[0], w->kernel[1]},
+                  .stride = {w->stride[0], w->stride[1]},
+                  .pad = {w->pad[0], w->pad[1]},
+                  .columns = (int32_t)ys[3]},
+        .rows = ys[2],
+        .blocks = divide_up(ys[1], level(e)->lanes),
+        .panels = divide_up(ys[1], level(e)->panel),
+        .pooled = pool_behind(e, s),
+    };
+    if (f->pooled != NULL) {
+        f->pool = max_pool_across(e, f->pooled, level(e)->lanes);
+        f->rows = e->plan->tensors[f->pooled->out[0]].shape[2];
+    }
+    f->stripes = choose_stripes(e, f, xs[0]);
+    if (first_integer_fits(e, s->weight[0]))
+        f->integers = first_integer_plan(e, &f->shape, xs[0], ys[2]);
+    return f;
+}
+
+static hmt_status pack(const void *user, const weights *from, const hmt_plan_weight *weight,
+                       float *to)
+{
+    const exec *e = user;
+    const int64_t taps = weight->shape[1] * weight->shape[2] * weight->shape[3];
+    void *dense;
+    hmt_status status = device_allocate(
+        e->device, (uint64_t)(weight->shape[0] * taps) * sizeof(float), "a packed weight", &dense);
+
+    if (status != HMT_OK)
+        return status;
+    status = weights_read(from, weight, 0, weight->shape[0], dense);
+    if (status == HMT_OK)
+        arrange(dense, weight->shape[0], taps, level(e)->panel, to);
+    device_free(e->device, dense);
+    return status;
+}
+
+/* Packed weights: kept with the model's, or made anew in each run where a trainer changes them. */
+static int32_t packed_weights(exec *e, const first *f, int32_t weight)
+{
+    const int64_t floats = f->panels * panel_floats(e, f);
+    int32_t from, to;
+
+    if (f->integers != NULL)
+        return first_integer_weights(e, &f->shape, e->plan->weights[weight].shape[0], weight);
+    if (!exec_is_trained(e, weight))
+        return exec_weight_form(e, weight, exec_describe(e, 1, &floats, dnnl_a),
+                                &(weights_form){FORM, pack, e});
+    from = exec_weight(e, weight, exec_describe(e, 4, e->plan->weights[weight].shape, dnnl_oihw));
+    to = exec_buffer(e, exec_describe(e, 1, &floats, dnnl_a));
+    exec_alone(e, arrange_loop);
+    exec_operand(e, 0, from);
+    exec_operand(e, 0, to);
+    return to;
+}
+
+int first_forward(exec *e, const hmt_plan_step *s)
+{
+    int32_t x, weights, bias, y, result = s->out[0], ranges = -1;
+    const first *f;
+
+    if (!fits(e, s))
+        return 0;
+    f = plan(e, s);
+    if (f == NULL)
+        return 1;
+    exec_chose(e, f->integers != NULL ? "first, integers" : "first");
+    if (f->pooled != NULL) {
+        const int64_t at = f->pooled - e->plan->steps;
+
+        e->steps[at].prepared = 1;
+        e->steps[at].kernel = "with first";
+        result = f->pooled->out[0];
+    }
+    x = exec_input(e, s->in[0], exec_like(e, s->in[0], dnnl_nchw));
+    if (f->integers != NULL)
+        x = first_integer_convert(e, f->integers, x, &ranges);
+    weights = packed_weights(e, f, s->weight[0]);
+    bias = exec_filled_vector(e, s->weight[1], f->panels * level(e)->panel);
+    y = exec_output(e, result, exec_blocked(e, result));
+    exec_shared(e, loop, f);
+    exec_operand(e, 0, x);
+    exec_operand(e, 0, weights);
+    exec_operand(e, 0, y);
+    exec_operand(e, 0, bias);
+    exec_operand(e, 0, ranges);
+    return 1;
+}

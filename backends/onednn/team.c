@@ -1,0 +1,222 @@
+/*
+ * A team of threads; see team.h. One barrier does everything: workers wait in it for a job, all
+ * meet in it during the job, and the caller waits in it for the job's end.
+ */
+#include "team.h"
+
+#include <omp.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Looks at the barrier before a member sleeps: some 20 microseconds. The stack is for kernels of
+ * some 100 KiB, and for sanitizers. */
+enum { SPINS = 1000, STACK_BYTES = 1 << 20 };
+
+struct team {
+    const hmt_host *host;
+    atomic_int threads; /* fewer once one has not started */
+    int openmp, stop;
+    team_job *job;
+    void *user;
+    pid_t owner; /* the process that has the threads */
+    pthread_t *handles;
+    member *members;
+    int32_t started; /* threads besides the caller's */
+    pthread_mutex_t lock;
+    pthread_cond_t changed; /* the generation has */
+    _Alignas(64) atomic_llong taken;
+    atomic_int asked;
+    _Alignas(64) atomic_int arrived;
+    atomic_uint generation;
+    atomic_int sleepers;
+};
+
+static void relax(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#else
+    atomic_signal_fence(memory_order_seq_cst);
+#endif
+}
+
+/* Until the barrier's generation is another. A sleeper is counted before it looks once more, and
+ * the generation changes before sleepers are counted: one of both sees the other. */
+static void wait(team *t, unsigned generation)
+{
+    for (int i = 0; i < SPINS; ++i) {
+        if (atomic_load_explicit(&t->generation, memory_order_acquire) != generation)
+            return;
+        relax();
+    }
+    pthread_mutex_lock(&t->lock);
+    atomic_fetch_add(&t->sleepers, 1);
+    while (atomic_load(&t->generation) == generation)
+        pthread_cond_wait(&t->changed, &t->lock);
+    atomic_fetch_sub(&t->sleepers, 1);
+    pthread_mutex_unlock(&t->lock);
+}
+
+void team_barrier(const member *m)
+{
+    team *t = m->team;
+    const unsigned generation = atomic_load_explicit(&t->generation, memory_order_relaxed);
+
+    if (atomic_fetch_add(&t->arrived, 1) < t->threads - 1) {
+        wait(t, generation);
+        return;
+    }
+    atomic_store_explicit(&t->arrived, 0, memory_order_relaxed);
+    atomic_store_explicit(&t->taken, 0, memory_order_relaxed);
+    atomic_store_explicit(&t->asked, 0, memory_order_relaxed);
+    atomic_store(&t->generation, generation + 1);
+    if (atomic_load(&t->sleepers) > 0) {
+        pthread_mutex_lock(&t->lock);
+        pthread_cond_broadcast(&t->changed);
+        pthread_mutex_unlock(&t->lock);
+    }
+}
+
+span team_share(const member *m, int64_t count)
+{
+    const int64_t threads = m->team->threads, whole = count / threads, rest = count % threads;
+    const int64_t from = m->index * whole + (m->index < rest ? m->index : rest);
+
+    return (span){from, from + whole + (m->index < rest)};
+}
+
+int team_take(const member *m, int64_t count, int64_t grain, span *next)
+{
+    next->from = atomic_fetch_add_explicit(&m->team->taken, grain, memory_order_relaxed);
+    next->to = count - next->from < grain ? count : next->from + grain;
+    return next->from < count;
+}
+
+int team_first(const member *m)
+{
+    return atomic_exchange_explicit(&m->team->asked, 1, memory_order_relaxed) == 0;
+}
+
+static void *work(void *user)
+{
+    const member *m = user;
+
+    for (;;) {
+        team_barrier(m); /* for a job */
+        if (m->team->stop)
+            return NULL;
+        m->team->job(m->team->user, m);
+        team_barrier(m);
+    }
+}
+
+/* Threads that the host's signals do not reach. */
+static hmt_status start(team *t)
+{
+    const int32_t wanted = t->threads - 1;
+    pthread_attr_t attributes;
+    sigset_t all, before;
+    int error = pthread_attr_init(&attributes);
+
+    if (error == 0) {
+        (void)pthread_attr_setstacksize(&attributes, STACK_BYTES);
+        sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, &before);
+        for (; t->started < wanted && error == 0; t->started += error == 0)
+            error = pthread_create(&t->handles[t->started], &attributes, work,
+                                   &t->members[t->started + 1]);
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
+        pthread_attr_destroy(&attributes);
+    }
+    if (error == 0)
+        return HMT_OK;
+    t->threads = t->started + 1; /* so that those which have started can be stopped */
+    return t->host->fail(HMT_ERROR_MEMORY, "cannot start thread %d of %d: %s", (int)t->started + 2,
+                         (int)wanted + 1, strerror(error));
+}
+
+hmt_status team_create(const hmt_host *host, enum team_threads threads, team **out)
+{
+    const size_t count = (size_t)host->threads;
+    const size_t bytes = sizeof(team) + count * (sizeof(member) + sizeof(pthread_t));
+    team *t;
+    void *block = host->allocator.allocate(host->allocator.user, bytes, _Alignof(team));
+    hmt_status status;
+
+    if (block == NULL)
+        return host->fail(HMT_ERROR_MEMORY, "out of memory: %llu bytes for a team",
+                          (unsigned long long)bytes);
+    t = memset(block, 0, bytes);
+    t->host = host;
+    t->threads = host->threads;
+    t->openmp = threads == TEAM_OPENMP;
+    t->owner = getpid();
+    t->handles = (pthread_t *)(void *)(t + 1);
+    t->members = (member *)(void *)(t->handles + count);
+    for (size_t i = 0; i < count; ++i)
+        t->members[i] = (member){t, (int32_t)i};
+    if (pthread_mutex_init(&t->lock, NULL) != 0 || pthread_cond_init(&t->changed, NULL) != 0) {
+        host->allocator.release(host->allocator.user, t);
+        return host->fail(HMT_ERROR_MEMORY, "cannot make a mutex for a team");
+    }
+    status = t->openmp ? HMT_OK : start(t);
+    if (status == HMT_OK)
+        *out = t;
+    else
+        team_free(t);
+    return status;
+}
+
+void team_free(team *t)
+{
+    if (t == NULL)
+        return;
+    if (t->owner == getpid()) {
+        t->stop = 1;
+        if (t->started > 0)
+            team_barrier(&t->members[0]);
+        for (int32_t i = 0; i < t->started; ++i)
+            pthread_join(t->handles[i], NULL);
+        pthread_cond_destroy(&t->changed);
+        pthread_mutex_destroy(&t->lock);
+    }
+    t->host->allocator.release(t->host->allocator.user, t);
+}
+
+void team_run_alone(team_job *job, void *user)
+{
+    team alone = {.threads = 1}; /* nobody waits: no lock is needed */
+
+    job(user, &(member){&alone, 0});
+}
+
+static void run_openmp(team *t, team_job *job, void *user)
+{
+#pragma omp parallel num_threads(t->threads)
+    {
+        const member m = {t, omp_get_thread_num()};
+
+        job(user, &m);
+        team_barrier(&m);
+    }
+}
+
+void team_run(team *t, team_job *job, void *user)
+{
+    if (t->threads == 1 || (!t->openmp && t->owner != getpid())) {
+        team_run_alone(job, user);
+        return;
+    }
+    if (t->openmp) {
+        run_openmp(t, job, user);
+        return;
+    }
+    t->job = job;
+    t->user = user;
+    team_barrier(&t->members[0]);
+    job(user, &t->members[0]);
+    team_barrier(&t->members[0]);
+}
