@@ -34,22 +34,25 @@ KERNEL ints add_pairs(shorts a, shorts b)
 #define MADD_TO(sum, a, b) ((sum) + MADD(a, b))
 #endif
 
-/* y(images,features) += of k elements, at most LONGEST. */
+/* y(images,features) += of k elements, at most LONGEST; meanwhile `next` is fetched. */
 KERNEL void integer_block(const int images, const int features, int64_t k, const int16_t *x,
                           const float *steps, int64_t x_row, const int8_t *w, const float *scales,
-                          int64_t w_row, float *y, int64_t y_row)
+                          int64_t w_row, float *y, int64_t y_row, coming_rows next)
 {
-    ints part[IMAGES][FEATURES];
+    ints part[IMAGES][MANY];
     int64_t i = 0;
 
     UNROLL
-    for (int n = 0; n < images; ++n)
+    for (int n = 0; n < images; ++n) {
         UNROLL
-    for (int o = 0; o < features; ++o)
-        part[n][o] = (ints){0};
+        for (int o = 0; o < features; ++o)
+            part[n][o] = (ints){0};
+    }
     for (; i + PAIRS <= k; i += PAIRS) {
         shorts xs[IMAGES];
 
+        for (int row = 0; row < next.count; ++row)
+            __builtin_prefetch(next.at + row * w_row + i, 0, 2);
         UNROLL
         for (int n = 0; n < images; ++n)
             xs[n] = *(const loose_shorts *)(x + n * x_row + i);

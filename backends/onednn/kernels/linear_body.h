@@ -4,10 +4,6 @@
  */
 #include "vectors.h"
 
-/* Of many images: a piece of MANY rows stays in the first-level cache while all images pass by, and
- * theirs in the second-level cache while all rows do. */
-enum { MANY = LANES >= 16 ? 8 : FEATURES, PIECE = 1024 };
-
 /* The sum of a vector's elements. */
 KERNEL float add_lanes(vec v)
 {
@@ -24,12 +20,6 @@ KERNEL float add_lanes(vec v)
         four.q += in.q[i];
     return (four.f[0] + four.f[2]) + (four.f[1] + four.f[3]);
 }
-
-/* Rows of a weight that will be read next, an element of each at a time. */
-typedef struct coming_rows {
-    const char *at;
-    int count;
-} coming_rows;
 
 KERNEL float element(const hmt_dtype stored, const void *array, int64_t at)
 {
@@ -54,10 +44,11 @@ KERNEL void linear_block(const hmt_dtype stored, const int images, const int fea
     int64_t i = 0;
 
     UNROLL
-    for (int n = 0; n < images; ++n)
+    for (int n = 0; n < images; ++n) {
         UNROLL
-    for (int o = 0; o < features; ++o)
-        part[n][o] = (vec){0};
+        for (int o = 0; o < features; ++o)
+            part[n][o] = (vec){0};
+    }
     /* Narrow rows are asked for ahead, a cache line at a time; those of float32 are read ahead by
      * the processor itself, and faster. */
     for (; images == 1 && stored != HMT_DTYPE_F32 && i + 2 * LANES <= k; i += 2 * LANES) {
@@ -135,7 +126,7 @@ KERNEL void linear_images(const hmt_dtype stored, const int images, const int fe
 {
     if (stored == HMT_DTYPE_I8)
         integer_block(images, features, length, (const int16_t *)(const void *)in.x, in.steps, k,
-                      (const int8_t *)in.w, in.scales, k, y, y_row);
+                      (const int8_t *)in.w, in.scales, k, y, y_row, next);
     else
         linear_block(stored, images, features, length, (const float *)(const void *)in.x, k, in.w,
                      k, y, y_row, next);
@@ -165,13 +156,14 @@ KERNEL void linear_pass(const hmt_dtype stored, const int features, int64_t n, l
         i = end;
     }
 }
-/* Of many images all rows, a piece at a time; else, or of 8 bits, some rows whole, as far as exact
- * sums go. */
+/* Of many images all rows, a piece at a time; else some rows whole, of 8 bits as far as exact sums
+ * go. */
 KERNEL void linear_stored(const hmt_dtype stored, int64_t n, int64_t k, linear_operands in,
                           int64_t rows, const float *bias, int relu, float *y, int64_t y_row)
 {
-    const int many = stored != HMT_DTYPE_I8 && n > IMAGES;
-    const int64_t piece = stored == HMT_DTYPE_I8 ? LONGEST : many ? PIECE : k;
+    const int many = n > IMAGES;
+    const int64_t wide = stored == HMT_DTYPE_I8 ? 2 * PIECE : PIECE;
+    const int64_t piece = many ? wide : stored == HMT_DTYPE_I8 ? LONGEST : k;
     const int64_t group = many ? MANY : FEATURES;
 
     begin_sums(n, rows, bias, y, y_row);

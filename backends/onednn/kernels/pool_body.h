@@ -24,11 +24,11 @@ KERNEL void pool_windows(const int windows, const int32_t kernel, const pool_sha
         for (int32_t row = 0; row < count; ++row) {
             const float *x = rows[row] + at;
 
-#pragma GCC unroll 3
-            for (int32_t i = 0; i < kernel; ++i, x += cell)
+            for (int32_t i = 0; i < kernel; ++i, x += cell) {
                 UNROLL
-            for (int w = 0; w < windows; ++w)
-                best[w] = LARGER(best[w], load(x + w * step));
+                for (int w = 0; w < windows; ++w)
+                    best[w] = LARGER(best[w], load(x + w * step));
+            }
         }
         UNROLL
         for (int w = 0; w < windows; ++w)

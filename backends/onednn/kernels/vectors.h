@@ -102,4 +102,14 @@ KERNEL vec larger(vec a, vec b)
 }
 #endif
 
+/* Of many images: a piece of MANY rows stays in the first-level cache while all images pass by, and
+ * theirs in the second-level cache while all rows do. */
+enum { MANY = LANES >= 16 ? 8 : FEATURES, PIECE = 1024 };
+
+/* Rows of a weight that will be read next, an element of each at a time. */
+typedef struct coming_rows {
+    const char *at;
+    int count;
+} coming_rows;
+
 #endif
