@@ -101,8 +101,8 @@ static int normalise(exec *e, const hmt_plan_step *s, int32_t x)
         return 0;
     *kept = l;
     filled = l.blocks * l.lanes;
-    factor = exec_buffer(e, exec_describe(e, 1, &filled, dnnl_a));
-    term = exec_buffer(e, exec_describe(e, 1, &filled, dnnl_a));
+    factor = exec_scratch(e, filled);
+    term = exec_scratch(e, filled);
     exec_shared(e, affine_loop, NULL);
     exec_operand(e, 0, factor);
     exec_operand(e, 0, term);

@@ -115,6 +115,11 @@ int32_t exec_buffer(exec *e, const_dnnl_memory_desc_t md)
     return i;
 }
 
+int32_t exec_scratch(exec *e, int64_t floats)
+{
+    return exec_buffer(e, exec_describe(e, 1, &floats, dnnl_a));
+}
+
 int32_t exec_alias(exec *e, int32_t of, const_dnnl_memory_desc_t md)
 {
     int32_t i = exec_buffer(e, md);
@@ -242,7 +247,7 @@ static void fill_loop(const exec *e, const op *o)
 
 int32_t exec_filled_vector(exec *e, int32_t weight, int64_t floats)
 {
-    const int32_t to = exec_buffer(e, exec_describe(e, 1, &floats, dnnl_a));
+    const int32_t to = exec_scratch(e, floats);
     const int32_t from = exec_weight_vector(e, weight);
 
     exec_alone(e, fill_loop);

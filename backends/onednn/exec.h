@@ -124,6 +124,7 @@ dnnl_primitive_attr_t exec_attributes(exec *e, int32_t relu);
 
 /* Buffers: new in the arena; the same memory with another descriptor; a buffer's own descriptor. */
 int32_t exec_buffer(exec *e, const_dnnl_memory_desc_t md);
+int32_t exec_scratch(exec *e, int64_t floats); /* a vector */
 int32_t exec_alias(exec *e, int32_t of, const_dnnl_memory_desc_t md);
 const_dnnl_memory_desc_t exec_md(const exec *e, int32_t buffer);
 

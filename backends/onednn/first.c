@@ -277,7 +277,7 @@ static int32_t packed_weights(exec *e, const first *f, int32_t weight)
         return exec_weight_form(e, weight, exec_describe(e, 1, &floats, dnnl_a),
                                 &(weights_form){FORM, pack, e});
     from = exec_weight(e, weight, exec_describe(e, 4, e->plan->weights[weight].shape, dnnl_oihw));
-    to = exec_buffer(e, exec_describe(e, 1, &floats, dnnl_a));
+    to = exec_scratch(e, floats);
     exec_alone(e, arrange_loop);
     exec_operand(e, 0, from);
     exec_operand(e, 0, to);

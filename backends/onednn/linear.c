@@ -113,7 +113,7 @@ static int rows_forward(exec *e, const hmt_plan_step *s)
     if (weight < 0)
         weight = exec_weight(e, s->weight[0], m.weight);
     x = linear_input(e, s->in[0], m.x);
-    steps = r.stored == HMT_DTYPE_I8 ? exec_buffer(e, exec_describe(e, 1, &size, dnnl_a)) : x;
+    steps = r.stored == HMT_DTYPE_I8 ? exec_scratch(e, size) : x;
     bias = exec_weight_vector(e, s->weight[1]);
     y = matrix_output(e, s->out[0], m.y);
     kept = exec_state(e, sizeof r);

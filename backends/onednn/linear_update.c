@@ -120,7 +120,7 @@ int linear_update(exec *e, const hmt_plan_step *s)
     e->steps[e->step + 1].kernel = "with the gradient";
     dy = linear_input(e, s->in[0], m.y);
     x = linear_input(e, s->in[1], m.x);
-    panels = exec_buffer(e, exec_describe(e, 1, &all, dnnl_a));
+    panels = exec_scratch(e, all);
     exec_shared(e, panels_loop, NULL);
     exec_operand(e, 0, x);
     exec_operand(e, 0, panels);
