@@ -147,16 +147,11 @@ static void convert_loop(const exec *e, const op *o, const member *m)
         }
 }
 
-static int32_t buffer_of(exec *e, int64_t floats)
-{
-    return exec_buffer(e, exec_describe(e, 1, &floats, dnnl_a));
-}
-
 int32_t first_integer_convert(exec *e, const integer_images *b, int32_t x, int32_t *ranges)
 {
-    const int32_t integers = buffer_of(e, divide_up(b->images * b->rows * b->line, 2));
+    const int32_t integers = exec_scratch(e, divide_up(b->images * b->rows * b->line, 2));
 
-    *ranges = buffer_of(e, b->images * PIECES);
+    *ranges = exec_scratch(e, b->images * PIECES);
     exec_shared(e, ranges_loop, b);
     exec_operand(e, 0, x);
     exec_operand(e, 0, *ranges);
@@ -172,17 +167,23 @@ int64_t first_integer_panel(const exec *e, const first_shape *s)
     return (s->kernel[0] * pairs(s) + 1) * e->device->kernels->panel;
 }
 
-/* One output's dense weights (C,kh,kw) into its column of a panel. */
+/* One output's dense weights (C,kh,kw) into its column of a panel. If one is not finite, the scale
+ * is NaN. */
 static void pack_output(const first_shape *s, const float *dense, int64_t panel, int64_t column,
                         float *to)
 {
     const int64_t taps = (int64_t)s->kernel[0] * s->kernel[1];
     int16_t *integers = (int16_t *)to;
-    float largest = 0.0f, scale;
+    float largest = 0.0f, bad = 0.0f, scale;
 
-    for (int64_t i = 0; i < s->channels * taps; ++i)
+    for (int64_t i = 0; i < s->channels * taps; ++i) {
         largest = fabsf(dense[i]) > largest ? fabsf(dense[i]) : largest;
+        bad += dense[i] * 0.0f;
+    }
     scale = largest > 0.0f ? largest / MOST_WEIGHT : 1.0f;
+    to[s->kernel[0] * pairs(s) * panel + column] = scale + bad;
+    if (isnan(bad))
+        return;
     for (int64_t i = 0; i < taps; ++i)
         for (int64_t c = 0; c < s->channels; ++c) {
             const int64_t at = i % s->kernel[1] * s->channels + c; /* in its line, channels last */
@@ -191,7 +192,6 @@ static void pack_output(const first_shape *s, const float *dense, int64_t panel,
             integers[(pair * panel + column) * 2 + at % 2] =
                 (int16_t)rintf(dense[c * taps + i] / scale);
         }
-    to[s->kernel[0] * pairs(s) * panel + column] = scale;
 }
 
 typedef struct packing {
