@@ -586,10 +586,11 @@ typedef struct hmt_session_options {
 
 /**
  * Prepares a model for inference by one thread: plans the layers, packs weights (shared with the
- * model's other sessions), allocates all that running needs. A session refuses to run
- * (HMT_ERROR_STATE) once the model's parameters have been changed by a trainer or
- * hmt_model_param_write().
- * @return HMT_ERROR_ARGUMENT, _NOT_FOUND (tap), _MEMORY, _BACKEND, _CANCELLED
+ * model's other sessions), allocates all that running needs, starts the threads to run with
+ * (hmt_context_options.threads). A session refuses to run (HMT_ERROR_STATE) once the model's
+ * parameters have been changed by a trainer or hmt_model_param_write().
+ * @return HMT_ERROR_ARGUMENT, _NOT_FOUND (tap), _MEMORY (also: a thread did not start), _BACKEND,
+ *         _STATE (OpenMP would not give the threads, where they are its own), _CANCELLED
  */
 HMT_API hmt_status hmt_session_create(hmt_model *model, const hmt_session_options *options,
                                       hmt_session **session);
