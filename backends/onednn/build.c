@@ -74,7 +74,7 @@ const_dnnl_memory_desc_t exec_like(exec *e, int32_t tensor, dnnl_format_tag_t ta
 
 const_dnnl_memory_desc_t exec_blocked(exec *e, int32_t tensor)
 {
-    return exec_like(e, tensor, e->device->kernels->lanes == 16 ? dnnl_nChw16c : dnnl_nChw8c);
+    return exec_like(e, tensor, exec_kernels(e)->lanes == 16 ? dnnl_nChw16c : dnnl_nChw8c);
 }
 
 const_dnnl_memory_desc_t exec_query(exec *e, const_dnnl_primitive_desc_t pd, dnnl_query_t what,

@@ -175,6 +175,12 @@ static inline int64_t divide_up(int64_t a, int64_t b)
     return (a + b - 1) / b;
 }
 
+/* Ours, for this processor. */
+static inline const kernels *exec_kernels(const exec *e)
+{
+    return e->device->kernels;
+}
+
 /* For loops, while running. */
 static inline float *exec_data(const exec *e, const op *o, int32_t operand)
 {

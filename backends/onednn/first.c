@@ -25,11 +25,6 @@ typedef struct first {
     const integer_images *integers; /* NULL for float32 */
 } first;
 
-static const kernels *level(const exec *e)
-{
-    return e->device->kernels;
-}
-
 /* ------------------------------------------------------------------------------ running ---------
  */
 
@@ -50,7 +45,7 @@ static int64_t panel_floats(const exec *e, const first *f)
 
     return f->integers != NULL
                ? first_integer_panel(e, s)
-               : (int64_t)s->channels * s->kernel[0] * s->kernel[1] * level(e)->panel;
+               : (int64_t)s->channels * s->kernel[0] * s->kernel[1] * exec_kernels(e)->panel;
 }
 
 /* Row `row` of the convolution to y. */
@@ -58,17 +53,17 @@ static void convolve_row(const exec *e, const first *f, const part *p, int64_t r
                          int64_t block_step)
 {
     if (f->integers != NULL)
-        level(e)->first_row_integer(&f->shape, p->integers, f->integers->line,
-                                    (const int16_t *)p->weights, p->scales, p->bias, p->vectors,
-                                    p->relu, (int32_t)row, y, block_step);
+        exec_kernels(e)->first_row_integer(&f->shape, p->integers, f->integers->line,
+                                           (const int16_t *)p->weights, p->scales, p->bias,
+                                           p->vectors, p->relu, (int32_t)row, y, block_step);
     else
-        level(e)->first_row(&f->shape, p->x, p->weights, p->bias, p->vectors, p->relu, (int32_t)row,
-                            y, block_step);
+        exec_kernels(e)->first_row(&f->shape, p->x, p->weights, p->bias, p->vectors, p->relu,
+                                   (int32_t)row, y, block_step);
 }
 
 static void convolve(const exec *e, const first *f, const part *p)
 {
-    const int64_t line = (int64_t)f->shape.columns * level(e)->lanes;
+    const int64_t line = (int64_t)f->shape.columns * exec_kernels(e)->lanes;
 
     for (int64_t row = p->from; row < p->until; ++row)
         convolve_row(e, f, p, row, p->y + row * line, f->rows * line);
@@ -77,9 +72,9 @@ static void convolve(const exec *e, const first *f, const part *p)
 /* The last rows of the convolution stay in a ring, each block of channels behind the other. */
 static void convolve_and_pool(const exec *e, const first *f, const part *p)
 {
-    const int64_t line = (int64_t)f->shape.columns * level(e)->lanes;
+    const int64_t line = (int64_t)f->shape.columns * exec_kernels(e)->lanes;
     const int64_t kept = f->pooled->window.kernel[0];
-    const int64_t to = (int64_t)f->pool.columns * level(e)->lanes;
+    const int64_t to = (int64_t)f->pool.columns * exec_kernels(e)->lanes;
     const float *rows[POOL_ROWS];
     float ring[RING] __attribute__((aligned(64)));
     int64_t next = 0;
@@ -92,8 +87,8 @@ static void convolve_and_pool(const exec *e, const first *f, const part *p)
         for (int32_t v = 0; v < p->vectors; ++v) {
             for (int64_t i = down.from; i < down.until; ++i)
                 rows[i - down.from] = ring + (i % kept * 2 + v) * line;
-            level(e)->max_pool(&f->pool, (int32_t)(down.until - down.from), rows,
-                               p->y + (v * f->rows + row) * to);
+            exec_kernels(e)->max_pool(&f->pool, (int32_t)(down.until - down.from), rows,
+                                      p->y + (v * f->rows + row) * to);
         }
     }
 }
@@ -110,8 +105,8 @@ static void task(const exec *e, const op *o, int64_t i)
     float scales[MOST_PANEL];
     part p = {
         .weights = exec_data(e, o, 1) + panel * panel_floats(e, f),
-        .bias = exec_data(e, o, 3) + panel * level(e)->panel,
-        .y = exec_data(e, o, 2) + (image * f->blocks + block) * cells * level(e)->lanes,
+        .bias = exec_data(e, o, 3) + panel * exec_kernels(e)->panel,
+        .y = exec_data(e, o, 2) + (image * f->blocks + block) * cells * exec_kernels(e)->lanes,
         .vectors = f->blocks - block > 1 ? 2 : 1,
         .relu = e->plan->steps[o->step].relu,
         .from = f->rows * stripe / f->stripes,
@@ -120,9 +115,9 @@ static void task(const exec *e, const op *o, int64_t i)
 
     if (f->integers != NULL) {
         const float step = first_integer_step(exec_data(e, o, 4), image);
-        const float *scale = p.weights + panel_floats(e, f) - level(e)->panel;
+        const float *scale = p.weights + panel_floats(e, f) - exec_kernels(e)->panel;
 
-        for (int32_t lane = 0; lane < level(e)->panel; ++lane)
+        for (int32_t lane = 0; lane < exec_kernels(e)->panel; ++lane)
             scales[lane] = step * scale[lane];
         p.integers =
             (const int16_t *)exec_data(e, o, 0) + image * f->integers->rows * f->integers->line;
@@ -163,7 +158,7 @@ static void arrange_loop(const exec *e, const op *o)
 {
     const int64_t *shape = e->plan->weights[e->plan->steps[o->step].weight[0]].shape;
 
-    arrange(exec_data(e, o, 0), shape[0], shape[1] * shape[2] * shape[3], level(e)->panel,
+    arrange(exec_data(e, o, 0), shape[0], shape[1] * shape[2] * shape[3], exec_kernels(e)->panel,
             exec_data(e, o, 1));
 }
 
@@ -188,7 +183,7 @@ static const hmt_plan_step *pool_behind(const exec *e, const hmt_plan_step *s)
 
     if (pool == steps + e->plan->step_count || !max_pool_fits(e, pool) ||
         pool->in[0] != s->out[0] || (map->flags & HMT_TENSOR_OUTPUT) ||
-        pool->window.kernel[0] * map->shape[3] * level(e)->panel > RING)
+        pool->window.kernel[0] * map->shape[3] * exec_kernels(e)->panel > RING)
         return NULL;
     for (size_t i = 0; i < e->plan->step_count; ++i)
         for (int k = 0; k < HMT_STEP_INPUTS; ++k)
@@ -233,12 +228,12 @@ static first *plan(exec *e, const hmt_plan_step *s)
                   .pad = {w->pad[0], w->pad[1]},
                   .columns = (int32_t)ys[3]},
         .rows = ys[2],
-        .blocks = divide_up(ys[1], level(e)->lanes),
-        .panels = divide_up(ys[1], level(e)->panel),
+        .blocks = divide_up(ys[1], exec_kernels(e)->lanes),
+        .panels = divide_up(ys[1], exec_kernels(e)->panel),
         .pooled = pool_behind(e, s),
     };
     if (f->pooled != NULL) {
-        f->pool = max_pool_across(e, f->pooled, level(e)->lanes);
+        f->pool = max_pool_across(e, f->pooled, exec_kernels(e)->lanes);
         f->rows = e->plan->tensors[f->pooled->out[0]].shape[2];
     }
     f->stripes = choose_stripes(e, f, xs[0]);
@@ -260,7 +255,7 @@ static hmt_status pack(const void *user, const weights *from, const hmt_plan_wei
         return status;
     status = weights_read(from, weight, 0, weight->shape[0], dense);
     if (status == HMT_OK)
-        arrange(dense, weight->shape[0], taps, level(e)->panel, to);
+        arrange(dense, weight->shape[0], taps, exec_kernels(e)->panel, to);
     device_free(e->device, dense);
     return status;
 }
@@ -306,7 +301,7 @@ int first_forward(exec *e, const hmt_plan_step *s)
     if (f->integers != NULL)
         x = first_integer_convert(e, f->integers, x, &ranges);
     weights = packed_weights(e, f, s->weight[0]);
-    bias = exec_filled_vector(e, s->weight[1], f->panels * level(e)->panel);
+    bias = exec_filled_vector(e, s->weight[1], f->panels * exec_kernels(e)->panel);
     y = exec_output(e, result, exec_blocked(e, result));
     exec_shared(e, loop, f);
     exec_operand(e, 0, x);

@@ -22,7 +22,7 @@ int first_integer_fits(const exec *e, int32_t weight)
     hmt_dtype stored;
     const float *scales;
 
-    if (!e->device->kernels->integers_faster || e->plan->training || exec_is_trained(e, weight))
+    if (!exec_kernels(e)->integers_faster || e->plan->training || exec_is_trained(e, weight))
         return 0;
     weights_stored(e->weights, &e->plan->weights[weight], &stored, &scales);
     return stored == HMT_DTYPE_I8;
@@ -164,7 +164,7 @@ int32_t first_integer_convert(exec *e, const integer_images *b, int32_t x, int32
 
 int64_t first_integer_panel(const exec *e, const first_shape *s)
 {
-    return (s->kernel[0] * pairs(s) + 1) * e->device->kernels->panel;
+    return (s->kernel[0] * pairs(s) + 1) * exec_kernels(e)->panel;
 }
 
 /* One output's dense weights (C,kh,kw) into its column of a panel. If one is not finite, the scale
@@ -203,7 +203,7 @@ static hmt_status pack(const void *user, const weights *from, const hmt_plan_wei
                        float *to)
 {
     const packing *p = user;
-    const int64_t panel = p->e->device->kernels->panel, size = first_integer_panel(p->e, p->shape);
+    const int64_t panel = exec_kernels(p->e)->panel, size = first_integer_panel(p->e, p->shape);
     const int64_t output = weight->shape[1] * weight->shape[2] * weight->shape[3];
     void *dense;
     hmt_status status =
@@ -223,8 +223,7 @@ static hmt_status pack(const void *user, const weights *from, const hmt_plan_wei
 
 int32_t first_integer_weights(exec *e, const first_shape *s, int64_t outputs, int32_t weight)
 {
-    const int64_t floats =
-        divide_up(outputs, e->device->kernels->panel) * first_integer_panel(e, s);
+    const int64_t floats = divide_up(outputs, exec_kernels(e)->panel) * first_integer_panel(e, s);
     const packing p = {e, s};
 
     return exec_weight_form(e, weight, exec_describe(e, 1, &floats, dnnl_a),

@@ -72,7 +72,7 @@ static void steps_loop(const exec *e, const op *o, const member *m)
     const span part = team_share(m, in[0]);
 
     for (int64_t i = part.from; i < part.to; ++i)
-        steps[i] = e->device->kernels->quantise(k, x + i * k, counts + i * k);
+        steps[i] = exec_kernels(e)->quantise(k, x + i * k, counts + i * k);
 }
 
 /* Operands: x, weight, y, x in steps (or x), [bias]. */
@@ -91,10 +91,10 @@ static void rows_loop(const exec *e, const op *o, const member *m)
     if (e->run_beside && o == &e->ops[e->beside.by] && team_first(m))
         beside_run(e);
     while (team_take(m, outputs, ROWS_AT_ONCE, &part))
-        e->device->kernels->linear(r->stored, in[0], k, x, steps, weight + part.from * k * width,
-                                   r->scales != NULL ? r->scales + part.from : NULL,
-                                   part.to - part.from, bias != NULL ? bias + part.from : NULL,
-                                   s->relu, exec_data(e, o, 2) + part.from, outputs);
+        exec_kernels(e)->linear(r->stored, in[0], k, x, steps, weight + part.from * k * width,
+                                r->scales != NULL ? r->scales + part.from : NULL,
+                                part.to - part.from, bias != NULL ? bias + part.from : NULL,
+                                s->relu, exec_data(e, o, 2) + part.from, outputs);
 }
 
 /* By our own kernel, from the weight as the model stores it: always if that is narrow, else where

@@ -12,16 +12,11 @@
 /* Columns of a task, whose part of x stays in the second-level cache; rows of a tile. */
 enum { COLUMNS = 512, ROWS = 12, CACHE_LINE = 64 };
 
-static const kernels *level(const exec *e)
-{
-    return e->device->kernels;
-}
-
 /* Operands: x (N,K), its panels. */
 static void panels_loop(const exec *e, const op *o, const member *m)
 {
     const hmt_plan_step *s = &e->plan->steps[o->step];
-    const int64_t panel = level(e)->panel, images = e->plan->tensors[s->in[1]].shape[0];
+    const int64_t panel = exec_kernels(e)->panel, images = e->plan->tensors[s->in[1]].shape[0];
     const int64_t k = exec_elements(e, o, 0) / images;
     const span part = team_share(m, k / panel);
 
@@ -44,7 +39,7 @@ static void update_loop(const exec *e, const op *o, const member *m)
 {
     const hmt_plan_step *s = &e->plan->steps[o->step];
     const hmt_sgd how = e->run->groups[s[1].group];
-    const int64_t images = e->plan->tensors[s->in[1]].shape[0], panel = level(e)->panel;
+    const int64_t images = e->plan->tensors[s->in[1]].shape[0], panel = exec_kernels(e)->panel;
     const int64_t outputs = exec_elements(e, o, 0) / images, k = exec_elements(e, o, 1) / images;
     const float *dy = exec_data(e, o, 0), *x = exec_data(e, o, 1);
     float *weight = exec_data(e, o, 2), *momentum = exec_data(e, o, 3);
@@ -63,12 +58,13 @@ static void update_loop(const exec *e, const op *o, const member *m)
             for (int64_t at = 0; at < columns; at += panel) {
                 fetch(weight + next + at, below, k, panel);
                 fetch(momentum + next + at, below, k, panel);
-                level(e)->gemm(HMT_DTYPE_F32, rows, images, dy + row, 1, outputs,
-                               x + (first + at) * images, panel, gradient + at, COLUMNS, 0, 0);
+                exec_kernels(e)->gemm(HMT_DTYPE_F32, rows, images, dy + row, 1, outputs,
+                                      x + (first + at) * images, panel, gradient + at, COLUMNS, 0,
+                                      0);
             }
             for (int64_t i = 0; i < rows; ++i)
-                level(e)->sgd(how, columns, gradient + i * COLUMNS, weight + here + i * k,
-                              momentum + here + i * k);
+                exec_kernels(e)->sgd(how, columns, gradient + i * COLUMNS, weight + here + i * k,
+                                     momentum + here + i * k);
         }
     }
 }
@@ -110,7 +106,7 @@ int linear_update(exec *e, const hmt_plan_step *s)
     const int64_t inputs = in[1] * in[2] * in[3], all = in[0] * inputs;
     int32_t dy, x, panels, weight, momentum, bias;
 
-    if (inputs % level(e)->panel != 0 || !updates_at_once(e, s))
+    if (inputs % exec_kernels(e)->panel != 0 || !updates_at_once(e, s))
         return 0;
     weight = exec_master(e, s[1].weight[0], m.weight, &momentum);
     if (e->status != HMT_OK || !dnnl_memory_desc_equal(exec_md(e, weight), m.weight))

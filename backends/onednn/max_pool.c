@@ -45,7 +45,7 @@ static void task(const exec *e, const op *o, int64_t i)
 
         for (int64_t from = down.from; from < down.until; ++from)
             rows[from - down.from] = x + from * line;
-        e->device->kernels->max_pool(shape, (int32_t)(down.until - down.from), rows, y);
+        exec_kernels(e)->max_pool(shape, (int32_t)(down.until - down.from), rows, y);
     }
 }
 
@@ -65,7 +65,7 @@ static int32_t block_of(exec *e, int32_t x)
     const_dnnl_memory_desc_t home = exec_md(e, exec_input(e, x, NULL));
 
     for (int32_t cell = 8; home != NULL && cell <= 16; cell *= 2)
-        if (cell % e->device->kernels->lanes == 0 &&
+        if (cell % exec_kernels(e)->lanes == 0 &&
             dnnl_memory_desc_equal(home, exec_like(e, x, cell == 8 ? dnnl_nChw8c : dnnl_nChw16c)))
             return cell;
     return 0;

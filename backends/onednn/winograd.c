@@ -20,11 +20,6 @@ enum { CHUNK_FORWARD = 150, CHUNK_GRADIENT = 384, FEW_TILES = 32, LARGE = 512 * 
 /* What a member takes at once: tiles to transform, rows of a gradient. */
 enum { TILES = 2, GRADIENT_ROWS = 4 };
 
-static const kernels *level(const exec *e)
-{
-    return e->device->kernels;
-}
-
 /* ------------------------------------------------------------------------------ running ---------
  */
 
@@ -48,17 +43,18 @@ static void analyse(const exec *e, const winograd *w, const float *x, int64_t ti
     const float *from = x + at.group * w->in.group_step;
 
     if (w->stored == HMT_DTYPE_I8)
-        level(e)->winograd_input_counts(w->m, &w->in, from, at.row, at.column,
-                                        (int16_t *)(void *)spectrum, 2 * w->in_step);
+        exec_kernels(e)->winograd_input_counts(w->m, &w->in, from, at.row, at.column,
+                                               (int16_t *)(void *)spectrum, 2 * w->in_step);
     else
-        level(e)->winograd_input(w->m, &w->in, from, at.row, at.column, spectrum, w->in_step);
+        exec_kernels(e)->winograd_input(w->m, &w->in, from, at.row, at.column, spectrum,
+                                        w->in_step);
 }
 
 /* The matrix product of `count` tiles' spectra at one point and a panel of kernels'. */
 static void multiply(const exec *e, const winograd *w, int64_t count, const float *v, const char *u,
                      float *p, int64_t behind)
 {
-    const kernels *k = level(e);
+    const kernels *k = exec_kernels(e);
 
     if (w->stored == HMT_DTYPE_I8)
         k->winograd_product(count, w->rows, (const int16_t *)(const void *)v, 2 * w->in_row,
@@ -81,7 +77,7 @@ static int64_t panels_at_once(const exec *e, const winograd *w)
 static void convolve_loop(const exec *e, const op *o, const member *m)
 {
     const winograd *w = o->state;
-    const kernels *k = level(e);
+    const kernels *k = exec_kernels(e);
     const float *x = exec_data(e, o, 0);
     const char *u = (const char *)exec_data(e, o, 1);
     const int64_t bytes =
@@ -126,7 +122,7 @@ static void convolve_loop(const exec *e, const op *o, const member *m)
 static void gradient_loop(const exec *e, const op *o, const member *m)
 {
     const winograd *w = o->state;
-    const kernels *k = level(e);
+    const kernels *k = exec_kernels(e);
     const float *dy = exec_data(e, o, 0), *x = exec_data(e, o, 1);
     float *gradient = exec_data(e, o, 2), *v = exec_data(e, o, 3), *p = exec_data(e, o, 4);
     float *sum = exec_data(e, o, 5);
@@ -165,7 +161,7 @@ static void bias_gradient_loop(const exec *e, const op *o, const member *m)
 {
     const hmt_plan_step *s = &e->plan->steps[o->step];
     const int64_t *shape = e->plan->tensors[s->in[0]].shape, cells = shape[2] * shape[3];
-    const int64_t lanes = level(e)->lanes, blocks = divide_up(shape[1], lanes);
+    const int64_t lanes = exec_kernels(e)->lanes, blocks = divide_up(shape[1], lanes);
     const float *dy = exec_data(e, o, 0);
     float *sums = exec_data(e, o, 1);
     const span part = team_share(m, blocks);
@@ -234,7 +230,7 @@ static void convolve(exec *e, winograd *w, int32_t from, int32_t to, int32_t wei
     x = exec_input(e, from, exec_blocked(e, from));
     u = winograd_spectra(e, w, weight);
     if (bias >= 0)
-        shift = exec_filled_vector(e, bias, w->out.blocks * level(e)->lanes);
+        shift = exec_filled_vector(e, bias, w->out.blocks * exec_kernels(e)->lanes);
     y = exec_output(e, to, exec_blocked(e, to));
     exec_shared(e, convolve_loop, w);
     exec_operand(e, 0, x);

@@ -8,11 +8,6 @@
 
 #include "format/half.h"
 
-static const kernels *level(const exec *e)
-{
-    return e->device->kernels;
-}
-
 int64_t winograd_width(const winograd *w)
 {
     return w->stored == HMT_DTYPE_F32 ? sizeof(float) : sizeof(uint16_t);
@@ -22,7 +17,7 @@ int64_t winograd_width(const winograd *w)
 static void kernels_loop(const exec *e, const op *o, const member *m)
 {
     const winograd *w = o->state;
-    const kernels *k = level(e);
+    const kernels *k = exec_kernels(e);
     span part;
 
     while (team_take(m, w->panels, 1, &part))
@@ -58,7 +53,7 @@ static void pack_panel(const packing *p, const winograd_kernel *kernel, const fl
                        int64_t column, int64_t j, float *values, float *to)
 {
     const winograd *w = p->w;
-    const kernels *k = level(p->e);
+    const kernels *k = exec_kernels(p->e);
     const int64_t panel = w->rows * k->panel;
     uint16_t *halves = (uint16_t *)(void *)to + j * (w->kernel_step / w->panels);
 
@@ -92,7 +87,7 @@ typedef struct packing_job {
 static hmt_status pack_column(const packing_job *job, int32_t index, int64_t j)
 {
     const winograd *w = job->packing->w;
-    const int64_t panel = level(job->packing->e)->panel;
+    const int64_t panel = exec_kernels(job->packing->e)->panel;
     const int64_t column = j * panel, left = job->weight->shape[0] - column;
     float *slab = job->own + index * job->own_floats;
     winograd_kernel part = w->kernel;
@@ -134,7 +129,7 @@ static hmt_status pack(const void *user, const weights *from, const hmt_plan_wei
 {
     const packing *p = user;
     const winograd *w = p->w;
-    const int64_t panel = level(p->e)->panel, threads = p->e->device->host->threads;
+    const int64_t panel = exec_kernels(p->e)->panel, threads = p->e->device->host->threads;
     const int64_t output = weight->shape[1] * weight->shape[2] * weight->shape[3];
     const int64_t shared = w->transposed ? weight->shape[0] * output : 0;
     packing_job job = {.packing = p, .from = from, .weight = weight, .to = to};
@@ -168,10 +163,10 @@ static hmt_status pack(const void *user, const weights *from, const hmt_plan_wei
  * those that gradients, with their wide range of magnitudes, meet. */
 static void choose_counts(const exec *e, winograd *w)
 {
-    if (!level(e)->integers_faster || w->transposed)
+    if (!exec_kernels(e)->integers_faster || w->transposed)
         w->stored = HMT_DTYPE_F16;
     else
-        winograd_plan_counts(w, level(e)->panel);
+        winograd_plan_counts(w, exec_kernels(e)->panel);
 }
 
 int32_t winograd_spectra(exec *e, winograd *w, int32_t weight)

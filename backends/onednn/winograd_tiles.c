@@ -104,7 +104,7 @@ winograd *winograd_plan(exec *e, const hmt_plan_step *s, int32_t m, int32_t x, i
                         int transposed, int64_t chunk)
 {
     const int64_t *xs = e->plan->tensors[x].shape, *ys = e->plan->tensors[y].shape;
-    const int64_t lanes = e->device->kernels->lanes, panel = e->device->kernels->panel,
+    const int64_t lanes = exec_kernels(e)->lanes, panel = exec_kernels(e)->panel,
                   stride = s->window.stride[0];
     const winograd_kernel kernel = {.outputs = ys[1],
                                     .inputs = xs[1],
