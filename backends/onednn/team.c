@@ -195,7 +195,9 @@ void team_run_alone(team_job *job, void *user)
 
 static void run_openmp(team *t, team_job *job, void *user)
 {
-#pragma omp parallel num_threads(t->threads)
+    const int32_t threads = t->threads;
+
+#pragma omp parallel num_threads(threads)
     {
         const member m = {t, omp_get_thread_num()};
 
