@@ -50,7 +50,7 @@ static void product_forward(exec *e, const hmt_plan_step *s)
 }
 
 /* Rows of the weight that are one task. */
-enum { ROWS_AT_ONCE = 32 };
+enum { LEAST_ROWS = 8, MOST_ROWS = 32 };
 
 /* Batch up to which our kernel measured faster than oneDNN's product (docs/performance.md). */
 enum { OWN_BATCH = 128 };
@@ -90,7 +90,7 @@ static void rows_loop(const exec *e, const op *o, const member *m)
 
     if (e->run_beside && o == &e->ops[e->beside.by] && team_first(m))
         beside_run(e);
-    while (team_take(m, outputs, ROWS_AT_ONCE, &part))
+    while (team_take_less(m, outputs, LEAST_ROWS, MOST_ROWS, &part))
         exec_kernels(e)->linear(r->stored, in[0], k, x, steps, weight + part.from * k * width,
                                 r->scales != NULL ? r->scales + part.from : NULL,
                                 part.to - part.from, bias != NULL ? bias + part.from : NULL,

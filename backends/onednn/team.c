@@ -95,6 +95,24 @@ int team_take(const member *m, int64_t count, int64_t grain, span *next)
     return next->from < count;
 }
 
+int team_take_less(const member *m, int64_t count, int64_t least, int64_t most, span *next)
+{
+    const int64_t parts = 2 * m->team->threads;
+    long long from = atomic_load_explicit(&m->team->taken, memory_order_relaxed);
+
+    while (from < count) {
+        const int64_t share = (count - from) / parts / least * least;
+        const int64_t grain = share < least ? least : share < most ? share : most;
+
+        next->from = from;
+        next->to = count - from < grain ? count : from + grain;
+        if (atomic_compare_exchange_weak_explicit(&m->team->taken, &from, next->to,
+                                                  memory_order_relaxed, memory_order_relaxed))
+            return 1;
+    }
+    return 0;
+}
+
 int team_first(const member *m)
 {
     return atomic_exchange_explicit(&m->team->asked, 1, memory_order_relaxed) == 0;

@@ -42,6 +42,9 @@ span team_share(const member *m, int64_t count);
 /* The next `grain` of `count` pieces that no member has taken yet; 0 if there are none. One such
  * loop between two barriers. */
 int team_take(const member *m, int64_t count, int64_t grain, span *next);
+/* The same with ever smaller grains, multiples of `least` up to `most`, so that members that work
+ * through neighbouring pieces still finish together. */
+int team_take_less(const member *m, int64_t count, int64_t least, int64_t most, span *next);
 /* Non-zero for the first member to ask between two barriers. */
 int team_first(const member *m);
 /* Waits until all members are here. */

@@ -63,16 +63,6 @@ static void multiply(const exec *e, const winograd *w, int64_t count, const floa
         k->gemm(w->stored, count, w->rows, v, w->in_row, 1, u, k->panel, p, w->out_row, 0, behind);
 }
 
-/* Panels of the matrix products that are one task: of so many tasks that threads finish together.
- */
-static int64_t panels_at_once(const exec *e, const winograd *w)
-{
-    const int64_t tasks = 8 * e->device->host->threads;
-    int64_t parts = divide_up(tasks, w->points);
-
-    return divide_up(w->panels, parts < w->panels ? parts : w->panels);
-}
-
 /* Operands: x, kernel spectra, y, input spectra, output spectra, [filled-up bias]. */
 static void convolve_loop(const exec *e, const op *o, const member *m)
 {
@@ -84,7 +74,7 @@ static void convolve_loop(const exec *e, const op *o, const member *m)
         w->kernel_step / w->panels * winograd_width(w); /* of a panel of kernel spectra */
     float *y = exec_data(e, o, 2), *v = exec_data(e, o, 3), *p = exec_data(e, o, 4);
     const float *shift = o->count > 5 ? exec_data(e, o, 5) : NULL;
-    const int64_t at_once = panels_at_once(e, w), parts = divide_up(w->panels, at_once);
+    const int64_t panels = w->points * w->panels; /* of all points */
     span part;
 
     for (int64_t from = 0; from < w->tiles; from += w->chunk) {
@@ -94,17 +84,13 @@ static void convolve_loop(const exec *e, const op *o, const member *m)
             for (int64_t i = part.from; i < part.to; ++i)
                 analyse(e, w, x, from + i, v + i * w->in_row);
         team_barrier(m);
-        while (team_take(m, w->points * parts, 1, &part)) {
-            const int64_t point = part.from / parts, first = part.from % parts * at_once;
-
-            for (int64_t j = first; j < first + at_once && j < w->panels; ++j) {
-                const int64_t panel = point * w->panels + j;
+        while (team_take_less(m, panels, 1, panels, &part))
+            for (int64_t panel = part.from; panel < part.to; ++panel) {
+                const int64_t point = panel / w->panels, column = panel % w->panels * k->panel;
 
                 multiply(e, w, count, v + point * w->in_step, u + panel * bytes,
-                         p + point * w->out_step + j * k->panel,
-                         (w->points * w->panels - 1 - panel) * bytes);
+                         p + point * w->out_step + column, (panels - 1 - panel) * bytes);
             }
-        }
         team_barrier(m);
         while (team_take(m, count, TILES, &part))
             for (int64_t i = part.from; i < part.to; ++i) {

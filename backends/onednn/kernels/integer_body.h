@@ -62,7 +62,7 @@ KERNEL void integer_block(const int images, const int features, int64_t k, const
                 __builtin_convertvector(*(const loose_bytes *)(w + o * w_row + i), shorts);
 
             if (images == 1)
-                __builtin_prefetch(w + o * w_row + i + WEIGHTS_AHEAD);
+                ask_once(w + o * w_row + i, PAIRS);
             UNROLL
             for (int n = 0; n < images; ++n)
                 part[n][o] = MADD_TO(part[n][o], xs[n], wo);

@@ -49,16 +49,17 @@ KERNEL void linear_block(const hmt_dtype stored, const int images, const int fea
         for (int o = 0; o < features; ++o)
             part[n][o] = (vec){0};
     }
-    /* Narrow rows are asked for ahead, a cache line at a time; those of float32 are read ahead by
-     * the processor itself, and faster. */
-    for (; images == 1 && stored != HMT_DTYPE_F32 && i + 2 * LANES <= k; i += 2 * LANES) {
+    /* Rows are asked for ahead, a cache line at a time; those of float32 are read ahead by
+     * processors with AVX2 themselves, and faster. */
+    for (; images == 1 && (stored != HMT_DTYPE_F32 || LANES >= 16) && i + 2 * LANES <= k;
+         i += 2 * LANES) {
         const vec x0 = load(x + i), x1 = load(x + i + LANES);
 
         UNROLL
         for (int o = 0; o < features; ++o) {
             const int64_t at = o * w_row + i;
 
-            __builtin_prefetch((const char *)w + at * width(stored) + WEIGHTS_AHEAD);
+            ask_once((const char *)w + at * width(stored), (int)(2 * LANES * width(stored)));
             part[0][o] += load_stored(stored, w, at) * x0;
             part[0][o] += load_stored(stored, w, at + LANES) * x1;
         }

@@ -16,7 +16,7 @@ typedef int32_t quad_mask __attribute__((vector_size(4 * sizeof(float))));
 typedef float loose __attribute__((vector_size(LANES * sizeof(float)), aligned(4), may_alias));
 
 /* Dot products at a time, and how far ahead, in bytes, their weights are asked for. */
-enum { IMAGES = 3, FEATURES = 4, WEIGHTS_AHEAD = 1024 };
+enum { IMAGES = 3, FEATURES = 4, WEIGHTS_AHEAD = 2048 };
 
 #define KERNEL static inline __attribute__((always_inline))
 
@@ -105,6 +105,17 @@ KERNEL vec larger(vec a, vec b)
 /* Of many images: a piece of MANY rows stays in the first-level cache while all images pass by, and
  * theirs in the second-level cache while all rows do. */
 enum { MANY = LANES >= 16 ? 8 : FEATURES, PIECE = 1024 };
+
+/* Asks for `bytes` of a weight that one image reads once: past the second and third-level caches,
+ * which keep what the next run needs. */
+KERNEL void ask_once(const void *weight, const int bytes)
+{
+    enum { LINE = 64 };
+
+    UNROLL
+    for (int i = 0; i < bytes; i += LINE)
+        __builtin_prefetch((const char *)weight + WEIGHTS_AHEAD + i, 0, 0);
+}
 
 /* Rows of a weight that will be read next, an element of each at a time. */
 typedef struct coming_rows {
