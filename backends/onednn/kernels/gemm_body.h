@@ -11,11 +11,22 @@
 /* b's part that is used over and over: DEPTH x 2 vectors stay in the first-level cache. */
 enum { DEPTH = 256, AHEAD = 2048 };
 
-/* What is fetched while a block is computed: `step` bytes for each row of b. */
+/* What is fetched while a block is computed: `step` bytes, at most two cache lines, for each row of
+ * b. */
 typedef struct coming {
     const char *at;
     int64_t step;
 } coming;
+
+KERNEL void fetch(coming *next)
+{
+    enum { LINE = 64 };
+
+    __builtin_prefetch(next->at, 0, 2);
+    if (next->step > LINE)
+        __builtin_prefetch(next->at + LINE, 0, 2);
+    next->at += next->step;
+}
 
 KERNEL int64_t width(hmt_dtype stored)
 {
@@ -38,8 +49,7 @@ KERNEL void gemm_block(const hmt_dtype stored, const int rows, int64_t k, const 
             b1 = load_stored(stored, b, p * b_step + LANES);
 
         __builtin_prefetch((const char *)b + p * b_step * width(stored) + AHEAD);
-        __builtin_prefetch(next.at, 0, 2);
-        next.at += next.step;
+        fetch(&next);
         UNROLL
         for (int i = 0; i < rows; ++i) {
             vec ai = all(a[i * a_row]);

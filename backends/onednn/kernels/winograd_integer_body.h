@@ -187,8 +187,7 @@ KERNEL void product_block(const int rows, int64_t pairs, const int16_t *a, const
         const shorts b0 = *(const loose_shorts *)b, b1 = *(const loose_shorts *)(b + PAIRS);
 
         __builtin_prefetch((const char *)b + AHEAD);
-        __builtin_prefetch(next.at, 0, 2);
-        next.at += next.step;
+        fetch(&next);
         UNROLL
         for (int i = 0; i < rows; ++i) {
             const shorts ai = (shorts)(*(const loose_int *)(a + i * a_row) - (ints){0});
