@@ -377,6 +377,7 @@ static void test_counts(const kernels *k)
     for (int64_t blocks = 1; blocks <= 19; blocks += 6)
         for (int i = 0; i < 5; ++i) {
             test_input_counts(k, 4, blocks, bad[i]);
+            test_input_counts(k, 3, blocks, bad[i]);
             test_input_counts(k, 2, blocks, bad[i]);
         }
     test_kernel_counts(k, 2);
@@ -404,6 +405,7 @@ static void test_level(const kernels *k)
     test_integers(k, 5, 2100, 4, true);
     test_quantise(k);
     test_winograd(k, 4);
+    test_winograd(k, 3);
     test_winograd(k, 2);
     test_counts(k);
 }

@@ -11,11 +11,8 @@
 
 #include "winograd_spectra.h"
 
-/* Tiles of a chunk: few enough for the cache, enough to read each kernel spectrum seldom.
- * With fewer than FEW_TILES for all of a batch the reading of the spectra counts most; with 16-bit
- * weights then only kernels of LARGE channels by channels get the spectra of F(4x4), which keeps a
- * full-size network's memory below 280 MB. */
-enum { CHUNK_FORWARD = 150, CHUNK_GRADIENT = 384, FEW_TILES = 32, LARGE = 512 * 512 };
+/* Tiles of a chunk: few enough for the cache, enough to read each kernel spectrum seldom. */
+enum { CHUNK_FORWARD = 150, CHUNK_GRADIENT = 384 };
 
 /* What a member takes at once: tiles to transform, rows of a gradient. */
 enum { TILES = 2, GRADIENT_ROWS = 4 };
@@ -183,14 +180,38 @@ static int fits(const hmt_plan_step *s)
            divide_up(window->kernel[1], window->stride[1]) <= WINOGRAD_TAPS;
 }
 
+/* Tiles of m x m outputs, each image's for itself. */
+static int64_t tiles_of(const int64_t *shape, int64_t m)
+{
+    return shape[0] * divide_up(shape[2], m) * divide_up(shape[3], m);
+}
+
+/* Tiles of all of a batch from which F(4x4), and else F(3x3), is the faster. With fewer the reading
+ * of the spectra counts more than the products, and what they add to the memory. */
+typedef struct enough {
+    int64_t four, three;
+} enough;
+
+static enough enough_tiles(const exec *e, int32_t weight)
+{
+    hmt_dtype stored;
+    const float *scales;
+
+    weights_stored(e->weights, &e->plan->weights[weight], &stored, &scales);
+    if (stored == HMT_DTYPE_I8 && !exec_kernels(e)->integers_faster)
+        return (enough){1, 1}; /* their spectra are as small as those of 16 bits */
+    if (stored == HMT_DTYPE_F32 && e->plan->batch == 1)
+        return (enough){50, 20}; /* keeps a full-size network's memory below 500 MB */
+    return (enough){32, 16};
+}
+
 /* Outputs of a tile's side, 0 for the direct kernel: what the device was told, else what measured
  * faster (docs/performance.md). */
 static int32_t choose(const exec *e, const hmt_plan_step *s, int32_t x, int32_t y)
 {
     const int64_t *xs = e->plan->tensors[x].shape, *ys = e->plan->tensors[y].shape;
     const int64_t taps = (int64_t)s->window.kernel[0] * s->window.kernel[1];
-    hmt_dtype stored;
-    const float *scales;
+    enough tiles;
 
     if (!fits(s))
         return 0;
@@ -198,12 +219,10 @@ static int32_t choose(const exec *e, const hmt_plan_step *s, int32_t x, int32_t 
         return e->device->tile;
     if (taps < 9 || xs[1] < 32 || ys[1] < 32 || ys[2] * ys[3] < 36)
         return 0;
-    if (e->plan->training || ys[0] * divide_up(ys[2], 4) * divide_up(ys[3], 4) >= FEW_TILES)
+    if (e->plan->training)
         return 4;
-    /* With few tiles the reading of the spectra counts, and what they add to the memory. Those of
-     * F(2x2) are less than half. */
-    weights_stored(e->weights, &e->plan->weights[s->weight[0]], &stored, &scales);
-    return stored == HMT_DTYPE_I8 || (stored != HMT_DTYPE_F32 && xs[1] * ys[1] >= LARGE) ? 4 : 2;
+    tiles = enough_tiles(e, s->weight[0]);
+    return tiles_of(ys, 4) >= tiles.four ? 4 : tiles_of(ys, 3) >= tiles.three ? 3 : 2;
 }
 
 /* Appends the convolution from tensor `from` to tensor `to`. */

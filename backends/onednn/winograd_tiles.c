@@ -136,7 +136,7 @@ winograd *winograd_plan(exec *e, const hmt_plan_step *s, int32_t m, int32_t x, i
     }
     stitch(&w, xs[0]);
     longest = (w.tiles_down + w.tiles_across) * m + 2 * (WINOGRAD_TAPS - 1);
-    exec_chose(e, m == 4 ? "winograd 4x4" : "winograd 2x2");
+    exec_chose(e, m == 4 ? "winograd 4x4" : m == 3 ? "winograd 3x3" : "winograd 2x2");
     kept = exec_state(e, sizeof w + (uint64_t)(longest * (stride + 1)) * sizeof(int64_t));
     if (kept == NULL)
         return NULL;

@@ -132,6 +132,8 @@ static void winograd_input_counts(int32_t m, const winograd_map *map, const floa
 {
     if (m == 4)
         analyse_counts(4, map, x, row, column, spectrum, step);
+    else if (m == 3)
+        analyse_counts(3, map, x, row, column, spectrum, step);
     else
         analyse_counts(2, map, x, row, column, spectrum, step);
 }
