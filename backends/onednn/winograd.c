@@ -194,14 +194,15 @@ typedef struct enough {
 
 static enough enough_tiles(const exec *e, int32_t weight)
 {
+    const int64_t *shape = e->plan->weights[weight].shape;
     hmt_dtype stored;
     const float *scales;
 
     weights_stored(e->weights, &e->plan->weights[weight], &stored, &scales);
     if (stored == HMT_DTYPE_I8 && !exec_kernels(e)->integers_faster)
         return (enough){1, 1}; /* their spectra are as small as those of 16 bits */
-    if (stored == HMT_DTYPE_F32 && e->plan->batch == 1)
-        return (enough){50, 20}; /* keeps a full-size network's memory below 500 MB */
+    if (stored == HMT_DTYPE_F32 && e->plan->batch == 1) /* keeps a full-size network below 500 MB */
+        return (enough){50, shape[0] * shape[1] >= 512 * 512 ? 20 : 50};
     return (enough){32, 16};
 }
 
