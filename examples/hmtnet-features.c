@@ -25,7 +25,7 @@ static struct {
     device_settings device;
     int64_t batch, decoders;
     int pool, quiet;
-} settings = {.batch = 16, .tap = "relu5"};
+} settings = {.batch = 32, .tap = "relu5"};
 
 static const cli_option options[] = {
     {"model", 'm', CLI_TEXT, &settings.model, "FILE", "the model, a .safetensors file", 0, 0},
@@ -38,7 +38,7 @@ static const cli_option options[] = {
      "over the layer's map: its mean (default) or maximum,\n(N,C); all in one row, (N,C*H*W); or "
      "as it is, (N,C,H,W)",
      0, 0},
-    {"batch", 'b', CLI_INTEGER, &settings.batch, "N", "photos computed at once (default 16)", 1,
+    {"batch", 'b', CLI_INTEGER, &settings.batch, "N", "photos computed at once (default 32)", 1,
      4096},
     DEVICE_OPTIONS(settings.device),
     {"decoders", 0, CLI_INTEGER, &settings.decoders, "N",

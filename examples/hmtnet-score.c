@@ -31,7 +31,7 @@ static struct {
     device_settings device;
     int64_t batch, decoders;
     int five_crop, format, zero, quiet;
-} settings = {.batch = 16};
+} settings = {.batch = 32};
 
 static const cli_option options[] = {
     {"model", 'm', CLI_TEXT, &settings.model, "FILE", "the model, a .safetensors file", 0, 0},
@@ -41,7 +41,7 @@ static const cli_option options[] = {
      "csv (default), or JSON Lines with all probabilities", 0, 0},
     {"five-crop", 0, CLI_FLAG, &settings.five_crop, NULL,
      "mean over five crops instead of the centre one: a\nlittle better, five times the work", 0, 0},
-    {"batch", 'b', CLI_INTEGER, &settings.batch, "N", "crops computed at once (default 16)", 1,
+    {"batch", 'b', CLI_INTEGER, &settings.batch, "N", "crops computed at once (default 32)", 1,
      4096},
     DEVICE_OPTIONS(settings.device),
     {"decoders", 0, CLI_INTEGER, &settings.decoders, "N",

@@ -18,7 +18,7 @@
 #include "check.h"
 #include "onednn/team.h"
 
-enum { ITEMS = 1000, ROUNDS = 300 };
+enum { ITEMS = 1003, ROUNDS = 300, LEAST = 8, MOST = 96 };
 
 static char sentence[256];
 
@@ -48,7 +48,7 @@ static hmt_status fail(hmt_status status, const char *format, ...)
 
 typedef struct work {
     int32_t members;
-    atomic_int taken[ITEMS], shared[ITEMS], first;
+    atomic_int taken[ITEMS], less[ITEMS], shared[ITEMS], first;
     int before[64]; /* written by each member, read by all behind a barrier */
     atomic_int wrong;
 } work;
@@ -71,14 +71,35 @@ static void job(void *user, const member *m)
         part = team_share(m, ITEMS);
         for (int64_t i = part.from; i < part.to; ++i)
             ++w->shared[i];
+        while (team_take_less(m, ITEMS, LEAST, MOST, &part)) {
+            w->wrong += part.from % LEAST != 0 || part.to > ITEMS || part.to - part.from > MOST ||
+                        (part.to % LEAST != 0 && part.to != ITEMS);
+            for (int64_t i = part.from; i < part.to; ++i)
+                ++w->less[i];
+        }
         team_barrier(m);
     }
+}
+
+/* The first piece is as large as it may be, and the last as small. */
+static void become_less(void *user, const member *m)
+{
+    int *failed = user;
+    span part = {0, 0}, last = {0, ITEMS};
+    int pieces = 0;
+
+    for (; team_take_less(m, ITEMS, LEAST, MOST, &part); ++pieces) {
+        *failed += part.to - part.from > last.to - last.from;
+        *failed += pieces == 0 && part.to - part.from != MOST;
+        last = part;
+    }
+    *failed += last.to != ITEMS || last.to - last.from > LEAST || pieces < ITEMS / MOST + 2;
 }
 
 static void expect_all(const work *w, int times)
 {
     for (int i = 0; i < ITEMS; ++i)
-        CHECK(w->taken[i] == times && w->shared[i] == times);
+        CHECK(w->taken[i] == times && w->less[i] == times && w->shared[i] == times);
     CHECK(w->first == times && w->wrong == 0);
 }
 
@@ -86,6 +107,7 @@ static void shares(const hmt_host *host, enum team_threads threads, int32_t memb
 {
     static work w;
     team *t = NULL;
+    int failed = 0;
 
     CHECK_STATUS(team_create(host, threads, &t), HMT_OK);
     memset(&w, 0, sizeof w);
@@ -97,6 +119,8 @@ static void shares(const hmt_host *host, enum team_threads threads, int32_t memb
     w.members = 1;
     team_run_alone(job, &w);
     expect_all(&w, ROUNDS);
+    team_run_alone(become_less, &failed);
+    CHECK(failed == 0);
     team_free(t);
 }
 
