@@ -1,195 +1,365 @@
 /*
- * Batch norm in the layout that its input has, its relu fused. Training computes the batch's
- * moments itself (moments.c) and keeps one bit or byte for each element in a workspace, so that the
- * backward pass needs no output.
+ * Batch norm by kernels of ours (kernels/norm_body.h) in the layout that its input has, its relu
+ * fused. The backward pass computes again from x what the relu let pass, so nothing is kept but
+ * three numbers for each channel.
+ *
+ * Training takes the batch's moments in parts, of some images each, which are added up in an order
+ * that does not depend on the threads. Sums are in double: those of a whole map in float32 would
+ * lose two digits, which is what decides near ties in the relus and max pools that follow.
  */
 #include "layout.h"
 #include "objective/statistics.h"
 
-/* `given`: mean and variance are inputs. */
-static unsigned flags(const hmt_plan_step *s, int given)
+/* Parts of a batch, the positions that pay for one, and the floats of a map that no cache keeps. */
+enum { PARTS = 8, PART = 4096, LARGE = 1 << 22 };
+
+typedef struct norm {
+    layout l;
+    int64_t width;  /* channels at once */
+    int64_t groups; /* of so many, in a block */
+    int64_t parts;
+    int64_t filled; /* channels and those that fill up the last block */
+    int32_t large;  /* as in norm_shape */
+} norm;
+
+/* ------------------------------------------------------------------------------ sharing ---------
+ */
+
+/* Channels of a group in images [from, until). */
+typedef struct strip {
+    norm_shape shape;
+    int64_t first;  /* channel */
+    int64_t offset; /* in floats */
+} strip;
+
+static strip strip_of(const norm *n, int64_t group, int64_t from, int64_t until)
 {
-    return (s->weight[0] >= 0 ? (unsigned)dnnl_use_scale : 0u) |
-           (s->weight[1] >= 0 ? (unsigned)dnnl_use_shift : 0u) |
-           (s->relu ? (unsigned)dnnl_fuse_norm_relu : 0u) |
-           (given ? (unsigned)dnnl_use_global_stats : 0u);
+    const layout *l = &n->l;
+    const int64_t block = group / n->groups, lane = group % n->groups * n->width;
+    const int64_t row_step = l->blocks * l->span * l->lanes, left = l->lanes - lane;
+
+    return (strip){.shape = {.rows = until - from,
+                             .row_step = row_step,
+                             .span = l->span,
+                             .step = l->lanes,
+                             .width = (int32_t)(left < n->width ? left : n->width),
+                             .large = n->large},
+                   .first = block * l->lanes + lane,
+                   .offset = from * row_step + block * l->span * l->lanes + lane};
 }
 
-/* The batch's mean and variance, which the step writes, or the running ones, which it reads. */
-static int32_t statistic(exec *e, const hmt_plan_step *s, int i)
+/* Part `task` of all groups' parts; *part receives its number. */
+static strip strip_of_part(const norm *n, int64_t task, int64_t *part)
 {
-    if (s->kind == HMT_STEP_BATCH_NORM)
-        return exec_weight_vector(e, s->weight[2 + i]);
-    return exec_vector_output(e, s->out[1 + i], e->plan->tensors[s->in[0]].shape[1]);
+    const int64_t rows = n->l.rows;
+
+    *part = task % n->parts;
+    return strip_of(n, task / n->parts, rows * *part / n->parts, rows * (*part + 1) / n->parts);
 }
 
-/* A workspace, if the primitive wants one. */
-static int32_t workspace(exec *e, const hmt_plan_step *s, const_dnnl_primitive_desc_t pd)
+static span share_parts(const norm *n, const member *m, int64_t elements)
 {
-    const_dnnl_memory_desc_t md = exec_query(e, pd, dnnl_query_workspace_md, 0);
+    return exec_share_pieces(m, n->l.blocks * n->groups * n->parts, elements);
+}
 
-    if (s->kind != HMT_STEP_BATCH_NORM_TRAIN || md == NULL || dnnl_memory_desc_get_size(md) == 0)
-        return -1;
-    return e->steps[e->step].workspace = exec_buffer(e, md);
+/* What a part adds up: two sums for each channel. */
+static double *partial(const norm *n, float *partials, int64_t part)
+{
+    return (double *)(void *)partials + part * 2 * n->filled;
+}
+
+/* The numbers of a strip's channels, of all that are kept in a row: centres, factors, shifts. */
+static norm_affine affine_of(const exec *e, const op *o, const norm *n, const float *affine,
+                             int64_t first)
+{
+    return (norm_affine){.centre = affine + first,
+                         .factor = affine + n->filled + first,
+                         .shift = affine + 2 * n->filled + first,
+                         .relu = e->plan->steps[o->step].relu};
+}
+
+/* ------------------------------------------------------------------------------ forward ---------
+ */
+
+/* Operands: x, partials. */
+static void moments_loop(const exec *e, const op *o, const member *m)
+{
+    const norm *n = o->state;
+    const span share = share_parts(n, m, exec_elements(e, o, 0));
+
+    for (int64_t task = share.from; task < share.to; ++task) {
+        int64_t part;
+        const strip s = strip_of_part(n, task, &part);
+        double *mean = partial(n, exec_data(e, o, 1), part) + s.first;
+
+        exec_kernels(e)->norm_moments(&s.shape, exec_data(e, o, 0) + s.offset, mean,
+                                      mean + n->filled);
+    }
+}
+
+/* Operands: partials, mean, variance. Parts have means of their own: each adds the square of its
+ * distance from the common one for each of its values. */
+static void statistics_loop(const exec *e, const op *o, const member *m)
+{
+    const norm *n = o->state;
+    float *mean = exec_data(e, o, 1), *variance = exec_data(e, o, 2);
+    const double all = (double)(n->l.rows * n->l.span);
+    const span share = team_share(m, n->l.channels);
+
+    for (int64_t c = share.from; c < share.to; ++c) {
+        double sum = 0.0, squares = 0.0;
+
+        for (int pass = 0; pass < 2; ++pass)
+            for (int64_t part = 0; part < n->parts; ++part) {
+                const double *at = partial(n, exec_data(e, o, 0), part) + c;
+                const int64_t rows =
+                    n->l.rows * (part + 1) / n->parts - n->l.rows * part / n->parts;
+                const double count = (double)(rows * n->l.span), off = at[0] - sum / all;
+
+                if (pass == 0)
+                    sum += count * at[0];
+                else
+                    squares += at[n->filled] + count * off * off;
+            }
+        mean[c] = (float)(sum / all);
+        variance[c] = squares < 0.0 ? 0.0f : (float)(squares / all);
+    }
 }
 
 /* Tells the library of statistics that are not finite: a relu would hide them from the losses. */
 static void check_statistics(const exec *e, const op *o)
 {
     if (e->run->bad_step < 0 &&
-        !statistics_finite(exec_data(e, o, 0), exec_data(e, o, 1), exec_elements(e, o, 0)))
+        !statistics_finite(exec_data(e, o, 1), exec_data(e, o, 2), exec_elements(e, o, 1)))
         e->run->bad_step = o->step;
 }
 
-/* Operands: a factor and a term for each channel, mean, variance, [gamma], [beta]. Channels that
- * fill up the last block get zeros. */
+/* Operands: centres, factors and shifts; mean, variance, [gamma], [beta]. Channels that fill up the
+ * last block get zeros. */
 static void affine_loop(const exec *e, const op *o, const member *m)
 {
     const hmt_plan_step *s = &e->plan->steps[o->step];
-    const int64_t channels = exec_elements(e, o, 2);
-    const span part = team_share(m, exec_elements(e, o, 0));
-    const float *mean = exec_data(e, o, 2), *variance = exec_data(e, o, 3);
-    const float *gamma = s->weight[0] >= 0 ? exec_data(e, o, 4) : NULL;
+    const int64_t channels = exec_elements(e, o, 1), filled = exec_elements(e, o, 0) / 3;
+    const span share = team_share(m, filled);
+    const float *mean = exec_data(e, o, 1), *variance = exec_data(e, o, 2);
+    const float *gamma = s->weight[0] >= 0 ? exec_data(e, o, 3) : NULL;
     const float *beta = s->weight[1] >= 0 ? exec_data(e, o, o->count - 1) : NULL;
-    float *factor = exec_data(e, o, 0), *term = exec_data(e, o, 1);
+    float *centre = exec_data(e, o, 0), *factor = centre + filled, *shift = factor + filled;
 
-    for (int64_t c = part.from; c < part.to; ++c)
-        if (c < channels) {
-            const double slope =
-                statistics_slope(gamma != NULL ? gamma[c] : 1.0f, variance[c], (double)s->epsilon);
+    for (int64_t c = share.from; c < share.to; ++c) {
+        const int real = c < channels;
 
-            factor[c] = (float)slope;
-            term[c] = (float)statistics_offset(beta != NULL ? beta[c] : 0.0f, mean[c], slope);
-        } else {
-            factor[c] = term[c] = 0.0f;
-        }
-}
-
-/* Operands: x, y, factors, terms. */
-static void normalise_loop(const exec *e, const op *o, const member *m)
-{
-    const layout *l = o->state;
-    const float floor = e->plan->steps[o->step].relu ? 0.0f : -INFINITY;
-    const float *x = exec_data(e, o, 0);
-    float *y = exec_data(e, o, 1);
-    const span part = exec_share_pieces(m, l->rows * l->blocks, exec_elements(e, o, 0));
-
-    for (int64_t i = part.from; i < part.to; ++i) {
-        const int64_t first = i % l->blocks * l->lanes;
-        const float *factor = exec_data(e, o, 2) + first, *term = exec_data(e, o, 3) + first;
-
-        for (int64_t at = i * l->span; at < (i + 1) * l->span; ++at)
-#pragma omp simd
-            for (int64_t lane = 0; lane < l->lanes; ++lane) {
-                const float value = x[at * l->lanes + lane] * factor[lane] + term[lane];
-
-                y[at * l->lanes + lane] = value < floor ? floor : value;
-            }
+        centre[c] = real ? mean[c] : 0.0f;
+        factor[c] = real ? (float)statistics_slope(gamma != NULL ? gamma[c] : 1.0f, variance[c],
+                                                   (double)s->epsilon)
+                         : 0.0f;
+        shift[c] = real && beta != NULL ? beta[c] : 0.0f;
     }
 }
 
-/* At inference, by a loop of ours: a product and a sum for each element. 0 if the layout is not
- * known. */
-static int normalise(exec *e, const hmt_plan_step *s, int32_t x)
+/* Operands: x, y, centres, factors and shifts. */
+static void apply_loop(const exec *e, const op *o, const member *m)
 {
-    layout l, *kept;
-    int32_t factor, term, y;
-    int64_t filled;
+    const norm *n = o->state;
+    const int64_t groups = n->l.blocks * n->groups;
+    const span share = exec_share_pieces(m, n->l.rows * groups, exec_elements(e, o, 0));
 
-    if (s->kind != HMT_STEP_BATCH_NORM || !layout_of(e, exec_md(e, x), &l) ||
-        (kept = exec_state(e, sizeof l)) == NULL)
-        return 0;
-    *kept = l;
-    filled = l.blocks * l.lanes;
-    factor = exec_scratch(e, filled);
-    term = exec_scratch(e, filled);
-    exec_shared(e, affine_loop, NULL);
-    exec_operand(e, 0, factor);
-    exec_operand(e, 0, term);
-    for (int i = 0; i < 2; ++i)
-        exec_operand(e, 0, exec_weight_vector(e, s->weight[2 + i]));
-    for (int i = 0; i < 2; ++i)
-        exec_operand(e, 0, exec_weight_vector(e, s->weight[i]));
-    y = exec_output(e, s->out[0], exec_md(e, x));
-    exec_shared(e, normalise_loop, kept);
-    exec_operand(e, 0, x);
-    exec_operand(e, 0, y);
-    exec_operand(e, 0, factor);
-    exec_operand(e, 0, term);
-    return 1;
+    for (int64_t task = share.from; task < share.to; ++task) {
+        const int64_t row = task / groups;
+        const strip s = strip_of(n, task % groups, row, row + 1);
+
+        exec_kernels(e)->norm_apply(&s.shape, affine_of(e, o, n, exec_data(e, o, 2), s.first),
+                                    exec_data(e, o, 0) + s.offset, exec_data(e, o, 1) + s.offset);
+    }
+}
+
+/* How x, which must be in a layout that we know, is taken apart; NULL after a failure. */
+static const norm *plan(exec *e, int32_t x)
+{
+    const int64_t lanes = exec_kernels(e)->lanes;
+    norm *n = exec_state(e, sizeof *n);
+    int64_t parts;
+
+    if (n == NULL || !layout_of(e, exec_md(e, x), &n->l))
+        return NULL;
+    parts = n->l.rows * n->l.span / PART;
+    parts = parts < n->l.rows ? parts : n->l.rows;
+    n->width = n->l.lanes < lanes ? n->l.lanes : lanes;
+    n->groups = divide_up(n->l.lanes, n->width);
+    n->parts = parts < 1 ? 1 : parts < PARTS ? parts : PARTS;
+    n->filled = n->l.blocks * n->l.lanes;
+    n->large = n->l.lanes % lanes == 0 && n->l.rows * n->l.span * n->filled >= LARGE;
+    return n;
+}
+
+/* The tensor in its own layout if loops of ours know it, but rather in blocks of channels than
+ * each channel's map by itself. */
+static int32_t known_input(exec *e, int32_t tensor)
+{
+    const int32_t x = exec_input(e, tensor, NULL);
+    layout l;
+
+    if (layout_of(e, exec_md(e, x), &l) && (l.lanes > 1 || l.span == 1))
+        return x;
+    return exec_input(e, tensor, exec_blocked(e, tensor));
 }
 
 void batch_norm_forward(exec *e, const hmt_plan_step *s)
 {
-    dnnl_prop_kind_t kind =
-        s->kind == HMT_STEP_BATCH_NORM ? dnnl_forward_inference : dnnl_forward_training;
-    dnnl_primitive_attr_t attr;
-    dnnl_primitive_desc_t pd = NULL;
-    int32_t x = exec_input(e, s->in[0], NULL), gamma, beta, mean, variance, kept, y;
-    int given = 1;
+    const int train = s->kind == HMT_STEP_BATCH_NORM_TRAIN;
+    const int32_t x = known_input(e, s->in[0]);
+    const norm *n = plan(e, x);
+    int32_t statistics[2], affine, partials, y;
 
-    if (normalise(e, s, x))
+    if (n == NULL)
         return;
-    attr = exec_attributes(e, 0);
-    mean = statistic(e, s, 0);
-    variance = statistic(e, s, 1);
-    if (s->kind == HMT_STEP_BATCH_NORM_TRAIN)
-        given = batch_norm_moments(e, x, mean, variance);
-    EXEC_CALL(e, dnnl_batch_normalization_forward_primitive_desc_create, &pd, e->device->engine,
-              kind, exec_md(e, x), exec_md(e, x), s->epsilon, flags(s, given), attr);
-    dnnl_primitive_attr_destroy(attr);
-    gamma = exec_weight_vector(e, s->weight[0]);
-    beta = exec_weight_vector(e, s->weight[1]);
-    kept = workspace(e, s, pd);
-    y = exec_output(e, s->out[0], exec_query(e, pd, dnnl_query_dst_md, 0));
-    exec_primitive(e, pd);
-    exec_operand(e, DNNL_ARG_SRC, x);
-    exec_operand(e, DNNL_ARG_SCALE, gamma);
-    exec_operand(e, DNNL_ARG_SHIFT, beta);
-    exec_operand(e, DNNL_ARG_MEAN, mean);
-    exec_operand(e, DNNL_ARG_VARIANCE, variance);
-    exec_operand(e, DNNL_ARG_WORKSPACE, kept);
-    exec_operand(e, DNNL_ARG_DST, y);
-    if (s->kind == HMT_STEP_BATCH_NORM_TRAIN) {
+    if (train) {
+        for (int i = 0; i < 2; ++i)
+            statistics[i] = exec_vector_output(e, s->out[1 + i], n->l.channels);
+        partials = exec_scratch(e, n->parts * 2 * n->filled * 2);
+        exec_shared(e, moments_loop, n);
+        exec_operand(e, 0, x);
+        exec_operand(e, 0, partials);
+        exec_shared(e, statistics_loop, n);
+        exec_operand(e, 0, partials);
+        exec_operand(e, 0, statistics[0]);
+        exec_operand(e, 0, statistics[1]);
+    } else {
+        for (int i = 0; i < 2; ++i)
+            statistics[i] = exec_weight_vector(e, s->weight[2 + i]);
+    }
+    affine = exec_scratch(e, 3 * n->filled);
+    e->steps[e->step].workspace = affine;
+    exec_shared(e, affine_loop, NULL);
+    exec_operand(e, 0, affine);
+    exec_operand(e, 0, statistics[0]);
+    exec_operand(e, 0, statistics[1]);
+    for (int i = 0; i < 2; ++i)
+        exec_operand(e, 0, exec_weight_vector(e, s->weight[i]));
+    if (train) {
         exec_alone(e, check_statistics);
-        exec_operand(e, 0, mean);
-        exec_operand(e, 0, variance);
+        exec_operand(e, 0, affine);
+        exec_operand(e, 0, statistics[0]);
+        exec_operand(e, 0, statistics[1]);
+    }
+    y = exec_output(e, s->out[0], exec_md(e, x));
+    exec_shared(e, apply_loop, n);
+    exec_operand(e, 0, x);
+    exec_operand(e, 0, y);
+    exec_operand(e, 0, affine);
+}
+
+/* ------------------------------------------------------------------------------ backward --------
+ */
+
+/* Operands: x, dy, centres, factors and shifts, partials. */
+static void sums_loop(const exec *e, const op *o, const member *m)
+{
+    const norm *n = o->state;
+    const span share = share_parts(n, m, exec_elements(e, o, 0));
+
+    for (int64_t task = share.from; task < share.to; ++task) {
+        int64_t part;
+        const strip s = strip_of_part(n, task, &part);
+        double *sums = partial(n, exec_data(e, o, 3), part) + s.first;
+
+        exec_kernels(e)->norm_sums(&s.shape, affine_of(e, o, n, exec_data(e, o, 2), s.first),
+                                   exec_data(e, o, 0) + s.offset, exec_data(e, o, 1) + s.offset,
+                                   sums, sums + n->filled);
+    }
+}
+
+/*
+ * Operands: partials, variance, centres, factors and shifts, slopes and offsets, dgamma, dbeta.
+ * With M values in a channel, and off = x - mean:
+ *     dx = factor * (dy - sum(dy) / M - off / (variance + epsilon) * sum(dy * off) / M)
+ */
+static void slopes_loop(const exec *e, const op *o, const member *m)
+{
+    const norm *n = o->state;
+    const double epsilon = (double)e->plan->steps[o->step].epsilon;
+    const double count = (double)(n->l.rows * n->l.span);
+    const float *variance = exec_data(e, o, 1), *factor = exec_data(e, o, 2) + n->filled;
+    float *slope = exec_data(e, o, 3), *offset = slope + n->filled;
+    const span share = team_share(m, n->filled);
+
+    for (int64_t c = share.from; c < share.to; ++c) {
+        double sum = 0.0, product = 0.0, inverse;
+
+        slope[c] = offset[c] = 0.0f;
+        if (c >= n->l.channels)
+            continue;
+        for (int64_t part = 0; part < n->parts; ++part) {
+            const double *at = partial(n, exec_data(e, o, 0), part) + c;
+
+            sum += at[0];
+            product += at[n->filled];
+        }
+        inverse = statistics_slope(1.0, variance[c], epsilon);
+        slope[c] = (float)(-factor[c] * inverse * inverse * product / count);
+        offset[c] = (float)(-factor[c] * sum / count);
+        exec_data(e, o, 4)[c] = (float)(product * inverse);
+        exec_data(e, o, 5)[c] = (float)sum;
+    }
+}
+
+/* Operands: x, dy, centres, factors and shifts, slopes and offsets, dx. */
+static void gradient_loop(const exec *e, const op *o, const member *m)
+{
+    const norm *n = o->state;
+    const int64_t groups = n->l.blocks * n->groups;
+    const float *slope = exec_data(e, o, 3), *offset = slope + n->filled;
+    const span share = exec_share_pieces(m, n->l.rows * groups, exec_elements(e, o, 0));
+
+    for (int64_t task = share.from; task < share.to; ++task) {
+        const int64_t row = task / groups;
+        const strip s = strip_of(n, task % groups, row, row + 1);
+
+        exec_kernels(e)->norm_gradient(&s.shape, affine_of(e, o, n, exec_data(e, o, 2), s.first),
+                                       slope + s.first, offset + s.first,
+                                       exec_data(e, o, 0) + s.offset, exec_data(e, o, 1) + s.offset,
+                                       exec_data(e, o, 4) + s.offset);
     }
 }
 
 void batch_norm_backward(exec *e, const hmt_plan_step *s)
 {
-    const int64_t channels = e->plan->tensors[s->in[1]].shape[1];
-    dnnl_prop_kind_t kind =
-        s->weight[0] >= 0 || s->weight[1] >= 0 ? dnnl_backward : dnnl_backward_data;
-    dnnl_primitive_attr_t attr = exec_attributes(e, 0);
-    dnnl_primitive_desc_t pd = NULL;
-    int32_t x = exec_input(e, s->in[1], NULL), dy = exec_input(e, s->in[0], exec_md(e, x));
-    int32_t mean, variance, gamma, dx, dgamma = -1, dbeta = -1;
+    const int32_t x = known_input(e, s->in[1]), dy = exec_input(e, s->in[0], exec_md(e, x));
+    const norm *n = plan(e, x);
+    const int32_t affine = e->steps[s->forward].workspace;
+    int32_t partials, variance, slopes, dgamma, dbeta;
 
-    EXEC_CALL(e, dnnl_batch_normalization_backward_primitive_desc_create, &pd, e->device->engine,
-              kind, exec_md(e, x), exec_md(e, x), exec_md(e, x), s->epsilon, flags(s, 0),
-              e->steps[s->forward].pd, attr);
-    dnnl_primitive_attr_destroy(attr);
-    mean = exec_vector_input(e, s->in[2]);
+    if (n == NULL)
+        return;
+    partials = exec_scratch(e, n->parts * 2 * n->filled * 2);
+    slopes = exec_scratch(e, 2 * n->filled);
     variance = exec_vector_input(e, s->in[3]);
-    gamma = exec_weight_vector(e, s->weight[0]);
-    dx = s->out[0] >= 0 ? exec_output(e, s->out[0], exec_md(e, x)) : exec_buffer(e, exec_md(e, x));
-    if (s->weight[0] >= 0)
-        dgamma = exec_vector_output(e, s->out[1], channels);
-    if (s->weight[1] >= 0)
-        dbeta = exec_vector_output(e, s->out[2], channels);
-    exec_primitive(e, pd);
-    exec_operand(e, DNNL_ARG_SRC, x);
-    exec_operand(e, DNNL_ARG_MEAN, mean);
-    exec_operand(e, DNNL_ARG_VARIANCE, variance);
-    exec_operand(e, DNNL_ARG_DIFF_DST, dy);
-    exec_operand(e, DNNL_ARG_SCALE, gamma);
-    exec_operand(e, DNNL_ARG_WORKSPACE, e->steps[s->forward].workspace);
-    exec_operand(e, DNNL_ARG_DIFF_SRC, dx);
-    exec_operand(e, DNNL_ARG_DIFF_SCALE, dgamma);
-    exec_operand(e, DNNL_ARG_DIFF_SHIFT, dbeta);
+    dgamma = exec_vector_output(e, s->out[1], n->l.channels);
+    dbeta = exec_vector_output(e, s->out[2], n->l.channels);
+    exec_shared(e, sums_loop, n);
+    exec_operand(e, 0, x);
+    exec_operand(e, 0, dy);
+    exec_operand(e, 0, affine);
+    exec_operand(e, 0, partials);
+    exec_shared(e, slopes_loop, n);
+    exec_operand(e, 0, partials);
+    exec_operand(e, 0, variance);
+    exec_operand(e, 0, affine);
+    exec_operand(e, 0, slopes);
+    exec_operand(e, 0, dgamma);
+    exec_operand(e, 0, dbeta);
+    if (s->out[0] < 0)
+        return;
+    exec_shared(e, gradient_loop, n);
+    exec_operand(e, 0, x);
+    exec_operand(e, 0, dy);
+    exec_operand(e, 0, affine);
+    exec_operand(e, 0, slopes);
+    exec_operand(e, 0, exec_output(e, s->out[0], exec_md(e, x)));
 }
+
+/* ------------------------------------------------------------------------------ explanations ----
+ */
 
 /* Operands: dy, dx, variance, [gamma]; dense. */
 static void slope_loop(const exec *e, const op *o, const member *m)

@@ -223,9 +223,6 @@ void conv_backward_weights(exec *e, const hmt_plan_step *s);
 void linear_forward(exec *e, const hmt_plan_step *s);
 void linear_backward_data(exec *e, const hmt_plan_step *s);
 void linear_backward_weights(exec *e, const hmt_plan_step *s);
-/* Appends a loop that computes mean and variance of each channel of buffer `x`; 0 if its layout is
- * not known. */
-int batch_norm_moments(exec *e, int32_t x, int32_t mean, int32_t variance);
 void batch_norm_forward(exec *e, const hmt_plan_step *s);
 void batch_norm_backward(exec *e, const hmt_plan_step *s);
 void batch_norm_backward_data(exec *e, const hmt_plan_step *s);

@@ -61,6 +61,22 @@ typedef struct pool_shape {
     int32_t columns;             /* of the result */
 } pool_shape;
 
+/* Channels side by side, `width` of them, at most lanes: of `rows` images, row_step floats apart,
+ * `span` positions, `step` floats apart. */
+typedef struct norm_shape {
+    int64_t rows, row_step, span, step;
+    int32_t width;
+    int32_t
+        large; /* results had better go past the caches; whole vectors lie at whole lines then */
+} norm_shape;
+
+/* y = (x - centre) * factor + shift with values for each of the channels, then relu if asked for.
+ */
+typedef struct norm_affine {
+    const float *centre, *factor, *shift;
+    int32_t relu;
+} norm_affine;
+
 typedef struct kernels {
     const char *name;
     int32_t lanes;
@@ -122,6 +138,17 @@ typedef struct kernels {
                               int32_t vectors, int relu, int32_t row, float *y, int64_t block_step);
     /* y(columns, cell): the largest in each window over `count` rows; 0 where a window is empty. */
     void (*max_pool)(const pool_shape *shape, int32_t count, const float *const *rows, float *y);
+
+    /* Batch norm. mean and squares (width): of x, and the sum of (x - mean)^2. */
+    void (*norm_moments)(const norm_shape *shape, const float *x, double *mean, double *squares);
+    void (*norm_apply)(const norm_shape *shape, norm_affine how, const float *x, float *y);
+    /* Sums (width) of dy and of dy * (x - centre), where the relu let y pass. */
+    void (*norm_sums)(const norm_shape *shape, norm_affine how, const float *x, const float *dy,
+                      double *sums, double *products);
+    /* dx = dy * factor + (x - centre) * slope + offset, dy likewise. */
+    void (*norm_gradient)(const norm_shape *shape, norm_affine how, const float *slope,
+                          const float *offset, const float *x, const float *dy, float *dx);
+
     /* The same products in integers: spectra are 16-bit counts of a step that each segment of
      * WINOGRAD_SEGMENT channels has, and that is NaN where a value is not finite.
      */

@@ -6,6 +6,8 @@
 #define LOAD_F16(p) ((vec)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i_u *)(p))))
 #define MADD(a, b) ((ints)_mm512_madd_epi16((__m512i)(a), (__m512i)(b)))
 #define LARGER(a, b) ((vec)_mm512_max_ps((a), (b)))
+#define STREAM(p, v) _mm512_stream_ps((p), (v))
+#define STREAM_END() _mm_sfence()
 #include <immintrin.h>
 
 #include "level_body.h"

@@ -9,6 +9,8 @@
 #define LARGER(a, b) ((vec)_mm512_max_ps((a), (b)))
 #define LARGER_INTS(a, b) ((ints)_mm512_max_epi32((__m512i)(a), (__m512i)(b)))
 #define INTEGERS_FASTER 1
+#define STREAM(p, v) _mm512_stream_ps((p), (v))
+#define STREAM_END() _mm_sfence()
 #include <immintrin.h>
 
 #include "level_body.h"

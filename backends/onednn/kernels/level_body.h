@@ -8,6 +8,7 @@
 #include "gemm_body.h"
 #include "integer_body.h"
 #include "linear_body.h"
+#include "norm_body.h"
 #include "pool_body.h"
 #include "sgd_body.h"
 #include "winograd_body.h"
@@ -35,6 +36,10 @@ const kernels TABLE = {
     .first_row = first_row,
     .first_row_integer = first_row_integer,
     .max_pool = max_pool,
+    .norm_moments = norm_moments,
+    .norm_apply = norm_apply,
+    .norm_sums = norm_sums,
+    .norm_gradient = norm_gradient,
     .winograd_input_counts = winograd_input_counts,
     .winograd_kernel_counts = winograd_kernel_counts,
     .winograd_product = winograd_product,

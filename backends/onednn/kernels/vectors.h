@@ -71,6 +71,12 @@ KERNEL void store(float *p, vec v)
     *(loose *)p = v;
 }
 
+/* Stores past the caches, to a whole line's place; STREAM_END() before others read it. */
+#ifndef STREAM
+#define STREAM(p, v) store((p), (v))
+#define STREAM_END() ((void)0)
+#endif
+
 KERNEL vec all(float value)
 {
     return value - (vec){0};
