@@ -181,7 +181,7 @@ static const hmt_plan_step *pool_behind(const exec *e, const hmt_plan_step *s)
     const hmt_plan_step *steps = e->plan->steps, *pool = s + 1;
     const hmt_plan_tensor *map = &e->plan->tensors[s->out[0]];
 
-    if (pool == steps + e->plan->step_count || !max_pool_fits(e, pool) ||
+    if (e->plan->training || pool == steps + e->plan->step_count || !max_pool_fits(e, pool) ||
         pool->in[0] != s->out[0] || (map->flags & HMT_TENSOR_OUTPUT) ||
         pool->window.kernel[0] * map->shape[3] * exec_kernels(e)->panel > RING)
         return NULL;

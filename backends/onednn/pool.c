@@ -1,7 +1,7 @@
 /*
- * Max and average pooling in the layout that the input has; max pools of inference are
- * max_pool.c's. In training a max pool's workspace remembers which cell won, so that the backward
- * pass needs neither input nor output.
+ * Average pooling, and max pooling where max_pool.c leaves it, in the layout that the input has. In
+ * training a max pool's workspace remembers which cell won, so that the backward pass needs neither
+ * input nor output.
  *
  * oneDNN divides an average with padding by kh*kw always. Where the last windows reach beyond the
  * padded input (sizes rounded up), the cells there do not count: those rows and columns are
@@ -103,7 +103,7 @@ void pool_forward(exec *e, const hmt_plan_step *s)
         pool_by_library(e, s);
 }
 
-void pool_backward(exec *e, const hmt_plan_step *s)
+static void pool_backward_by_library(exec *e, const hmt_plan_step *s)
 {
     int max = s->kind == HMT_STEP_MAX_POOL_BACKWARD;
     window w = describe(e, s, max, s->out[0], s->in[0]);
@@ -127,4 +127,10 @@ void pool_backward(exec *e, const hmt_plan_step *s)
     exec_operand(e, DNNL_ARG_DIFF_DST, dy);
     exec_operand(e, DNNL_ARG_WORKSPACE, e->steps[s->forward].workspace);
     exec_operand(e, DNNL_ARG_DIFF_SRC, dx);
+}
+
+void pool_backward(exec *e, const hmt_plan_step *s)
+{
+    if (!max_pool_backward(e, s))
+        pool_backward_by_library(e, s);
 }

@@ -61,6 +61,9 @@ typedef struct pool_shape {
     int32_t columns;             /* of the result */
 } pool_shape;
 
+/* In place of a tap, where a window is empty. */
+enum { POOL_NONE = 255 };
+
 /* Channels side by side, `width` of them, at most lanes: of `rows` images, row_step floats apart,
  * `span` positions, `step` floats apart. */
 typedef struct norm_shape {
@@ -138,11 +141,19 @@ typedef struct kernels {
                               int32_t vectors, int relu, int32_t row, float *y, int64_t block_step);
     /* y(columns, cell): the largest in each window over `count` rows; 0 where a window is empty. */
     void (*max_pool)(const pool_shape *shape, int32_t count, const float *const *rows, float *y);
+    /* The same, and the first tap that won, row * shape->kernel + column of its window, whose first
+     * `skipped` rows lie outside. */
+    void (*max_pool_winners)(const pool_shape *shape, int32_t count, int32_t skipped,
+                             const float *const *rows, float *y, uint8_t *winners);
+    /* A row dx(width, cell) that is row down[i] of the windows of dy's rows dy[i], `count` of them.
+     */
+    void (*max_pool_gradient)(const pool_shape *shape, int32_t count, const int32_t *down,
+                              const float *const *dy, const uint8_t *const *winners, float *dx);
 
     /* Batch norm. mean and squares (width): of x, and the sum of (x - mean)^2. */
     void (*norm_moments)(const norm_shape *shape, const float *x, double *mean, double *squares);
     void (*norm_apply)(const norm_shape *shape, norm_affine how, const float *x, float *y);
-    /* Sums (width) of dy and of dy * (x - centre), where the relu let y pass. */
+    /* Adds sums (width) of dy and of dy * (x - centre), where the relu let y pass. */
     void (*norm_sums)(const norm_shape *shape, norm_affine how, const float *x, const float *dy,
                       double *sums, double *products);
     /* dx = dy * factor + (x - centre) * slope + offset, dy likewise. */

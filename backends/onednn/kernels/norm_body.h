@@ -47,6 +47,17 @@ KERNEL void store_sums(double *to, doubles sums, int width)
         to[i] = some.d[i];
 }
 
+KERNEL void add_sums(double *to, doubles sums, int width)
+{
+    const union {
+        doubles v;
+        double d[LANES];
+    } some = {sums};
+
+    for (int i = 0; i < width; ++i)
+        to[i] += some.d[i];
+}
+
 /* Near the mean: that of some positions. */
 KERNEL vec norm_centre(const norm_shape *s, const int width, const float *x)
 {
@@ -161,8 +172,8 @@ KERNEL void norm_sums_of(const norm_shape *s, const int width, const int relu, n
             product += __builtin_convertvector(part_product, doubles);
         }
     }
-    store_sums(sums, sum, width);
-    store_sums(products, product, width);
+    add_sums(sums, sum, width);
+    add_sums(products, product, width);
 }
 
 static void norm_sums(const norm_shape *s, norm_affine how, const float *x, const float *dy,
