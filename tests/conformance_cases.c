@@ -146,6 +146,36 @@ static void norm_case(int index, graph *g, conformance_case *k)
              relu ? ", relu" : "");
 }
 
+/* A batch norm and a max pool that alone reads its result or has another reader beside it, which
+ * backends compute together, too. */
+static void norm_pool_case(int index, graph *g, conformance_case *k)
+{
+    const int pool = index % COUNT(pools), map = index / COUNT(pools);
+    const bool relu = (pool + map) % 3 > 0, affine = (pool + map) % 5 > 0;
+    const bool shared = (pool + map) % 4 == 3;
+    int32_t x = probe(g, maps[map].channels, maps[map].height, maps[map].width), read[2];
+
+    x = graph_batch_norm(g, "norm", x, affine);
+    x = read[0] = tail(g, x, relu ? TAIL_RELU : TAIL_NONE);
+    x = graph_max_pool(g, "pool", x, pools[pool].kernel, pools[pool].stride, pools[pool].pad,
+                       pools[pool].ceil);
+    if (shared) {
+        read[0] = graph_global_pool(g, "beside", read[0]);
+        read[1] = graph_global_pool(g, "mean", x);
+        x = graph_add(g, "join", read, 2);
+    }
+    if ((pool + map) % 4 == 1) { /* a reader that hands no gradient back */
+        graph_head_add(g, HMT_TASK_RACE, graph_linear(g, "beside", read[0], 3, true), 3);
+        k->trained_tasks = HMT_TASKS_GENDER | HMT_TASKS_ATTRACTIVENESS;
+    }
+    k->tested = graph_linear(g, "linear", x, 12, true);
+    k->batch = k->batch < 4 ? 4 : k->batch;
+    snprintf(k->name, sizeof k->name, "batch norm%s%s, max pool k%d s%d p%d%s%s on %dx%dx%d",
+             affine ? "" : ", not affine", relu ? ", relu" : "", pools[pool].kernel,
+             pools[pool].stride, pools[pool].pad, pools[pool].ceil ? " ceil" : "",
+             shared ? ", shared" : "", maps[map].channels, maps[map].height, maps[map].width);
+}
+
 /* ---------------------------------------------------------------------------- combinations ------
  */
 
@@ -294,6 +324,7 @@ bool conformance_build(int index, graph *g, conformance_case *out)
                   {linear_case, COUNT(linears)},
                   {pool_case, 3 * COUNT(pools) * COUNT(maps)},
                   {norm_case, 16 * COUNT(norm_channels)},
+                  {norm_pool_case, COUNT(pools) * COUNT(maps)},
                   {combination_case, 22},
                   {dropout_case, 6},
                   {loss_case, 12},
