@@ -151,11 +151,10 @@ void conformance_differences(conformance *c, const graph *g, const conformance_c
         status = rig_prepare(&reference, &options, &b);
     if (status == HMT_OK)
         status = rig_prepare(&tested, &options, &a);
-    for (size_t t = 0; status == HMT_OK && t < a.low->plan.task_count; ++t)
-        if (!(k->trained_tasks & HMT_TASKS_GENDER) && b.tasks[t].labels)
-            b.tasks[t].scale = 0.0f; /* its loss is computed, but nothing follows from it */
-        else if (!(k->trained_tasks & HMT_TASKS_ATTRACTIVENESS) && b.tasks[t].targets)
-            b.tasks[t].scale = 0.0f;
+    for (int32_t i = 0; status == HMT_OK && i < g->head_count; ++i)
+        if (!(k->trained_tasks & (1u << g->heads[i].task)))
+            b.tasks[b.low->head_task[g->heads[i].task]].scale =
+                0.0f; /* its loss is computed, but nothing follows from it */
     if (status == HMT_OK)
         status = rig_step(&a, &none);
     conformance_status(c, "training step", status);
