@@ -1,7 +1,7 @@
 /*
  * The CPU kernels that make a row of a map, at every level, against plain loops: direct
- * convolutions of few channels, and max pools. As in test_kernels.c the level of 16 lanes is
- * compiled here, too.
+ * convolutions of few channels, with their gradient, and max pools. As in test_kernels.c the level
+ * of 16 lanes is compiled here, too.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -72,7 +72,48 @@ static void test_first(const kernels *k, const first_shape *shape, int vectors, 
     free(expected);
 }
 
-/* The same in integers, of images that are filled up already; the largest ones come near 2^31. */
+/* All rows of the gradient of a convolution's weights, added to what is there. */
+static void test_first_gradient(const kernels *k, const first_shape *shape)
+{
+    first_shape s = *shape;
+    const int rows = (s.size[0] + 2 * s.pad[0] - s.kernel[0]) / s.stride[0] + 1;
+    const int64_t taps = (int64_t)s.channels * s.kernel[0] * s.kernel[1];
+    const int64_t count = taps * k->panel;
+    float *x = numbers((int64_t)s.channels * s.size[0] * s.size[1], 24);
+    float *sums = numbers(count + k->lanes, 25), *expected = numbers(count + k->lanes, 25), *dy;
+    int64_t line;
+
+    s.columns = (s.size[1] + 2 * s.pad[1] - s.kernel[1]) / s.stride[1] + 1;
+    line = (int64_t)s.columns * k->lanes;
+    dy = numbers(2 * rows * line, 26);
+    for (int row = 0; row < rows; ++row)
+        k->first_gradient(&s, x, dy + row * line, rows * line, row, sums);
+    for (int64_t i = 0; i < count; ++i) {
+        const int output = (int)(i % k->panel), tap = (int)(i / k->panel);
+        const int down = tap / s.kernel[1] % s.kernel[0], across = tap % s.kernel[1];
+        const float *image = x + (int64_t)tap / s.kernel[0] / s.kernel[1] * s.size[0] * s.size[1];
+        double sum = 0;
+
+        for (int row = 0; row < rows; ++row)
+            for (int column = 0; column < s.columns; ++column) {
+                const int y = row * s.stride[0] - s.pad[0] + down;
+                const int at = column * s.stride[1] - s.pad[1] + across;
+
+                if (y >= 0 && y < s.size[0] && at >= 0 && at < s.size[1])
+                    sum += (double)image[y * s.size[1] + at] *
+                           dy[(output / k->lanes * rows + row) * line + column * k->lanes +
+                              output % k->lanes];
+            }
+        expected[i] += (float)sum;
+    }
+    CHECK(near(sums, expected, count + k->lanes, 1e-4));
+    free(x);
+    free(dy);
+    free(sums);
+    free(expected);
+}
+
+/* first_row in integers, of images that are filled up already; the largest ones come near 2^31. */
 static void test_integers(const kernels *k, const first_shape *shape, int vectors, bool largest)
 {
     const first_shape *s = shape;
@@ -117,11 +158,14 @@ static void test_firsts(const kernels *k)
         {4, {13, 71}, {5, 5}, {2, 2}, {0, 2}, 0},   {3, {23, 90}, {11, 11}, {4, 4}, {2, 2}, 0},
         {2, {5, 17}, {3, 5}, {1, 3}, {2, 4}, 0},    {3, {7, 9}, {7, 9}, {1, 1}, {0, 0}, 0},
         {4, {12, 15}, {11, 11}, {1, 8}, {5, 5}, 0}, {3, {4, 200}, {1, 1}, {2, 2}, {0, 0}, 0},
+        {2, {5, 300}, {4, 3}, {2, 1}, {1, 1}, 0},
     };
 
-    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; ++i)
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; ++i) {
         for (int vectors = 1; vectors <= 2; ++vectors)
             test_first(k, &shapes[i], vectors, i % 2);
+        test_first_gradient(k, &shapes[i]);
+    }
     for (int vectors = 1; vectors <= 2; ++vectors) {
         test_integers(k, &(first_shape){3, {0}, {7, 7}, {2, 2}, {0}, 109}, vectors, false);
         test_integers(k, &(first_shape){4, {0}, {11, 11}, {1, 8}, {0}, 5}, vectors, true);

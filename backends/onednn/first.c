@@ -165,13 +165,26 @@ static void arrange_loop(const exec *e, const op *o)
 /* ------------------------------------------------------------------------------ preparing -------
  */
 
-static int fits(const exec *e, const hmt_plan_step *s)
+int first_fits(const exec *e, const hmt_plan_step *s, int32_t x)
 {
     const hmt_window *w = &s->window;
 
     return e->device->tile != 0 && w->groups <= 1 &&
-           e->plan->tensors[s->in[0]].shape[1] <= FIRST_CHANNELS && w->kernel[0] <= FIRST_TAPS &&
+           e->plan->tensors[x].shape[1] <= FIRST_CHANNELS && w->kernel[0] <= FIRST_TAPS &&
            w->kernel[1] <= FIRST_TAPS && w->stride[1] <= FIRST_STRIDE;
+}
+
+first_shape first_describe(const exec *e, const hmt_plan_step *s, int32_t x, int32_t y)
+{
+    const int64_t *xs = e->plan->tensors[x].shape, *ys = e->plan->tensors[y].shape;
+    const hmt_window *w = &s->window;
+
+    return (first_shape){.channels = (int32_t)xs[1],
+                         .size = {(int32_t)xs[2], (int32_t)xs[3]},
+                         .kernel = {w->kernel[0], w->kernel[1]},
+                         .stride = {w->stride[0], w->stride[1]},
+                         .pad = {w->pad[0], w->pad[1]},
+                         .columns = (int32_t)ys[3]};
 }
 
 /* The step behind, if it is a max pool that alone reads the result of `s` and if the rows that it
@@ -215,18 +228,12 @@ static int64_t choose_stripes(const exec *e, const first *f, int64_t images)
 static first *plan(exec *e, const hmt_plan_step *s)
 {
     const int64_t *xs = e->plan->tensors[s->in[0]].shape, *ys = e->plan->tensors[s->out[0]].shape;
-    const hmt_window *w = &s->window;
     first *f = exec_state(e, sizeof *f);
 
     if (f == NULL)
         return NULL;
     *f = (first){
-        .shape = {.channels = (int32_t)xs[1],
-                  .size = {(int32_t)xs[2], (int32_t)xs[3]},
-                  .kernel = {w->kernel[0], w->kernel[1]},
-                  .stride = {w->stride[0], w->stride[1]},
-                  .pad = {w->pad[0], w->pad[1]},
-                  .columns = (int32_t)ys[3]},
+        .shape = first_describe(e, s, s->in[0], s->out[0]),
         .rows = ys[2],
         .blocks = divide_up(ys[1], exec_kernels(e)->lanes),
         .panels = divide_up(ys[1], exec_kernels(e)->panel),
@@ -284,7 +291,7 @@ int first_forward(exec *e, const hmt_plan_step *s)
     int32_t x, weights, bias, y, result = s->out[0], ranges = -1;
     const first *f;
 
-    if (!fits(e, s))
+    if (!first_fits(e, s, s->in[0]))
         return 0;
     f = plan(e, s);
     if (f == NULL)

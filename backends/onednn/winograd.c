@@ -9,6 +9,7 @@
  */
 #include "winograd.h"
 
+#include "conv.h"
 #include "winograd_spectra.h"
 
 /* Tiles of a chunk: few enough for the cache, enough to read each kernel spectrum seldom. */
@@ -139,34 +140,6 @@ static void gradient_loop(const exec *e, const op *o, const member *m)
                                  gradient);
 }
 
-/* Operands: dy in blocks of channels, its sums. */
-static void bias_gradient_loop(const exec *e, const op *o, const member *m)
-{
-    const hmt_plan_step *s = &e->plan->steps[o->step];
-    const int64_t *shape = e->plan->tensors[s->in[0]].shape, cells = shape[2] * shape[3];
-    const int64_t lanes = exec_kernels(e)->lanes, blocks = divide_up(shape[1], lanes);
-    const float *dy = exec_data(e, o, 0);
-    float *sums = exec_data(e, o, 1);
-    const span part = team_share(m, blocks);
-
-    for (int64_t block = part.from; block < part.to; ++block) {
-        float sum[16] = {0};
-
-        for (int64_t n = 0; n < shape[0]; ++n) {
-            const float *from = dy + (n * blocks + block) * cells * lanes;
-            float image[16] = {0};
-
-            for (int64_t i = 0; i < cells; ++i)
-                for (int64_t lane = 0; lane < lanes; ++lane)
-                    image[lane] += from[i * lanes + lane];
-            for (int64_t lane = 0; lane < lanes; ++lane)
-                sum[lane] += image[lane];
-        }
-        for (int64_t lane = 0; lane < lanes && block * lanes + lane < shape[1]; ++lane)
-            sums[block * lanes + lane] = sum[lane];
-    }
-}
-
 /* ------------------------------------------------------------------------------ preparing -------
  */
 
@@ -277,7 +250,7 @@ int winograd_backward_data(exec *e, const hmt_plan_step *s)
 int winograd_backward_weights(exec *e, const hmt_plan_step *s)
 {
     const int32_t m = choose(e, s, s->in[1], s->in[0]);
-    int32_t dy, x, gradient, bias;
+    int32_t dy, x, gradient;
     winograd *w;
 
     if (m == 0)
@@ -296,11 +269,6 @@ int winograd_backward_weights(exec *e, const hmt_plan_step *s)
     exec_operand(e, 0, exec_scratch(e, w->points * w->in_step));
     exec_operand(e, 0, exec_scratch(e, w->points * w->out_step));
     exec_operand(e, 0, exec_scratch(e, w->points * w->kernel_step));
-    if (s->out[1] >= 0) {
-        bias = exec_vector_output(e, s->out[1], w->kernel.outputs);
-        exec_shared(e, bias_gradient_loop, NULL);
-        exec_operand(e, 0, dy);
-        exec_operand(e, 0, bias);
-    }
+    conv_bias_gradient(e, s, dy);
     return 1;
 }

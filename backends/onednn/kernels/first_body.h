@@ -4,6 +4,9 @@
  * weights are read and each pixel is spread once, so that products, not loads, are the limit.
  * Pixels are read where they are; blocks that touch the padding take them from a filled-up copy.
  */
+#ifndef HMT_ONEDNN_FIRST_BODY_H
+#define HMT_ONEDNN_FIRST_BODY_H
+
 #include <string.h>
 
 #include "vectors.h"
@@ -76,19 +79,17 @@ static void first_aim(const first_shape *s, const float *x, const float *weights
     view->lines = lines;
 }
 
-/* `reach` columns from `left` on, of which some lie outside the image, filled up with zeros. */
-static void first_fill(const first_view *view, int32_t width, int32_t left, int32_t reach,
-                       float patch[][REACH], first_line *line)
+/* `reach` columns of a line from `left` on, of which some lie outside the image, filled up with
+ * zeros: gives `patch`. */
+KERNEL const float *first_patch(const float *x, int32_t width, int32_t left, int32_t reach,
+                                float *patch)
 {
     const int32_t from = left < 0 ? -left : 0, until = left + reach > width ? width - left : reach;
 
-    for (int32_t i = 0; i < view->lines; ++i) {
-        memset(patch[i], 0, (size_t)reach * sizeof patch[i][0]);
-        if (from < until)
-            memcpy(patch[i] + from, view->line[i].x + left + from,
-                   (size_t)(until - from) * sizeof patch[i][0]);
-        line[i] = (first_line){patch[i], view->line[i].weights};
-    }
+    memset(patch, 0, (size_t)reach * sizeof *patch);
+    if (from < until)
+        memcpy(patch + from, x + left + from, (size_t)(until - from) * sizeof *patch);
+    return patch;
 }
 
 KERNEL void first_columns(const int vectors, const first_shape *s, const first_view *view, float *y,
@@ -108,7 +109,10 @@ KERNEL void first_columns(const int vectors, const first_shape *s, const first_v
         float *to = y + (int64_t)first * LANES;
 
         if (left < 0 || left + reach > s->size[1]) {
-            first_fill(view, s->size[1], left, reach, patch, filled);
+            for (int32_t i = 0; i < view->lines; ++i)
+                filled[i] =
+                    (first_line){first_patch(view->line[i].x, s->size[1], left, reach, patch[i]),
+                                 view->line[i].weights};
             line = filled;
             left = 0;
         }
@@ -136,3 +140,5 @@ static void first_row(const first_shape *s, const float *x, const float *weights
     else
         first_columns(2, s, &view, y, block_step);
 }
+
+#endif

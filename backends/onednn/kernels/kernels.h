@@ -133,7 +133,11 @@ typedef struct kernels {
     void (*first_row)(const first_shape *shape, const float *x, const float *weights,
                       const float *bias, int32_t vectors, int relu, int32_t row, float *y,
                       int64_t block_step);
-    /* The same of integers x: filled-up images (rows, columns, C), rows `line` integers apart, of
+    /* Adds what row `row` of dy, laid out like y above, gives to the weights' gradient sums
+     * (C,kh,kw,panel). */
+    void (*first_gradient)(const first_shape *shape, const float *x, const float *dy,
+                           int64_t block_step, int32_t row, float *sums);
+    /* first_row of integers x: filled-up images (rows, columns, C), rows `line` integers apart, of
      * which 16 pixels beyond the last are read; weights (kh, pairs of a line's taps, panel, 2) of
      * magnitude 127 at most; sums times scales (panel) plus bias. */
     void (*first_row_integer)(const first_shape *shape, const int16_t *x, int64_t line,

@@ -4,6 +4,7 @@
 #include "kernels.h"
 
 #include "first_body.h"
+#include "first_gradient_body.h"
 #include "first_integer_body.h"
 #include "gemm_body.h"
 #include "integer_body.h"
@@ -34,6 +35,7 @@ const kernels TABLE = {
     .winograd_kernels = winograd_kernels,
     .winograd_gradient = winograd_gradient,
     .first_row = first_row,
+    .first_gradient = first_gradient,
     .first_row_integer = first_row_integer,
     .max_pool = max_pool,
     .max_pool_winners = max_pool_winners,
