@@ -83,6 +83,30 @@ static void test_linear(const kernels *k, hmt_dtype stored, int64_t n, int64_t i
     free(halves);
 }
 
+/* What an inner product hands back, for columns within a wider weight; nothing beside is written.
+ */
+static void test_linear_gradient(const kernels *k, int64_t n, int64_t rows, int64_t columns)
+{
+    const int64_t w_row = columns + 3, dx_row = columns + 5;
+    float *dy = numbers(rows * n, 27), *w = numbers(rows * w_row, 28);
+    float *dx = numbers(n * dx_row, 29), *expected = numbers(n * dx_row, 29);
+
+    for (int64_t i = 0; i < n; ++i)
+        for (int64_t j = 0; j < columns; ++j) {
+            double sum = 0;
+
+            for (int64_t row = 0; row < rows; ++row)
+                sum += (double)dy[row * n + i] * w[row * w_row + j];
+            expected[i * dx_row + j] = (float)sum;
+        }
+    k->linear_gradient(n, rows, columns, dy, w, w_row, dx, dx_row);
+    CHECK(near(dx, expected, n * dx_row, 1e-4));
+    free(dy);
+    free(w);
+    free(dx);
+    free(expected);
+}
+
 /* Inner products of integers against exact sums; the largest ones come as near to 2^31 as they may.
  */
 static void test_integers(const kernels *k, int64_t n, int64_t inputs, int64_t rows, bool largest)
@@ -399,6 +423,10 @@ static void test_level(const kernels *k)
         for (int64_t n = 4; n <= 12; n += 4) /* several groups of rows, pieces, blocks of images */
             test_linear(k, (hmt_dtype)stored, n, 1029 + n, 19);
     }
+    for (int64_t n = 1; n <= 140; n += n < 33 ? 1 : 53) /* several groups of images */
+        test_linear_gradient(k, n, 1 + n * 61 % 200, 1 + n * 37 % LINEAR_COLUMNS);
+    test_linear_gradient(k, 3, 64, LINEAR_COLUMNS);
+    test_linear_gradient(k, 3, 128, 2 * MOST);
     for (int64_t n = 1; n <= 6; ++n)
         test_integers(k, n, 1 + n * 37, 3 + n, false);
     test_integers(k, 1, 18432, 5, true);

@@ -143,23 +143,51 @@ void linear_forward(exec *e, const hmt_plan_step *s)
         product_forward(e, s);
 }
 
+/* Operands: dy (N,O), its transpose (O,N). */
+static void transpose_loop(const exec *e, const op *o, const member *m)
+{
+    const int64_t images = e->plan->tensors[e->plan->steps[o->step].in[0]].shape[0];
+    const int64_t outputs = exec_elements(e, o, 0) / images;
+    const float *from = exec_data(e, o, 0);
+    float *to = exec_data(e, o, 1);
+    const span part = team_share(m, outputs);
+
+    for (int64_t n = 0; n < images; ++n)
+        for (int64_t i = part.from; i < part.to; ++i)
+            to[i * images + n] = from[n * outputs + i];
+}
+
+/* Operands: dy (O,N), weight (O,K), dx (N,K). */
+static void data_loop(const exec *e, const op *o, const member *m)
+{
+    const int64_t images = e->plan->tensors[e->plan->steps[o->step].in[0]].shape[0];
+    const int64_t outputs = exec_elements(e, o, 0) / images, k = exec_elements(e, o, 2) / images;
+    span part;
+
+    while (team_take(m, divide_up(k, LINEAR_COLUMNS), 1, &part)) {
+        const int64_t first = part.from * LINEAR_COLUMNS, left = k - first;
+
+        exec_kernels(e)->linear_gradient(
+            images, outputs, left < LINEAR_COLUMNS ? left : LINEAR_COLUMNS, exec_data(e, o, 0),
+            exec_data(e, o, 1) + first, k, exec_data(e, o, 2) + first, k);
+    }
+}
+
 void linear_backward_data(exec *e, const hmt_plan_step *s)
 {
     matrices m = linear_matrices(e, s->out[0], s->in[0], 0);
-    dnnl_primitive_attr_t attr = exec_attributes(e, 0);
-    dnnl_primitive_desc_t pd = NULL;
-    int32_t dy, weight, dx;
+    int32_t dy = linear_input(e, s->in[0], m.y), weight = exec_weight(e, s->weight[0], m.weight);
+    int32_t dx = matrix_output(e, s->out[0], m.x), transpose;
 
-    EXEC_CALL(e, dnnl_inner_product_backward_data_primitive_desc_create, &pd, e->device->engine,
-              m.x, m.weight, m.y, e->steps[s->forward].pd, attr);
-    dnnl_primitive_attr_destroy(attr);
-    dy = linear_input(e, s->in[0], m.y);
-    weight = exec_weight(e, s->weight[0], m.weight);
-    dx = matrix_output(e, s->out[0], m.x);
-    exec_primitive(e, pd);
-    exec_operand(e, DNNL_ARG_DIFF_DST, dy);
-    exec_operand(e, DNNL_ARG_WEIGHTS, weight);
-    exec_operand(e, DNNL_ARG_DIFF_SRC, dx);
+    exec_chose(e, "panels");
+    transpose = exec_scratch(e, e->plan->batch * e->plan->tensors[s->in[0]].shape[1]);
+    exec_shared(e, transpose_loop, NULL);
+    exec_operand(e, 0, dy);
+    exec_operand(e, 0, transpose);
+    exec_shared(e, data_loop, NULL);
+    exec_operand(e, 0, transpose);
+    exec_operand(e, 0, weight);
+    exec_operand(e, 0, dx);
 }
 
 void linear_backward_weights(exec *e, const hmt_plan_step *s)

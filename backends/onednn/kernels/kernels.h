@@ -46,6 +46,8 @@ typedef struct winograd_kernel {
 /* What a convolution of few channels may have; larger ones are left to others. */
 enum { FIRST_CHANNELS = 4, FIRST_TAPS = 11, FIRST_STRIDE = 8 };
 
+enum { LINEAR_COLUMNS = 256 };
+
 /* A convolution whose images (C,H,W) are planar, as one row of its result sees it. Pairs: down,
  * across. */
 typedef struct first_shape {
@@ -99,6 +101,10 @@ typedef struct kernels {
     void (*linear)(hmt_dtype stored, int64_t n, int64_t k, const void *x, const float *steps,
                    const void *w, const float *scales, int64_t rows, const float *bias, int relu,
                    float *y, int64_t y_row);
+    /* dx(n,columns) = dy(rows,n)^T w(rows,columns), all row-major, rows of w and dx w_row and
+     * dx_row apart; at most LINEAR_COLUMNS columns. */
+    void (*linear_gradient)(int64_t n, int64_t rows, int64_t columns, const float *dy,
+                            const float *w, int64_t w_row, float *dx, int64_t dx_row);
     /* x(k) in steps of its largest magnitude / 32767. Gives the step; NaN if x is not finite. */
     float (*quantise)(int64_t k, const float *x, int16_t *to);
 

@@ -9,6 +9,7 @@
 #include "gemm_body.h"
 #include "integer_body.h"
 #include "linear_body.h"
+#include "linear_gradient_body.h"
 #include "norm_body.h"
 #include "pool_body.h"
 #include "sgd_body.h"
@@ -27,6 +28,7 @@ const kernels TABLE = {
     .integers_faster = INTEGERS_FASTER,
     .gemm = gemm,
     .linear = linear,
+    .linear_gradient = linear_gradient,
     .quantise = quantise,
     .sgd = sgd,
     .winograd_input = winograd_input,
