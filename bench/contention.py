@@ -1,4 +1,4 @@
-"""What another busy process costs: libhmtnet and ONNX Runtime alone, and beside a loop that never sleeps.
+"""What another busy process costs: libhmtnet, ONNX Runtime and PyTorch alone, and beside a loop that never sleeps.
 
 Threads that wait for each other may spin or sleep. Whoever spins takes the processor from the thread that is waited for
 once there is other work on the machine. The loop runs in a session of its own, so that the kernel shares the processors
@@ -14,11 +14,8 @@ import tempfile
 
 import compare
 
-# Inference waits as the library does. For training: libgomp's default, and what the project's programs set
-# (examples/common/waiting.c).
-DEFAULT = '300000'
-WAITING = {'infer': (('ours', DEFAULT),), 'train': (('ours, libgomp\'s default', DEFAULT), ('ours, as our programs wait', '1000'))}
-PEER = 'ONNX Runtime'
+# Kind, batch, timed runs of a process, and the peer.
+WORK = (('infer', 1, 8, 'ONNX Runtime'), ('infer', 8, 8, 'ONNX Runtime'), ('train', 32, 4, 'PyTorch'))
 
 
 @contextlib.contextmanager
@@ -32,23 +29,17 @@ def busy(count):
             loop.wait()
 
 
-def once(args, kind, batch, peer_file):
+def once(args, kind, batch, repeat, peer, argument):
     """Milliseconds of each side."""
-    times = {}
-    if kind == 'infer':
-        times[PEER] = compare.peer('infer', batch, args.repeat, args.threads, peer_file)[0]
-    for name, spins in WAITING[kind]:
-        os.environ['GOMP_SPINCOUNT'] = spins
-        times[name] = compare.ours(args, kind, batch, args.repeat, ['--width', str(args.width)])['run_ms_median']
-    os.environ.pop('GOMP_SPINCOUNT', None)
-    return times
+    width = ['--width', str(args.width)]
+    return {peer: compare.peer(kind, batch, repeat, args.threads, argument)[0],
+            'ours': compare.ours(args, kind, batch, repeat, width)['run_ms_median']}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--build', default=os.path.join(compare.HERE, '..', 'build'), help='build tree with the programs')
     parser.add_argument('--rounds', type=int, default=3)
-    parser.add_argument('--repeat', type=int, default=8, help='timed runs of a process (8)')
     parser.add_argument('--busy', type=int, default=1, help='processes that never sleep (1)')
     parser.add_argument('--threads', type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument('--width', type=float, default=1.0)
@@ -59,13 +50,14 @@ def main():
     print(f'{compare.machine()}, {args.threads} threads, {args.busy} busy beside; medians of {args.rounds} rounds\n')
     print('| work | who | alone, ms | beside, ms | beside / alone |\n|---|---|---|---|---|')
     with tempfile.TemporaryDirectory(prefix='hmtnet-bench-') as place:
-        for kind, batch in (('infer', 1), ('infer', 8), ('train', 32)):
-            path = compare.peer_file(args, place, 'infer', batch) if kind == 'infer' else None
+        for work in WORK:
+            kind, batch = work[:2]
+            argument = compare.peer_file(args, place, kind, batch) if kind == 'infer' else str(args.width)
             alone, beside = [], []
             for _ in range(args.rounds):
-                alone.append(once(args, kind, batch, path))
+                alone.append(once(args, *work, argument))
                 with busy(args.busy):
-                    beside.append(once(args, kind, batch, path))
+                    beside.append(once(args, *work, argument))
             for who in alone[0]:
                 quiet, loaded = (statistics.median(times[who] for times in side) for side in (alone, beside))
                 print(f'| {"training step" if kind == "train" else "inference"}, batch {batch} | {who} | {quiet:.1f} | {loaded:.1f} | '

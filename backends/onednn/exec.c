@@ -164,6 +164,12 @@ static void prepare_in_turn(exec *e, int32_t step)
             e->buffers[i].first = before;
 }
 
+/* Whether threads of our own would wait while one of them computes a large primitive. */
+static int needs_openmp(const exec *e)
+{
+    return e->large && e->primitive_threads < e->device->host->threads;
+}
+
 static void prepare(exec *e)
 {
     const hmt_plan *plan = e->plan;
@@ -172,8 +178,10 @@ static void prepare(exec *e)
     if (plan->input >= 0)
         prepare_input(e);
     for (int32_t i = 0; i < (int32_t)plan->step_count && e->status == HMT_OK; ++i)
-        if (!e->steps[i].prepared)
+        if (!e->steps[i].prepared && !needs_openmp(e))
             prepare_in_turn(e, i);
+    if (needs_openmp(e))
+        return;
     e->step = e->time = (int32_t)plan->step_count;
     for (size_t i = 0; i < plan->tensor_count; ++i)
         if (plan->tensors[i].flags & HMT_TENSOR_OUTPUT)
@@ -182,7 +190,7 @@ static void prepare(exec *e)
     connect(e);
 }
 
-/* Prepares with threads of this kind; e->large tells whether they should have been OpenMP's. */
+/* Prepares with threads of this kind, but stops as soon as they turn out to need OpenMP's. */
 static hmt_status create(const device *d, const hmt_plan *plan, void *home,
                          enum team_threads threads, exec **out)
 {
@@ -236,24 +244,18 @@ static void advise(const device *d)
             "other work start the process with GOMP_SPINCOUNT=1000 in its environment");
 }
 
-/* Training has large primitives always. */
 hmt_status exec_create(void *opened, const hmt_plan *plan, void *home, void **out)
 {
     const device *d = opened;
     exec *e = NULL;
-    hmt_status status = HMT_OK;
+    hmt_status status = create(d, plan, home, TEAM_OWN, &e);
 
-    if (!plan->training) {
-        status = create(d, plan, home, TEAM_OWN, &e);
-        if (status != HMT_OK || !e->large || d->host->threads == 1) {
-            *out = e;
-            return status;
-        }
+    if (status == HMT_OK && needs_openmp(e)) {
         exec_destroy(e);
         e = NULL;
+        advise(d);
+        status = create(d, plan, home, TEAM_OPENMP, &e);
     }
-    advise(d);
-    status = create(d, plan, home, TEAM_OPENMP, &e);
     *out = e;
     return status;
 }
