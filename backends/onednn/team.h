@@ -3,8 +3,8 @@
  * are shared out among them, and barriers keep them together. Whoever waits spins for some
  * microseconds and then sleeps, so that a busy machine loses nothing to threads that wait.
  *
- * The threads are our own, or OpenMP's where a plan has primitives that oneDNN shares out itself:
- * two kinds of threads would take the processors from each other.
+ * The threads are our own, or OpenMP's where a plan has primitives so large that oneDNN must share
+ * them out itself: two kinds of threads would take the processors from each other.
  */
 #ifndef HMT_ONEDNN_TEAM_H
 #define HMT_ONEDNN_TEAM_H

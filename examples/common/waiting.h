@@ -1,9 +1,9 @@
 /*
- * How long threads that compute wait actively for each other.
+ * How long OpenMP's threads, with which the library computes large batches, wait actively for each
+ * other.
  *
- * libgomp's threads spin for some milliseconds before they sleep. On a machine with other work to
- * do that takes the processor from the thread that is waited for: docs/performance.md has the
- * figures.
+ * libgomp's spin for some milliseconds before they sleep. On a machine with other work to do that
+ * takes the processor from the thread that is waited for: docs/performance.md has the figures.
  */
 #ifndef EXAMPLES_WAITING_H
 #define EXAMPLES_WAITING_H

@@ -225,15 +225,16 @@ typedef struct hmt_context_options {
                         (see hmt_context_create()), e.g. "cudnn"; NULL: the best of those here */
     int32_t device;  /**< index of the backend's device; 0 is the first */
     int32_t threads; /**< threads to compute with; 0: one for each core this process may use. A
-                        session on the CPU has threads of its own, all but the caller's, with all
-                        signals blocked, from hmt_session_create() to hmt_session_free(); they soon
-                        sleep while they wait. Trainers, sessions with gradients, and networks whose
-                        layers only oneDNN computes use OpenMP's threads in their place: made from
-                        inside a host's own OpenMP parallel region, or under an OpenMP thread limit,
-                        those give HMT_ERROR_STATE with more than 1 thread; and beside other busy
-                        threads or processes such a host should be started with GOMP_SPINCOUNT=1000
-                        in its environment, since OpenMP's threads spin while they wait. A process
-                        made by fork() computes with 1 thread in the sessions that it inherits */
+                        session or trainer on the CPU has threads of its own, all but the caller's,
+                        with all signals blocked, until it is freed; they soon sleep while they
+                        wait. Where oneDNN computes large layers (batches over 128, and
+                        HMT_GRADIENTS_INPUT) OpenMP's threads take their place: made from inside a
+                        host's own OpenMP parallel region, or under an OpenMP thread limit, such
+                        sessions and trainers give HMT_ERROR_STATE with more than 1 thread; and
+                        beside other busy threads or processes their host should be started with
+                        GOMP_SPINCOUNT=1000 in its environment, since OpenMP's threads spin while
+                        they wait. A process made by fork() computes with 1 thread in the sessions
+                        and trainers that it inherits */
     hmt_allocator allocator;  /**< all zero: malloc's */
     hmt_log_fn log;           /**< NULL: nothing is logged */
     void *log_user;           /**< handed to log */
