@@ -1,8 +1,7 @@
 /* tier: quick
  * Many sessions on many threads share one model, made and freed at the same time, each with the
  * answers that one thread alone gets; models and trainers of their own beside them. Meant to be run
- * under ThreadSanitizer too, which does not understand OpenMP's threads: with
- * HMTNET_TEST_TRAINING_THREADS=1 training does without.
+ * under ThreadSanitizer too.
  */
 #include <math.h>
 #include <pthread.h>
@@ -62,7 +61,6 @@ static void *infer(void *user)
 static void *train(void *user)
 {
     job *j = user;
-    const char *threads = getenv("HMTNET_TEST_TRAINING_THREADS");
     hmt_context *context = NULL;
     hmt_model *model = NULL;
     hmt_model_config config;
@@ -75,8 +73,7 @@ static void *train(void *user)
     hmt_model_config_init(&config);
     config.width = 0.03;
     o.batch = 2;
-    if (images == NULL ||
-        open_context(j->backend, threads != NULL ? atoi(threads) : 2, &context) != HMT_OK ||
+    if (images == NULL || open_context(j->backend, 2, &context) != HMT_OK ||
         hmt_model_create(context, &config, 1, &model) != HMT_OK ||
         hmt_trainer_create(model, &o, &trainer) != HMT_OK) {
         ++j->wrong;
