@@ -1,7 +1,6 @@
 /*
  * Inner products over whole maps, as matrices: x (N,K), y (N,O), weight (O,K), all row-major. Plain
- * layouts are on purpose: they were faster than oneDNN's blocked choice forward and backward for
- * 4096 x 18432, and a large weight is then used where the model keeps it, without a copy.
+ * layouts are on purpose: a large weight is then used where the model keeps it, without a copy.
  */
 #include "linear.h"
 
@@ -27,38 +26,15 @@ static int32_t matrix_output(exec *e, int32_t tensor, const_dnnl_memory_desc_t m
     return exec_alias(e, exec_output(e, tensor, exec_like(e, tensor, dnnl_nchw)), md);
 }
 
-static void product_forward(exec *e, const hmt_plan_step *s)
-{
-    matrices m = linear_matrices(e, s->in[0], s->out[0], s->weight[1] >= 0);
-    dnnl_prop_kind_t kind = e->plan->training ? dnnl_forward_training : dnnl_forward_inference;
-    dnnl_primitive_attr_t attr = exec_attributes(e, s->relu);
-    dnnl_primitive_desc_t pd = NULL;
-    int32_t x, weight, bias, y;
+/* Rows of the weight that are one task; images whose inputs stay in the cache while all rows pass.
+ */
+enum { LEAST_ROWS = 8, MOST_ROWS = 32, MOST_IMAGES = 128 };
 
-    EXEC_CALL(e, dnnl_inner_product_forward_primitive_desc_create, &pd, e->device->engine, kind,
-              m.x, m.weight, m.bias, m.y, attr);
-    dnnl_primitive_attr_destroy(attr);
-    x = linear_input(e, s->in[0], m.x);
-    weight = exec_weight(e, s->weight[0], m.weight);
-    bias = exec_weight_vector(e, s->weight[1]);
-    y = matrix_output(e, s->out[0], m.y);
-    exec_primitive(e, pd);
-    exec_operand(e, DNNL_ARG_SRC, x);
-    exec_operand(e, DNNL_ARG_WEIGHTS, weight);
-    exec_operand(e, DNNL_ARG_BIAS, bias);
-    exec_operand(e, DNNL_ARG_DST, y);
-}
-
-/* Rows of the weight that are one task. */
-enum { LEAST_ROWS = 8, MOST_ROWS = 32 };
-
-/* Batch up to which our kernel measured faster than oneDNN's product (docs/performance.md). */
-enum { OWN_BATCH = 128 };
-
-/* How the weight is read where the model stores it. */
+/* How the weight is read where the model stores it, and by which images. */
 typedef struct rows {
     hmt_dtype stored;
     const float *scales; /* of 8 bits */
+    int64_t first, images;
 } rows;
 
 /* Operands: x (N,K), and in steps for each image: the steps, then the counts. */
@@ -85,62 +61,59 @@ static void rows_loop(const exec *e, const op *o, const member *m)
     const int64_t width = r->stored == HMT_DTYPE_F32 ? 4 : r->stored == HMT_DTYPE_I8 ? 1 : 2;
     const char *weight = (const char *)exec_data(e, o, 1);
     const float *bias = o->count > 4 ? exec_data(e, o, 4) : NULL, *steps = exec_data(e, o, 3);
-    const void *x = r->stored == HMT_DTYPE_I8 ? steps + in[0] : exec_data(e, o, 0);
+    const int16_t *counts = (const int16_t *)(const void *)(steps + in[0]) + r->first * k;
+    const float *values = exec_data(e, o, 0) + r->first * k;
+    const void *x = r->stored == HMT_DTYPE_I8 ? (const void *)counts : values;
     span part;
 
     if (e->run_beside && o == &e->ops[e->beside.by] && team_first(m))
         beside_run(e);
     while (team_take_less(m, outputs, LEAST_ROWS, MOST_ROWS, &part))
-        exec_kernels(e)->linear(r->stored, in[0], k, x, steps, weight + part.from * k * width,
-                                r->scales != NULL ? r->scales + part.from : NULL,
-                                part.to - part.from, bias != NULL ? bias + part.from : NULL,
-                                s->relu, exec_data(e, o, 2) + part.from, outputs);
+        exec_kernels(e)->linear(
+            r->stored, r->images, k, x, steps + r->first, weight + part.from * k * width,
+            r->scales != NULL ? r->scales + part.from : NULL, part.to - part.from,
+            bias != NULL ? bias + part.from : NULL, s->relu,
+            exec_data(e, o, 2) + r->first * outputs + part.from, outputs);
 }
 
-/* By our own kernel, from the weight as the model stores it: always if that is narrow, else where
- * it measured faster. The backward steps do without a description of this one. */
-static int rows_forward(exec *e, const hmt_plan_step *s)
+/* The weight is read as the model stores it. */
+void linear_forward(exec *e, const hmt_plan_step *s)
 {
     matrices m = linear_matrices(e, s->in[0], s->out[0], 0);
     const int64_t *in = e->plan->tensors[s->in[0]].shape;
     const int64_t counts = in[0] * in[1] * in[2] * in[3], size = in[0] + (counts + 1) / 2;
     int32_t weight, x, steps, bias, y;
-    rows r = {HMT_DTYPE_F32, NULL}, *kept;
+    rows r = {.stored = HMT_DTYPE_F32};
 
     weight = e->plan->training ? -1 : exec_stored(e, s->weight[0], &r.stored, &r.scales);
-    if (weight < 0 && e->plan->batch > OWN_BATCH)
-        return 0;
     if (weight < 0)
         weight = exec_weight(e, s->weight[0], m.weight);
     x = linear_input(e, s->in[0], m.x);
     steps = r.stored == HMT_DTYPE_I8 ? exec_scratch(e, size) : x;
     bias = exec_weight_vector(e, s->weight[1]);
     y = matrix_output(e, s->out[0], m.y);
-    kept = exec_state(e, sizeof r);
-    if (kept == NULL)
-        return 1;
-    *kept = r;
     exec_chose(e, r.stored == HMT_DTYPE_I8 ? "rows int8" : "rows");
     if (r.stored == HMT_DTYPE_I8) {
         exec_shared(e, steps_loop, NULL);
         exec_operand(e, 0, x);
         exec_operand(e, 0, steps);
     }
-    exec_shared(e, rows_loop, kept);
-    exec_operand(e, 0, x);
-    exec_operand(e, 0, weight);
-    exec_operand(e, 0, y);
-    exec_operand(e, 0, steps);
-    exec_operand(e, 0, bias);
-    if (e->beside.count > 0 && e->beside.by < 0)
-        e->beside.by = e->op_count - 1;
-    return 1;
-}
+    for (; r.first < in[0]; r.first += r.images) {
+        rows *kept = exec_state(e, sizeof r);
 
-void linear_forward(exec *e, const hmt_plan_step *s)
-{
-    if (!rows_forward(e, s))
-        product_forward(e, s);
+        r.images = in[0] - r.first < MOST_IMAGES ? in[0] - r.first : MOST_IMAGES;
+        if (kept == NULL)
+            return;
+        *kept = r;
+        exec_shared(e, rows_loop, kept);
+        exec_operand(e, 0, x);
+        exec_operand(e, 0, weight);
+        exec_operand(e, 0, y);
+        exec_operand(e, 0, steps);
+        exec_operand(e, 0, bias);
+        if (e->beside.count > 0 && e->beside.by < 0)
+            e->beside.by = e->op_count - 1;
+    }
 }
 
 /* Operands: dy (N,O), its transpose (O,N). */

@@ -1,6 +1,6 @@
 /*
- * How long OpenMP's threads, with which the library computes large batches, wait actively for each
- * other.
+ * How long OpenMP's threads, with which the library computes gradients by the images, wait actively
+ * for each other.
  *
  * libgomp's spin for some milliseconds before they sleep. On a machine with other work to do that
  * takes the processor from the thread that is waited for: docs/performance.md has the figures.

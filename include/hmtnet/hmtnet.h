@@ -227,14 +227,14 @@ typedef struct hmt_context_options {
     int32_t threads; /**< threads to compute with; 0: one for each core this process may use. A
                         session or trainer on the CPU has threads of its own, all but the caller's,
                         with all signals blocked, until it is freed; they soon sleep while they
-                        wait. Where oneDNN computes large layers (batches over 128, and
-                        HMT_GRADIENTS_INPUT) OpenMP's threads take their place: made from inside a
-                        host's own OpenMP parallel region, or under an OpenMP thread limit, such
-                        sessions and trainers give HMT_ERROR_STATE with more than 1 thread; and
-                        beside other busy threads or processes their host should be started with
-                        GOMP_SPINCOUNT=1000 in its environment, since OpenMP's threads spin while
-                        they wait. A process made by fork() computes with 1 thread in the sessions
-                        and trainers that it inherits */
+                        wait. In sessions with HMT_GRADIENTS_INPUT OpenMP's threads take their
+                        place, as large layers are oneDNN's there: made from inside a host's own
+                        OpenMP parallel region, or under an OpenMP thread limit, those give
+                        HMT_ERROR_STATE with more than 1 thread; and beside other busy threads or
+                        processes their host should be started with GOMP_SPINCOUNT=1000 in its
+                        environment, since OpenMP's threads spin while they wait. A process made by
+                        fork() computes with 1 thread in the sessions and trainers that it
+                        inherits */
     hmt_allocator allocator;  /**< all zero: malloc's */
     hmt_log_fn log;           /**< NULL: nothing is logged */
     void *log_user;           /**< handed to log */
