@@ -70,15 +70,12 @@ KERNEL void pool_winner(const int32_t columns, const pool_shape *s, int32_t coun
     for (int32_t lane = 0; lane < s->cell; lane += LANES) {
         const int64_t at = from * s->cell + lane;
         vec best = load(rows[0] + at);
-        mask won = tap + (mask){0}, first = won;
+        mask won = tap + (mask){0};
 
-        for (int32_t row = 0; row < count; ++row, first += s->kernel) {
-            mask here = first;
-
-            for (int32_t i = 0; i < columns; ++i, here += 1) {
+        for (int32_t row = 0; row < count; ++row) {
+            for (int32_t i = 0; i < columns; ++i) {
                 const vec x = load(rows[row] + at + i * s->cell);
-
-                const mask stays = x <= best;
+                const mask here = tap + row * s->kernel + i + (mask){0}, stays = x <= best;
 
                 won = (stays & won) | (~stays & here);
                 best = LARGER(best, x); /* takes x where one is a NaN, too */
