@@ -50,6 +50,21 @@ same stopped
 run stopped --resume >log 2>&1 || complain "going on with a finished run"
 same stopped
 
+# Ended between the last step and the report of its epoch: here as the model cannot be saved, its folder being gone.
+mkdir folder
+run late --output folder/late.model --save-every 40 >log 2>&1 &
+for ((i = 0; i < 100; i++)); do
+    [ -s late.checkpoint ] && break
+    sleep 0.02
+done
+mv folder gone
+wait $! && status=0 || status=$?
+[ "$status" -ne 0 ] || complain "a model was saved into a folder that is gone"
+mv gone folder
+run late --output folder/late.model --resume >log 2>&1 || complain "going on after the last step"
+mv folder/late.model .
+same late
+
 # What does not fit.
 refused() { # TEXT OPTION...
     local text=$1 status=0

@@ -294,7 +294,8 @@ static int finish_epoch(training *run, bool *last)
 static int train(training *run)
 {
     int status = CLI_OK;
-    bool last = run->state.step == run->schedule.total ||
+    /* A checkpoint of the last step may lack what follows its epoch. */
+    bool last = (run->state.step == run->schedule.total && run->state.epoch.steps == 0) ||
                 (run->patience && run->state.validations_since >= run->patience);
     progress_start(&run->bar, "training", "photos", run->schedule.total * run->batch, run->quiet);
     if (run->state.epoch.number == 0)
