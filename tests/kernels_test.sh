@@ -24,4 +24,4 @@ expect HMT_CONV=direct direct
 expect HMT_CONV=winograd2 'winograd 2x2'
 expect HMT_CONV=winograd3 'winograd 3x3'
 expect HMT_CONV=winograd4 'winograd 4x4'
-expect HMT_CPU_LEVEL=plain 'winograd 2x2'
+expect HMT_CPU_LEVEL=plain 'winograd 3x3'

@@ -14,4 +14,4 @@ long) tiers='^(quick|full|long)$' ;;
     ;;
 esac
 "$here/scripts/setup.sh" --tests
-exec ctest --test-dir "$here/build" --label-regex "$tiers" --output-on-failure --no-tests=error
+exec ctest --test-dir "$here/build" --label-regex "$tiers" --parallel "$(nproc)" --output-on-failure --no-tests=error

@@ -1,7 +1,7 @@
 /*
  * Our own CPU kernels at every level, each alone against plain loops: products, inner products from
- * all storages, and Winograd's transforms forward and backward. The level of 16 lanes, which few
- * processors have, is also compiled here for any of them.
+ * all storages, and Winograd's transforms forward and backward.
+ * links: kernels_wide
  */
 #include <math.h>
 #include <stdint.h>
@@ -11,14 +11,7 @@
 #include "check.h"
 #include "format/half.h"
 #include "kernel_numbers.h"
-#include "onednn/kernels/kernels.h"
-
-#define TABLE kernels_wide
-#define LEVEL "wide"
-#define LANES 16
-#define ROWS 14
-const struct kernels TABLE;
-#include "onednn/kernels/level_body.h"
+#include "kernels_wide.h"
 
 enum { MOST = 16 };
 
@@ -39,8 +32,10 @@ static void *stored_as(hmt_dtype stored, float *values, int64_t count)
     return halves;
 }
 
-static void test_gemm(const kernels *k, hmt_dtype stored, int64_t m, int64_t depth)
+/* across: a(i,p) and a(i+1,p) are neighbours, else a(i,p) and a(i,p+1). */
+static void test_gemm(const kernels *k, hmt_dtype stored, int64_t m, int64_t depth, bool across)
 {
+    const int64_t a_row = across ? 1 : depth, a_step = across ? m : 1;
     float *a = numbers(m * depth, 1), *b = numbers(depth * k->panel, 2);
     float *c = numbers(m * k->panel, 3), *expected = numbers(m * k->panel, 3);
     void *halves = stored_as(stored, b, depth * k->panel);
@@ -48,8 +43,9 @@ static void test_gemm(const kernels *k, hmt_dtype stored, int64_t m, int64_t dep
     for (int64_t i = 0; i < m; ++i)
         for (int64_t j = 0; j < k->panel; ++j)
             for (int64_t p = 0; p < depth; ++p)
-                expected[i * k->panel + j] += a[p * m + i] * b[p * k->panel + j];
-    k->gemm(stored, m, depth, a, 1, m, halves != NULL ? halves : b, k->panel, c, k->panel, 1, 0);
+                expected[i * k->panel + j] += a[i * a_row + p * a_step] * b[p * k->panel + j];
+    k->gemm(stored, m, depth, a, a_row, a_step, halves != NULL ? halves : b, k->panel, c, k->panel,
+            1, 0);
     CHECK(near(c, expected, m * k->panel, 1e-4));
     free(a);
     free(b);
@@ -197,6 +193,7 @@ static void test_winograd(const kernels *k, int32_t m)
     float *v = numbers(points * lanes, 12), *p = calloc((size_t)(points * k->panel), sizeof *p);
     float *u = numbers(points * lanes * k->panel, 13);
     int64_t in_rows[8], out_rows[8];
+    winograd_slab slabs[WINOGRAD_SQUARE];
     tile in, out;
 
     make_tile(&in, lanes, side);
@@ -217,7 +214,9 @@ static void test_winograd(const kernels *k, int32_t m)
                 expected_gradient[(o * lanes + c) * 9 + a * 3 + b] +=
                     from * dy[(i * m + j) * lanes + o];
             }
-    k->winograd_kernels(m, &shape, w, 0, 0, lanes, u, lanes * k->panel);
+    for (int64_t point = 0; point < points; ++point)
+        slabs[point] = (winograd_slab){u + point * lanes * k->panel, 0, lanes};
+    k->winograd_kernels(m, &shape, w, 0, 0, lanes, slabs);
     k->winograd_input(m, &in.map, x, 0, 0, v, lanes);
     for (int64_t point = 0; point < points; ++point)
         k->gemm(HMT_DTYPE_F32, 1, lanes, v + point * lanes, lanes, 1, u + point * lanes * k->panel,
@@ -416,7 +415,8 @@ static void test_level(const kernels *k)
 {
     for (int stored = HMT_DTYPE_F32; stored <= HMT_DTYPE_BF16; ++stored) {
         for (int64_t m = 1; m <= 31; ++m)
-            test_gemm(k, (hmt_dtype)stored, m, m % 3 == 0 ? 300 : m);
+            for (int across = 0; across <= (stored == HMT_DTYPE_F32); ++across)
+                test_gemm(k, (hmt_dtype)stored, m, m % 3 == 0 ? 299 : m, across);
         for (int64_t n = 1; n <= 6; ++n)
             test_linear(k, (hmt_dtype)stored, n, 1 + n * 37, 3 + n);
         test_linear(k, (hmt_dtype)stored, 5, 2100, 4);

@@ -1,20 +1,14 @@
 /*
  * The CPU kernels of training's batch norms and max pools, at every level, against plain loops in
- * double. As in test_kernels.c the level of 16 lanes is compiled here, too.
+ * double.
+ * links: kernels_wide
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "check.h"
 #include "kernel_numbers.h"
-#include "onednn/kernels/kernels.h"
-
-#define TABLE kernels_wide
-#define LEVEL "wide"
-#define LANES 16
-#define ROWS 14
-const struct kernels TABLE;
-#include "onednn/kernels/level_body.h"
+#include "kernels_wide.h"
 
 enum { ROW_COUNT = 3, MOST_LANES = 16, ALIGNMENT = 64, UNTOUCHED = 77 };
 

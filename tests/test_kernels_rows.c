@@ -1,21 +1,14 @@
 /*
  * The CPU kernels that make a row of a map, at every level, against plain loops: direct
- * convolutions of few channels, with their gradient, and max pools. As in test_kernels.c the level
- * of 16 lanes is compiled here, too.
+ * convolutions of few channels, with their gradient, and max pools.
+ * links: kernels_wide
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "check.h"
 #include "kernel_numbers.h"
-#include "onednn/kernels/kernels.h"
-
-#define TABLE kernels_wide
-#define LEVEL "wide"
-#define LANES 16
-#define ROWS 14
-const struct kernels TABLE;
-#include "onednn/kernels/level_body.h"
+#include "kernels_wide.h"
 
 /* One output of a convolution with relu, in double. */
 static double convolved(const kernels *k, const first_shape *s, const float *x, const float *w,

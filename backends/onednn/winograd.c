@@ -9,6 +9,8 @@
  */
 #include "winograd.h"
 
+#include <string.h>
+
 #include "conv.h"
 #include "winograd_spectra.h"
 
@@ -48,17 +50,27 @@ static void analyse(const exec *e, const winograd *w, const float *x, int64_t ti
                                         w->in_step);
 }
 
-/* The matrix product of `count` tiles' spectra at one point and a panel of kernels'. */
+/* The matrix product of `count` tiles' spectra v at one point and panel j of kernels' spectra u. */
 static void multiply(const exec *e, const winograd *w, int64_t count, const float *v, const char *u,
-                     float *p, int64_t behind)
+                     int64_t point, int64_t j, float *p)
 {
     const kernels *k = exec_kernels(e);
+    const winograd_part *part = &w->part[point];
+    const int64_t at = part->before + j * part->size, width = winograd_width(w);
+    const int64_t behind = (w->kernel_values - at - part->size) * width;
 
-    if (w->stored == HMT_DTYPE_I8)
-        k->winograd_product(count, w->rows, (const int16_t *)(const void *)v, 2 * w->in_row,
+    u += at * width;
+    v += point * w->in_step + part->first_row;
+    p += point * w->out_step + j * k->panel;
+    if (j < part->first_panel || j >= part->first_panel + part->panels)
+        for (int64_t i = 0; i < count; ++i)
+            memset(p + i * w->out_row, 0, (size_t)k->panel * sizeof *p);
+    else if (w->stored == HMT_DTYPE_I8)
+        k->winograd_product(count, part->rows, (const int16_t *)(const void *)v, 2 * w->in_row,
                             (const int16_t *)(const void *)u, p, w->out_row, behind);
     else
-        k->gemm(w->stored, count, w->rows, v, w->in_row, 1, u, k->panel, p, w->out_row, 0, behind);
+        k->gemm(w->stored, count, part->rows, v, w->in_row, 1, u, k->panel, p, w->out_row, 0,
+                behind);
 }
 
 /* Operands: x, kernel spectra, y, input spectra, output spectra, [filled-up bias]. */
@@ -68,8 +80,6 @@ static void convolve_loop(const exec *e, const op *o, const member *m)
     const kernels *k = exec_kernels(e);
     const float *x = exec_data(e, o, 0);
     const char *u = (const char *)exec_data(e, o, 1);
-    const int64_t bytes =
-        w->kernel_step / w->panels * winograd_width(w); /* of a panel of kernel spectra */
     float *y = exec_data(e, o, 2), *v = exec_data(e, o, 3), *p = exec_data(e, o, 4);
     const float *shift = o->count > 5 ? exec_data(e, o, 5) : NULL;
     const int64_t panels = w->points * w->panels; /* of all points */
@@ -83,12 +93,8 @@ static void convolve_loop(const exec *e, const op *o, const member *m)
                 analyse(e, w, x, from + i, v + i * w->in_row);
         team_barrier(m);
         while (team_take_less(m, panels, 1, panels, &part))
-            for (int64_t panel = part.from; panel < part.to; ++panel) {
-                const int64_t point = panel / w->panels, column = panel % w->panels * k->panel;
-
-                multiply(e, w, count, v + point * w->in_step, u + panel * bytes,
-                         p + point * w->out_step + column, (panels - 1 - panel) * bytes);
-            }
+            for (int64_t panel = part.from; panel < part.to; ++panel)
+                multiply(e, w, count, v, u, panel / w->panels, panel % w->panels, p);
         team_barrier(m);
         while (team_take(m, count, TILES, &part))
             for (int64_t i = part.from; i < part.to; ++i) {
@@ -127,10 +133,12 @@ static void gradient_loop(const exec *e, const op *o, const member *m)
         team_barrier(m);
         while (team_take(m, w->points * w->panels, 1, &part)) {
             const int64_t point = part.from / w->panels, j = part.from % w->panels * k->panel;
+            const winograd_part *at = &w->part[point]; /* no tap needs other rows */
 
-            k->gemm(HMT_DTYPE_F32, w->rows, count, v + point * w->in_step, 1, w->in_row,
-                    p + point * w->out_step + j, w->out_row, sum + point * w->kernel_step + j,
-                    columns, from > 0, 0);
+            k->gemm(HMT_DTYPE_F32, at->rows, count, v + point * w->in_step + at->first_row, 1,
+                    w->in_row, p + point * w->out_step + j, w->out_row,
+                    sum + point * w->kernel_step + at->first_row * columns + j, columns, from > 0,
+                    0);
         }
         team_barrier(m);
     }
@@ -167,7 +175,6 @@ typedef struct enough {
 
 static enough enough_tiles(const exec *e, int32_t weight)
 {
-    const int64_t *shape = e->plan->weights[weight].shape;
     hmt_dtype stored;
     const float *scales;
 
@@ -175,8 +182,15 @@ static enough enough_tiles(const exec *e, int32_t weight)
     if (stored == HMT_DTYPE_I8 && !exec_kernels(e)->integers_faster)
         return (enough){1, 1}; /* their spectra are as small as those of 16 bits */
     if (stored == HMT_DTYPE_F32 && e->plan->batch == 1) /* keeps a full-size network below 500 MB */
-        return (enough){50, shape[0] * shape[1] >= 512 * 512 ? 20 : 50};
+        return (enough){48, 20};
     return (enough){32, 16};
+}
+
+/* So few products that any kernel does: ours, as oneDNN's would bring megabytes of its code into
+ * the memory. */
+static int negligible(const hmt_plan_step *s, const int64_t *xs, const int64_t *ys)
+{
+    return xs[1] * ys[1] * ys[2] * ys[3] * s->window.kernel[0] * s->window.kernel[1] < 1 << 14;
 }
 
 /* Outputs of a tile's side, 0 for the direct kernel: what the device was told, else what measured
@@ -191,6 +205,8 @@ static int32_t choose(const exec *e, const hmt_plan_step *s, int32_t x, int32_t 
         return 0;
     if (e->device->tile >= 0)
         return e->device->tile;
+    if (!e->plan->training && negligible(s, xs, ys))
+        return 2;
     if (taps < 9 || xs[1] < 32 || ys[1] < 32 || ys[2] * ys[3] < 36)
         return 0;
     if (e->plan->training)

@@ -13,17 +13,30 @@ int64_t winograd_width(const winograd *w)
     return w->stored == HMT_DTYPE_F32 ? sizeof(float) : sizeof(uint16_t);
 }
 
+/* Where panel j of the spectra at `to` lies. */
+static void find_slabs(const winograd *w, float *to, int64_t j, winograd_slab *slabs)
+{
+    for (int32_t point = 0; point < w->points; ++point) {
+        const winograd_part *part = &w->part[point];
+
+        slabs[point] =
+            (winograd_slab){to + part->before + j * part->size, part->first_row, part->rows};
+    }
+}
+
 /* Operands: weights (kh,kw,I,O), their spectra. */
 static void kernels_loop(const exec *e, const op *o, const member *m)
 {
     const winograd *w = o->state;
     const kernels *k = exec_kernels(e);
+    winograd_slab slabs[WINOGRAD_SQUARE];
     span part;
 
-    while (team_take(m, w->panels, 1, &part))
+    while (team_take(m, w->panels, 1, &part)) {
+        find_slabs(w, exec_data(e, o, 1), part.from, slabs);
         k->winograd_kernels(w->m, &w->kernel, exec_data(e, o, 0), w->transposed,
-                            part.from * k->panel, w->rows,
-                            exec_data(e, o, 1) + part.from * w->rows * k->panel, w->kernel_step);
+                            part.from * k->panel, w->rows, slabs);
+    }
 }
 
 /* Strides of weights stored (O,I,kh,kw), and (kh,kw,I,O). */
@@ -54,22 +67,23 @@ static void pack_panel(const packing *p, const winograd_kernel *kernel, const fl
 {
     const winograd *w = p->w;
     const kernels *k = exec_kernels(p->e);
-    const int64_t panel = w->rows * k->panel;
-    uint16_t *halves = (uint16_t *)(void *)to + j * (w->kernel_step / w->panels);
+    winograd_slab slabs[WINOGRAD_SQUARE];
 
-    if (w->stored == HMT_DTYPE_F32) {
-        k->winograd_kernels(w->m, kernel, dense, w->transposed, column, w->rows, to + j * panel,
-                            w->kernel_step);
-        return;
-    }
-    k->winograd_kernels(w->m, kernel, dense, w->transposed, column, w->rows, values, panel);
-    for (int64_t point = 0; point < w->points; ++point, halves += w->kernel_step)
+    find_slabs(w, to, j, slabs);
+    for (int32_t point = 0; point < w->points && w->stored != HMT_DTYPE_F32; ++point)
+        slabs[point].values = values + point * w->rows * k->panel; /* to be rounded */
+    k->winograd_kernels(w->m, kernel, dense, w->transposed, column, w->rows, slabs);
+    for (int32_t point = 0; point < w->points && w->stored != HMT_DTYPE_F32; ++point) {
+        const winograd_part *part = &w->part[point];
+        uint16_t *halves = (uint16_t *)(void *)to + part->before + j * part->size;
+
         if (w->stored == HMT_DTYPE_I8)
-            k->winograd_kernel_counts(w->rows, values + point * panel, (int16_t *)halves);
+            k->winograd_kernel_counts(part->rows, slabs[point].values, (int16_t *)halves);
         else if (w->stored == HMT_DTYPE_F16)
-            half_array_to_f16(values + point * panel, halves, (size_t)panel);
+            half_array_to_f16(slabs[point].values, halves, (size_t)part->size);
         else
-            half_array_to_bf16(values + point * panel, halves, (size_t)panel);
+            half_array_to_bf16(slabs[point].values, halves, (size_t)part->size);
+    }
 }
 
 /* Packing one weight, shared out by panels. Columns are outputs, whose weights lie together, so
@@ -181,7 +195,7 @@ int32_t winograd_spectra(exec *e, winograd *w, int32_t weight)
         weights_stored(e->weights, &e->plan->weights[weight], &w->stored, &scales);
         if (w->stored == HMT_DTYPE_I8) /* spectra take more bits than the weights */
             choose_counts(e, w);
-        size = divide_up(w->points * w->kernel_step * winograd_width(w), sizeof(float));
+        size = divide_up(w->kernel_values * winograd_width(w), sizeof(float));
         dense_strides(&w->kernel);
         return exec_weight_form(
             e, weight, exec_describe(e, 1, &size, dnnl_a),
@@ -189,7 +203,7 @@ int32_t winograd_spectra(exec *e, winograd *w, int32_t weight)
     }
     winograd_outputs_last(&w->kernel);
     from = exec_weight(e, weight, exec_describe(e, 4, e->plan->weights[weight].shape, dnnl_hwio));
-    to = exec_scratch(e, w->points * w->kernel_step);
+    to = exec_scratch(e, w->kernel_values);
     exec_shared(e, kernels_loop, w);
     exec_operand(e, 0, from);
     exec_operand(e, 0, to);

@@ -100,6 +100,53 @@ static int64_t *fill_map(const winograd *w, int32_t lanes, winograd_map *map, co
     return tables + a[1].stride * map->columns;
 }
 
+/* Whether kernels have a third tap on a grid, in the asked dimensions. */
+static int third_tap(const winograd_kernel *k, int32_t at, int down, int across)
+{
+    const int32_t grid = winograd_grid(k->stride, at), third = (WINOGRAD_TAPS - 1) * k->stride;
+
+    return (!down || third + grid / k->stride < k->size[0]) &&
+           (!across || third + grid % k->stride < k->size[1]);
+}
+
+/* The inputs, of all grids, that matter at a point. If none does, all, so that zeros are computed.
+ */
+static span part_inputs(const winograd *w, int32_t point)
+{
+    const int32_t n = w->m + WINOGRAD_TAPS - 1, third = w->transposed ? 0 : n - 1;
+    const int32_t grids = w->kernel.stride * w->kernel.stride;
+    const int down = point / n == third, across = point % n == third;
+    int32_t from = 0, to = grids;
+
+    while (from < grids && !third_tap(&w->kernel, from, down, across))
+        ++from;
+    while (to > from && !third_tap(&w->kernel, to - 1, down, across))
+        --to;
+    return from == grids ? (span){0, grids * w->kernel.channels}
+                         : (span){from * w->kernel.channels, to * w->kernel.channels};
+}
+
+static void choose_parts(winograd *w, int64_t panel)
+{
+    for (int32_t point = 0; point < w->points; ++point) {
+        winograd_part *part = &w->part[point];
+        const span inputs = part_inputs(w, point);
+
+        part->rows = w->rows;
+        part->panels = w->panels;
+        if (w->transposed) {
+            part->first_panel = inputs.from / panel;
+            part->panels = divide_up(inputs.to, panel) - part->first_panel;
+        } else {
+            part->first_row = inputs.from;
+            part->rows = inputs.to - inputs.from;
+        }
+        part->size = part->rows * panel;
+        part->before = w->kernel_values;
+        w->kernel_values += w->panels * part->size;
+    }
+}
+
 winograd *winograd_plan(exec *e, const hmt_plan_step *s, int32_t m, int32_t x, int32_t y,
                         int transposed, int64_t chunk)
 {
@@ -153,6 +200,7 @@ winograd *winograd_plan(exec *e, const hmt_plan_step *s, int32_t m, int32_t x, i
     w.in_step = w.chunk * w.in_row + PAD;
     w.out_step = w.chunk * w.out_row + PAD;
     w.kernel_step = w.panels * w.rows * panel;
+    choose_parts(&w, panel);
     *kept = w;
     return kept;
 }
@@ -160,8 +208,12 @@ winograd *winograd_plan(exec *e, const hmt_plan_step *s, int32_t m, int32_t x, i
 void winograd_plan_counts(winograd *w, int64_t panel)
 {
     const int64_t segments = divide_up(w->rows, WINOGRAD_SEGMENT);
+    const int64_t size = (w->rows + 2 * segments) * panel;
 
     w->in_row = divide_up(w->rows / 2 + segments, PAD) * PAD;
     w->in_step = w->chunk * w->in_row + PAD;
-    w->kernel_step = w->panels * (w->rows + 2 * segments) * panel;
+    for (int32_t point = 0; point < w->points; ++point)
+        w->part[point] = (winograd_part){
+            .rows = w->rows, .panels = w->panels, .size = size, .before = point * w->panels * size};
+    w->kernel_values = w->points * w->panels * size;
 }

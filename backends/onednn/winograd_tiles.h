@@ -7,6 +7,15 @@
 
 #include "exec.h"
 
+/* What of a point's kernel spectra is other than zero: of a grid on which the kernel has less than
+ * three taps, the polynomial's third coefficient is missing, and with it the point at infinity (of
+ * transposed kernels the first, and the point 0). */
+typedef struct winograd_part {
+    int64_t first_row, rows;     /* that are stored and multiplied */
+    int64_t first_panel, panels; /* that are multiplied; all are stored */
+    int64_t size, before;        /* values stored of a panel, and in front of the point's first */
+} winograd_part;
+
 typedef struct winograd {
     int32_t m, points; /* points: n*n */
     hmt_dtype stored;  /* of the kernels' spectra; I8: 16-bit counts, the tiles' likewise */
@@ -19,7 +28,9 @@ typedef struct winograd {
     int64_t tiles_down, tiles_across, tiles, chunk;
     int64_t rows, panels;    /* of a kernel spectrum: input channels; panels of outputs */
     int64_t in_row, out_row; /* floats of a tile in a spectrum, with padding between */
-    int64_t in_step, out_step, kernel_step; /* of a point: floats, values of a kernel as stored */
+    int64_t in_step, out_step, kernel_step; /* floats of a point; kernels': all rows and panels */
+    winograd_part part[WINOGRAD_SQUARE];    /* points of them */
+    int64_t kernel_values;                  /* of all parts */
 } winograd;
 
 /* The tiles of a convolution between tensors x and y, m x m outputs each, at most `chunk` at once;
@@ -27,7 +38,7 @@ typedef struct winograd {
 winograd *winograd_plan(exec *e, const hmt_plan_step *s, int32_t m, int32_t x, int32_t y,
                         int transposed, int64_t chunk);
 
-/* Makes the room of spectra that of 16-bit counts and their steps (kernels.h). */
+/* Makes the room of spectra that of 16-bit counts and their steps (kernels.h), all rows. */
 void winograd_plan_counts(winograd *w, int64_t panel);
 
 #endif

@@ -43,6 +43,21 @@ typedef struct winograd_kernel {
     int64_t channels; /* inputs of a phase, with those that fill it up */
 } winograd_kernel;
 
+/* The grids of a stride in the order of spectra, as row * stride + column: kernels of an odd size
+ * are wider on the first grid of each dimension, and grids that are wider one way lie together. */
+static inline int32_t winograd_grid(int32_t stride, int32_t at)
+{
+    static const int8_t order[4] = {2, 0, 1, 3};
+
+    return stride == 2 ? order[at] : at;
+}
+
+/* Where a panel's spectra at one point go: values (count, panel), of the rows from `first` on. */
+typedef struct winograd_slab {
+    float *values;
+    int64_t first, count;
+} winograd_slab;
+
 /* What a convolution of few channels may have; larger ones are left to others. */
 enum { FIRST_CHANNELS = 4, FIRST_TAPS = 11, FIRST_STRIDE = 8 };
 
@@ -88,9 +103,10 @@ typedef struct kernels {
     int32_t panel;           /* columns that gemm() makes: 2 * lanes */
     int32_t integers_faster; /* whether sums of 16-bit products take half of what float32's do */
 
-    /* c(m,panel) = a(m,k) b(k,panel), or += if `add`: a(i,p) at a[i*a_row + p*a_step], rows of b
-     * b_step elements of type `stored` and rows of c c_row floats apart. As many of the `behind`
-     * bytes after b's last row as b has come into the cache meanwhile: what is read next. */
+    /* c(m,panel) = a(m,k) b(k,panel), or += if `add`: a(i,p) at a[i*a_row + p*a_step], where one of
+     * them is 1, and a_step if b is not float32; rows of b b_step elements of type `stored` and
+     * rows of c c_row floats apart. As many of the `behind` bytes after b's last row as b has come
+     * into the cache meanwhile: what is read next. */
     void (*gemm)(hmt_dtype stored, int64_t m, int64_t k, const float *a, int64_t a_row,
                  int64_t a_step, const void *b, int64_t b_step, float *c, int64_t c_row, int add,
                  int64_t behind);
@@ -113,7 +129,7 @@ typedef struct kernels {
 
     /* Winograd F(m x m, 3x3), n = m + 2 points; x, y: a group's first image; `row`, `column`: the
      * tile's first position on the canvas. Spectra lie point by point, `step` floats apart; a
-     * tile's values are its channels, phase by phase. */
+     * tile's values are its channels, phase by phase in the order of winograd_grid(). */
     /* spectrum (n*n) = B^T x B */
     void (*winograd_input)(int32_t m, const winograd_map *map, const float *x, int32_t row,
                            int32_t column, float *spectrum, int64_t step);
@@ -123,12 +139,11 @@ typedef struct kernels {
     /* spectrum = A y A^T: the transpose of winograd_output */
     void (*winograd_spread)(int32_t m, const winograd_map *map, const float *y, int32_t row,
                             int32_t column, float *spectrum, int64_t step);
-    /* One panel of kernels' spectra, (n*n, `step` apart) x rows x panel. transposed 0: rows are
-     * inputs (phase, channel), columns outputs; 1: rows are outputs, columns inputs, taps turned
-     * around. */
+    /* One panel of kernels' spectra, the slabs (n*n). transposed 0: rows are inputs (phase,
+     * channel), columns outputs; 1: rows are outputs, columns inputs, taps turned around. */
     void (*winograd_kernels)(int32_t m, const winograd_kernel *kernel, const float *weights,
-                             int transposed, int64_t first_column, int64_t rows, float *spectra,
-                             int64_t step);
+                             int transposed, int64_t first_column, int64_t rows,
+                             const winograd_slab *to);
     /* weights' gradient = G^T spectra G of input row `row` (phase, channel) and all outputs */
     void (*winograd_gradient)(int32_t m, const winograd_kernel *kernel, const float *spectra,
                               int64_t step, int64_t row, float *gradient);

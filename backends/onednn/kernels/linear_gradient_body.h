@@ -49,6 +49,12 @@ KERNEL void gradient_panel(int64_t images, int64_t rows, const float *dy, int64_
     }
 }
 
+/* The next panel where it lies in the weight, a line of each row (of longer rows two). */
+KERNEL coming ahead(const float *next, int64_t row_bytes)
+{
+    return (coming){(const char *)next, TURN * row_bytes, TURN > 1 ? row_bytes : LINE};
+}
+
 /* Of some images. */
 static void gradient_group(int64_t images, int64_t rows, int64_t columns, const float *dy,
                            int64_t dy_row, const float *w, int64_t w_row, float *dx, int64_t dx_row)
@@ -64,7 +70,7 @@ static void gradient_group(int64_t images, int64_t rows, int64_t columns, const 
         next += count * w_row;
         for (int64_t panel = 0; panel * 2 * LANES < columns; ++panel, next += 2 * LANES)
             gradient_panel(images, count, dy + row * dy_row, dy_row, tile[panel][0], sums[panel][0],
-                           row > 0, (coming){(const char *)next, w_row * (int64_t)sizeof *w});
+                           row > 0, ahead(next, w_row * (int64_t)sizeof *w));
     }
     for (int64_t i = 0; i < images; ++i, dx += dx_row)
         for (int64_t at = 0; at < columns; at += 2 * LANES)

@@ -204,8 +204,9 @@ SQUARE(square_gradient, line_gradient)
 KERNEL void places(const int side, const winograd_map *map, int32_t phase, int32_t row,
                    int32_t column, int64_t *place)
 {
-    const int64_t *rows = map->row + (int64_t)(phase / map->phases) * map->rows + row;
-    const int64_t *columns = map->column + (int64_t)(phase % map->phases) * map->columns + column;
+    const int32_t grid = winograd_grid(map->phases, phase);
+    const int64_t *rows = map->row + (int64_t)(grid / map->phases) * map->rows + row;
+    const int64_t *columns = map->column + (int64_t)(grid % map->phases) * map->columns + column;
 
     for (int i = 0; i < side; ++i)
         for (int j = 0; j < side; ++j)
@@ -303,12 +304,14 @@ static void winograd_output(int32_t m, const winograd_map *map, const float *spe
 KERNEL int taps(const winograd_kernel *k, int64_t output, int64_t input, int64_t *tap)
 {
     const int64_t phase = input / k->channels, c = input % k->channels;
+    int32_t grid;
 
     if (output >= k->outputs || phase >= (int64_t)k->stride * k->stride || c >= k->inputs)
         return 0;
+    grid = winograd_grid(k->stride, (int32_t)phase);
     for (int i = 0; i < WINOGRAD_TAPS; ++i)
         for (int j = 0; j < WINOGRAD_TAPS; ++j) {
-            int64_t y = i * k->stride + phase / k->stride, x = j * k->stride + phase % k->stride;
+            int64_t y = i * k->stride + grid / k->stride, x = j * k->stride + grid % k->stride;
 
             tap[i * WINOGRAD_TAPS + j] = y >= k->size[0] || x >= k->size[1]
                                              ? -1
@@ -319,8 +322,8 @@ KERNEL int taps(const winograd_kernel *k, int64_t output, int64_t input, int64_t
 }
 
 static void winograd_kernels(int32_t m, const winograd_kernel *kernel, const float *weights,
-                             int transposed, int64_t first_column, int64_t rows, float *spectra,
-                             int64_t step)
+                             int transposed, int64_t first_column, int64_t rows,
+                             const winograd_slab *to)
 {
     enum { NINE = WINOGRAD_TAPS * WINOGRAD_TAPS };
     const int n = m + 2;
@@ -350,7 +353,8 @@ static void winograd_kernels(int32_t m, const winograd_kernel *kernel, const flo
             else
                 square_kernel(2, WINOGRAD_TAPS, 4, out, g.v);
             for (int i = 0; i < n * n; ++i)
-                store(spectra + i * step + row * 2 * LANES + half * LANES, out[i]);
+                if (row >= to[i].first && row < to[i].first + to[i].count)
+                    store(to[i].values + ((row - to[i].first) * 2 + half) * LANES, out[i]);
         }
 }
 

@@ -257,7 +257,7 @@ static void winograd_product(int64_t m, int64_t k, const int16_t *a, int64_t a_r
 
         for (int64_t block = 0; block < blocks; ++block) {
             const int64_t i = m * block / blocks, rows = m * (block + 1) / blocks - i;
-            const coming next = {(const char *)b + size + block * share, share / pairs};
+            const coming next = {(const char *)b + size + block * share, share / pairs, LINE};
 
             product_rows(rows, pairs, a + from + i * a_row, a_steps + i * a_row, a_row, b,
                          c + i * c_row, c_row, from > 0, next);
