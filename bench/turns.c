@@ -98,8 +98,10 @@ static int open_build(build *b, char *what, int train, const char *path, int32_t
     int count = 0, status;
     while ((setting = strtok(NULL, ",")) != NULL && count < SETTINGS) {
         char *value = strchr(setting, '=');
-        if (!value)
-            continue;
+        if (!value) {
+            fprintf(stderr, "turns: %s: \"%s\" is not NAME=VALUE\n", b->name, setting);
+            return 2;
+        }
         *value = '\0';
         setenv(setting, value + 1, 1);
         settings[count++] = setting;
@@ -153,7 +155,8 @@ int main(int argc, char **argv)
     const size_t images = argc > 4 ? strtoul(argv[3], NULL, 10) : 0;
     const size_t rounds = argc > 4 ? strtoul(argv[4], NULL, 10) : 0;
     build builds[MOST] = {{.name = NULL}};
-    if (count < 1 || count > MOST || images < 1 || images > 4096 || rounds < 1) {
+    if (count < 1 || count > MOST || (!train && strcmp(argv[1], "infer") != 0) || images < 1 ||
+        images > 4096 || rounds < 1) {
         fprintf(stderr, "usage: turns infer|train MODEL BATCH ROUNDS LIBRARY[,NAME=VALUE]...\n");
         return 2;
     }
