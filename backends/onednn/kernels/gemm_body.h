@@ -145,7 +145,6 @@ static void gemm(hmt_dtype stored, int64_t m, int64_t k, const float *a, int64_t
     const int64_t parts = (k + DEPTH - 1) / DEPTH, blocks = (m + ROWS - 1) / ROWS;
     const int64_t row = b_step * width(stored);
     const int widens = stored == HMT_DTYPE_BF16 || (stored == HMT_DTYPE_F16 && !LOADS_F16);
-    const int64_t step = widens ? 2 * LANES : b_step;
     float wide[DEPTH * 2 * LANES] __attribute__((aligned(64)));
 
     for (int64_t part = 0; part < parts; ++part, add = 1) {
@@ -160,15 +159,15 @@ static void gemm(hmt_dtype stored, int64_t m, int64_t k, const float *a, int64_t
                       share);
             continue;
         }
-        if (widens) {
+        if (widens)
             widen(stored, depth, bp, b_step, wide);
-            bp = (const char *)wide;
-        }
         if (TURN > 1 && a_step == 1)
-            gemm_part(HMT_DTYPE_F32, m, depth, ap, a_row, 1, bp, step, c, c_row, add, next, share);
+            gemm_part(HMT_DTYPE_F32, m, depth, ap, a_row, 1, widens ? (const char *)wide : bp,
+                      widens ? 2 * LANES : b_step, c, c_row, add, next, share);
         else
-            gemm_part(HMT_DTYPE_F32, m, depth, ap, TURN > 1 ? 1 : a_row, a_step, bp, step, c, c_row,
-                      add, next, share);
+            gemm_part(HMT_DTYPE_F32, m, depth, ap, TURN > 1 ? 1 : a_row, a_step,
+                      widens ? (const char *)wide : bp, widens ? 2 * LANES : b_step, c, c_row, add,
+                      next, share);
     }
 }
 
