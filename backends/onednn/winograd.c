@@ -23,45 +23,48 @@ enum { TILES = 2, GRADIENT_ROWS = 4 };
 /* ------------------------------------------------------------------------------ running ---------
  */
 
-typedef struct place {
-    int64_t group;
-    int32_t row, column;
-} place;
-
-static place locate(const winograd *w, int64_t tile)
-{
-    const int64_t canvas = w->tiles_down * w->tiles_across, at = tile % canvas;
-
-    return (place){tile / canvas, (int32_t)(at / w->tiles_across * w->m),
-                   (int32_t)(at % w->tiles_across * w->m)};
-}
-
 /* One tile's input spectrum. */
 static void analyse(const exec *e, const winograd *w, const float *x, int64_t tile, float *spectrum)
 {
-    const place at = locate(w, tile);
+    const winograd_place at = winograd_locate(w, tile);
+    const int32_t n = w->m + WINOGRAD_TAPS - 1;
     const float *from = x + at.group * w->in.group_step;
 
     if (w->stored == HMT_DTYPE_I8)
-        exec_kernels(e)->winograd_input_counts(w->m, &w->in, from, at.row, at.column,
+        exec_kernels(e)->winograd_input_counts(w->m, &w->in, from, n * at.row, n * at.column,
                                                (int16_t *)(void *)spectrum, 2 * w->in_step);
     else
-        exec_kernels(e)->winograd_input(w->m, &w->in, from, at.row, at.column, spectrum,
+        exec_kernels(e)->winograd_input(w->m, &w->in, from, n * at.row, n * at.column, spectrum,
                                         w->in_step);
 }
 
-/* The matrix product of `count` tiles' spectra v at one point and panel j of kernels' spectra u. */
-static void multiply(const exec *e, const winograd *w, int64_t count, const float *v, const char *u,
+/* Tiles of a chunk that matter at a point, counted from the chunk's first; 0 if there are none. */
+static int chunk_tiles(const winograd_part *part, span chunk, span *tiles)
+{
+    const int64_t end = part->first_tile + part->tiles;
+
+    tiles->from = (part->first_tile > chunk.from ? part->first_tile : chunk.from) - chunk.from;
+    tiles->to = (end < chunk.to ? end : chunk.to) - chunk.from;
+    return tiles->from < tiles->to;
+}
+
+/* The matrix product of a chunk's spectra v at one point and panel j of kernels' spectra u. */
+static void multiply(const exec *e, const winograd *w, span chunk, const float *v, const char *u,
                      int64_t point, int64_t j, float *p)
 {
     const kernels *k = exec_kernels(e);
     const winograd_part *part = &w->part[point];
     const int64_t at = part->before + j * part->size, width = winograd_width(w);
     const int64_t behind = (w->kernel_values - at - part->size) * width;
+    int64_t count;
+    span tiles;
 
+    if (!chunk_tiles(part, chunk, &tiles))
+        return;
+    count = tiles.to - tiles.from;
     u += at * width;
-    v += point * w->in_step + part->first_row;
-    p += point * w->out_step + j * k->panel;
+    v += point * w->in_step + tiles.from * w->in_row + part->first_row;
+    p += point * w->out_step + tiles.from * w->out_row + j * k->panel;
     if (j < part->first_panel || j >= part->first_panel + part->panels)
         for (int64_t i = 0; i < count; ++i)
             memset(p + i * w->out_row, 0, (size_t)k->panel * sizeof *p);
@@ -87,6 +90,7 @@ static void convolve_loop(const exec *e, const op *o, const member *m)
 
     for (int64_t from = 0; from < w->tiles; from += w->chunk) {
         const int64_t count = w->tiles - from < w->chunk ? w->tiles - from : w->chunk;
+        const span chunk = {from, from + count};
 
         while (team_take(m, count, TILES, &part))
             for (int64_t i = part.from; i < part.to; ++i)
@@ -94,14 +98,15 @@ static void convolve_loop(const exec *e, const op *o, const member *m)
         team_barrier(m);
         while (team_take_less(m, panels, 1, panels, &part))
             for (int64_t panel = part.from; panel < part.to; ++panel)
-                multiply(e, w, count, v, u, panel / w->panels, panel % w->panels, p);
+                multiply(e, w, chunk, v, u, panel / w->panels, panel % w->panels, p);
         team_barrier(m);
         while (team_take(m, count, TILES, &part))
             for (int64_t i = part.from; i < part.to; ++i) {
-                const place at = locate(w, from + i);
+                const winograd_place at = winograd_locate(w, from + i);
 
                 k->winograd_output(w->m, &w->out, p + i * w->out_row, w->out_step, shift, w->relu,
-                                   y + at.group * w->out.group_step, at.row, at.column);
+                                   y + at.group * w->out.group_step, w->m * at.row,
+                                   w->m * at.column);
             }
         if (from + count < w->tiles)
             team_barrier(m);
@@ -121,24 +126,29 @@ static void gradient_loop(const exec *e, const op *o, const member *m)
 
     for (int64_t from = 0; from < w->tiles; from += w->chunk) {
         const int64_t count = w->tiles - from < w->chunk ? w->tiles - from : w->chunk;
+        const span chunk = {from, from + count};
 
         while (team_take(m, count, TILES, &part))
             for (int64_t i = part.from; i < part.to; ++i) {
-                const place at = locate(w, from + i);
+                const winograd_place at = winograd_locate(w, from + i);
 
                 analyse(e, w, x, from + i, v + i * w->in_row);
-                k->winograd_spread(w->m, &w->out, dy + at.group * w->out.group_step, at.row,
-                                   at.column, p + i * w->out_row, w->out_step);
+                k->winograd_spread(w->m, &w->out, dy + at.group * w->out.group_step, w->m * at.row,
+                                   w->m * at.column, p + i * w->out_row, w->out_step);
             }
         team_barrier(m);
         while (team_take(m, w->points * w->panels, 1, &part)) {
             const int64_t point = part.from / w->panels, j = part.from % w->panels * k->panel;
             const winograd_part *at = &w->part[point]; /* no tap needs other rows */
+            span tiles;
 
-            k->gemm(HMT_DTYPE_F32, at->rows, count, v + point * w->in_step + at->first_row, 1,
-                    w->in_row, p + point * w->out_step + j, w->out_row,
-                    sum + point * w->kernel_step + at->first_row * columns + j, columns, from > 0,
-                    0);
+            if (!chunk_tiles(at, chunk, &tiles))
+                continue;
+            k->gemm(HMT_DTYPE_F32, at->rows, tiles.to - tiles.from,
+                    v + point * w->in_step + tiles.from * w->in_row + at->first_row, 1, w->in_row,
+                    p + point * w->out_step + tiles.from * w->out_row + j, w->out_row,
+                    sum + point * w->kernel_step + at->first_row * columns + j, columns,
+                    from > at->first_tile, 0);
         }
         team_barrier(m);
     }

@@ -30,6 +30,11 @@ static int empty(const axis *a, int64_t position)
     return 1;
 }
 
+static int64_t grids(const axis *a)
+{
+    return a->stride * a->stride;
+}
+
 /* How far apart images may stand: what is padding behind one and before the next is shared. */
 static int64_t pitch(const axis *in, int64_t count)
 {
@@ -41,37 +46,106 @@ static int64_t pitch(const axis *in, int64_t count)
     return read - shared;
 }
 
-/* The canvas with the fewest tiles. */
-static void stitch(winograd *w, int64_t batch)
+static winograd_cut cut(int64_t extent, int64_t m)
+{
+    const int64_t tiles = divide_up(extent, m), spare = tiles * m - extent;
+
+    return (winograd_cut){tiles, spare < tiles ? spare : tiles - 1};
+}
+
+/* Where a tile begins, and whether it is short. */
+static int64_t tile_start(const winograd_cut *c, int64_t m, int64_t tile)
+{
+    const int64_t full = c->tiles - c->shorts;
+
+    return tile * m - (tile > full ? tile - full : 0);
+}
+
+static int is_short(const winograd_cut *c, int64_t tile)
+{
+    return tile >= c->tiles - c->shorts;
+}
+
+/* What a canvas costs, in multiplications: a transformed value as much as some 24 of them. */
+static int64_t cost(const winograd *w, const winograd_cut *down, const winograd_cut *across,
+                    int64_t columns)
+{
+    const int64_t n = w->m + WINOGRAD_TAPS - 1;
+
+    return (down->tiles * n - down->shorts) * (across->tiles * n - across->shorts) * w->rows *
+               columns +
+           24 * down->tiles * across->tiles * w->points * (w->rows + columns);
+}
+
+/* The canvas for which the batch costs least. */
+static void stitch(winograd *w, int64_t batch, int64_t columns)
 {
     int64_t best = INT64_MAX;
 
     for (int64_t down = 1; down <= batch; ++down)
         for (int64_t across = 1; batch % down == 0 && across <= batch / down; ++across) {
-            int64_t rows = divide_up(w->pitch[0] * (down - 1) + w->count[0], w->m);
-            int64_t columns = divide_up(w->pitch[1] * (across - 1) + w->count[1], w->m);
-            int64_t groups = batch / (down * across);
+            const int64_t groups = batch / (down * across);
+            const winograd_cut rows = cut(w->pitch[0] * (down - 1) + w->count[0], w->m);
+            const winograd_cut cols = cut(w->pitch[1] * (across - 1) + w->count[1], w->m);
+            const int64_t all = groups * cost(w, &rows, &cols, columns);
 
-            if (batch / down % across != 0 || groups * rows * columns >= best)
+            if (batch / down % across != 0 || all >= best)
                 continue;
-            best = groups * rows * columns;
+            best = all;
             w->stitched[0] = down;
             w->stitched[1] = across;
-            w->tiles_down = rows;
-            w->tiles_across = columns;
+            w->cut[0] = rows;
+            w->cut[1] = cols;
+            w->tiles = groups * rows.tiles * cols.tiles;
         }
-    w->tiles = best;
 }
 
-static void fill_axis(const winograd *w, int dimension, const axis *a, int64_t positions,
-                      int64_t image_step, int64_t cell_step, int32_t length, int64_t *table)
+/* Puts tiles into regions. */
+static void order(winograd *w)
 {
-    for (int64_t phase = 0; phase < a->stride; ++phase)
-        for (int64_t r = 0; r < length; ++r) {
-            int64_t image = r / w->pitch[dimension], local = r % w->pitch[dimension];
+    const int64_t short_rows = w->cut[0].shorts, rows = w->cut[0].tiles - short_rows;
+    const int64_t short_columns = w->cut[1].shorts, columns = w->cut[1].tiles - short_columns;
+    const int64_t groups = w->tiles / (w->cut[0].tiles * w->cut[1].tiles);
+    int64_t before = 0;
 
-            table[phase * length + r] =
-                image < w->stitched[dimension] && local < positions && inside(a, phase, local)
+    w->region[SHORT_ROWS] = (winograd_region){0, rows, short_rows, 0, columns};
+    w->region[NOT_SHORT] = (winograd_region){0, 0, rows, 0, columns};
+    w->region[SHORT_COLUMNS] = (winograd_region){0, 0, rows, columns, short_columns};
+    w->region[SHORT_BOTH] = (winograd_region){0, rows, short_rows, columns, short_columns};
+    for (int i = 0; i < WINOGRAD_REGIONS; ++i) {
+        w->region[i].before = before;
+        before += groups * w->region[i].rows * w->region[i].columns;
+    }
+}
+
+winograd_place winograd_locate(const winograd *w, int64_t tile)
+{
+    const winograd_region *r = &w->region[WINOGRAD_REGIONS - 1];
+    int64_t canvas;
+
+    while (tile < r->before)
+        --r;
+    tile -= r->before;
+    canvas = r->rows * r->columns;
+    return (winograd_place){tile / canvas, (int32_t)(r->first_row + tile % canvas / r->columns),
+                            (int32_t)(r->first_column + tile % canvas % r->columns)};
+}
+
+/* Each tile's window of positions after the other's; a short tile's ends one earlier. */
+static void fill_axis(const winograd *w, int dimension, const axis *a, int64_t positions,
+                      int64_t image_step, int64_t cell_step, int64_t window, int64_t *table)
+{
+    const winograd_cut *c = &w->cut[dimension];
+
+    for (int64_t phase = 0; phase < a->stride; ++phase)
+        for (int64_t i = 0; i < c->tiles * window; ++i) {
+            const int64_t tile = i / window, r = tile_start(c, w->m, tile) + i % window;
+            const int64_t image = r / w->pitch[dimension], local = r % w->pitch[dimension];
+            const int needed = i % window < window - is_short(c, tile);
+
+            *table++ =
+                needed && image < w->stitched[dimension] && local < positions &&
+                        inside(a, phase, local)
                     ? image * image_step + (a->stride * local + phase + a->offset) * cell_step
                     : -1;
         }
@@ -81,6 +155,7 @@ static void fill_axis(const winograd *w, int dimension, const axis *a, int64_t p
 static int64_t *fill_map(const winograd *w, int32_t lanes, winograd_map *map, const int64_t *shape,
                          const axis *a, int64_t more, int64_t *tables)
 {
+    const int64_t window = w->m + more;
     const int64_t cells = shape[2] * shape[3] * lanes;
     int64_t image;
 
@@ -89,13 +164,13 @@ static int64_t *fill_map(const winograd *w, int32_t lanes, winograd_map *map, co
     map->block_step = cells;
     image = map->blocks * cells;
     map->group_step = w->stitched[0] * w->stitched[1] * image;
-    map->rows = (int32_t)(w->tiles_down * w->m + more);
-    map->columns = (int32_t)(w->tiles_across * w->m + more);
-    fill_axis(w, 0, &a[0], w->count[0] + more, w->stitched[1] * image, shape[3] * lanes, map->rows,
+    map->rows = (int32_t)(w->cut[0].tiles * window);
+    map->columns = (int32_t)(w->cut[1].tiles * window);
+    fill_axis(w, 0, &a[0], w->count[0] + more, w->stitched[1] * image, shape[3] * lanes, window,
               tables);
     map->row = tables;
     tables += a[0].stride * map->rows;
-    fill_axis(w, 1, &a[1], w->count[1] + more, image, lanes, map->columns, tables);
+    fill_axis(w, 1, &a[1], w->count[1] + more, image, lanes, window, tables);
     map->column = tables;
     return tables + a[1].stride * map->columns;
 }
@@ -126,11 +201,26 @@ static span part_inputs(const winograd *w, int32_t point)
                          : (span){from * w->kernel.channels, to * w->kernel.channels};
 }
 
+/* The tiles that matter at a point: see winograd_part. */
+static span part_tiles(const winograd *w, int32_t point)
+{
+    const int32_t n = w->m + WINOGRAD_TAPS - 1, infinity = n - 1;
+    const int down = point / n == infinity, across = point % n == infinity;
+
+    return (span){w->region[down ? NOT_SHORT : SHORT_ROWS].before,
+                  across ? w->region[SHORT_COLUMNS].before
+                  : down ? w->region[SHORT_BOTH].before
+                         : w->tiles};
+}
+
 static void choose_parts(winograd *w, int64_t panel)
 {
     for (int32_t point = 0; point < w->points; ++point) {
         winograd_part *part = &w->part[point];
-        const span inputs = part_inputs(w, point);
+        const span inputs = part_inputs(w, point), tiles = part_tiles(w, point);
+
+        part->first_tile = tiles.from;
+        part->tiles = tiles.to - tiles.from;
 
         part->rows = w->rows;
         part->panels = w->panels;
@@ -164,7 +254,7 @@ winograd *winograd_plan(exec *e, const hmt_plan_step *s, int32_t m, int32_t x, i
                   .relu = s->relu,
                   .kernel = kernel};
     axis in[2], out[2];
-    int64_t first, longest, columns, *tables;
+    int64_t first, positions, columns, *tables;
     winograd *kept;
 
     for (int i = 0; i < 2; ++i) {
@@ -181,18 +271,19 @@ winograd *winograd_plan(exec *e, const hmt_plan_step *s, int32_t m, int32_t x, i
             transposed ? (xs[2 + i] - 1 + s->window.pad[i]) / stride - first + 1 : ys[2 + i];
         w.pitch[i] = pitch(&in[i], w.count[i]);
     }
-    stitch(&w, xs[0]);
-    longest = (w.tiles_down + w.tiles_across) * m + 2 * (WINOGRAD_TAPS - 1);
+    w.rows = grids(&in[0]) * (transposed ? divide_up(ys[1], lanes) * lanes : kernel.channels);
+    columns = grids(&out[0]) * (transposed ? kernel.channels : divide_up(ys[1], lanes) * lanes);
+    stitch(&w, xs[0], columns);
+    order(&w);
+    positions = (w.cut[0].tiles + w.cut[1].tiles) * (m + WINOGRAD_TAPS - 1);
     exec_chose(e, m == 4 ? "winograd 4x4" : m == 3 ? "winograd 3x3" : "winograd 2x2");
-    kept = exec_state(e, sizeof w + (uint64_t)(longest * (stride + 1)) * sizeof(int64_t));
+    kept = exec_state(e, sizeof w + (uint64_t)(positions * (stride + 1)) * sizeof(int64_t));
     if (kept == NULL)
         return NULL;
     tables = (int64_t *)(void *)(kept + 1);
     tables =
         fill_map(&w, (int32_t)lanes, &w.in, transposed ? ys : xs, in, WINOGRAD_TAPS - 1, tables);
     fill_map(&w, (int32_t)lanes, &w.out, transposed ? xs : ys, out, 0, tables);
-    w.rows = w.in.phases * w.in.phases * w.in.blocks * lanes;
-    columns = w.out.phases * w.out.phases * w.out.blocks * lanes;
     w.panels = divide_up(columns, panel);
     w.chunk = divide_up(w.tiles, divide_up(w.tiles, chunk));
     w.in_row = w.rows + PAD;
@@ -212,8 +303,15 @@ void winograd_plan_counts(winograd *w, int64_t panel)
 
     w->in_row = divide_up(w->rows / 2 + segments, PAD) * PAD;
     w->in_step = w->chunk * w->in_row + PAD;
-    for (int32_t point = 0; point < w->points; ++point)
-        w->part[point] = (winograd_part){
-            .rows = w->rows, .panels = w->panels, .size = size, .before = point * w->panels * size};
+    for (int32_t point = 0; point < w->points; ++point) {
+        winograd_part *part = &w->part[point];
+
+        *part = (winograd_part){.rows = w->rows,
+                                .panels = w->panels,
+                                .size = size,
+                                .before = point * w->panels * size,
+                                .first_tile = part->first_tile,
+                                .tiles = part->tiles};
+    }
     w->kernel_values = w->points * w->panels * size;
 }
