@@ -276,7 +276,7 @@ static const struct {
 } firsts[] = {
     {3, 17, 7, 2, 0, 51, 67},  {1, 8, 3, 1, 1, 9, 31},   {4, 33, 5, 2, 2, 24, 70},
     {3, 12, 11, 4, 2, 47, 90}, {2, 40, 3, 3, 0, 23, 25}, {5, 16, 3, 1, 1, 9, 9},
-    {3, 5, 12, 4, 0, 36, 44},
+    {3, 5, 12, 4, 0, 36, 44},  {3, 20, 8, 2, 3, 40, 61},
 };
 
 /* A convolution that reads the images, and a max pool that alone reads its result or has another
@@ -310,6 +310,19 @@ static void first_case(int index, graph *g, conformance_case *k)
              shared ? ", shared" : "", pool);
 }
 
+/* ---------------------------------------------------------------------------- many tiles --------
+ */
+
+/* A map so wide, and of such a height, that a backend which cuts it into tiles meets many of one
+ * kind before the first of another. */
+static void wide_case(int index, graph *g, conformance_case *k)
+{
+    (void)index;
+    k->batch = 1;
+    k->tested = graph_conv(g, "conv", probe(g, 3, 7, 1601), 3, 3, 1, 1, 1, true);
+    snprintf(k->name, sizeof k->name, "conv 3->3 on 7x1601");
+}
+
 /* ---------------------------------------------------------------------------- all ---------------
  */
 
@@ -332,7 +345,8 @@ bool conformance_build(int index, graph *g, conformance_case *out)
                   {combination_case, 22},
                   {dropout_case, 6},
                   {loss_case, 12},
-                  {first_case, COUNT(firsts) * 6}};
+                  {first_case, COUNT(firsts) * 6},
+                  {wide_case, 1}};
     static const int32_t classes[] = {2, 3, 17};
     int group = 0, number = index;
 

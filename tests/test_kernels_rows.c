@@ -9,6 +9,7 @@
 #include "check.h"
 #include "kernel_numbers.h"
 #include "kernels_wide.h"
+#include "onednn/first_tiles.h"
 
 /* One output of a convolution with relu, in double. */
 static double convolved(const kernels *k, const first_shape *s, const float *x, const float *w,
@@ -30,8 +31,36 @@ static double convolved(const kernels *k, const first_shape *s, const float *x, 
     return sum;
 }
 
-/* All rows of a convolution; nothing may be written but them. */
-static void test_first(const kernels *k, const first_shape *shape, int vectors, bool relu)
+/* Row after row by tiles, weights (C,kh,kw,panel) packed for it. */
+static void convolve_by_tiles(const kernels *k, const first_shape *s, int rows, const float *x,
+                              const float *w, const float *bias, int vectors, bool relu, float *y,
+                              int64_t block_step)
+{
+    const first_tiles tiles = first_tiles_plan(k, s);
+    const int taps = s->channels * s->kernel[0] * s->kernel[1];
+    float *memory = numbers(first_lines_floats(k, &tiles), 20);
+    float *packed = numbers(first_tiles_panel(k, &tiles), 21), *dense = numbers(taps, 22);
+    first_lines lines = first_lines_open(k, s, &tiles, x, memory);
+
+    for (int output = 0; output < k->panel; ++output) {
+        for (int i = 0; i < taps; ++i)
+            dense[i] = w[i * k->panel + output];
+        first_tiles_pack(s, &tiles, dense, k->panel, packed + output);
+    }
+    for (int row = 0; row < rows; ++row) {
+        const float *spectra = first_lines_of(&lines, row);
+
+        k->first_row_tiles(&tiles, spectra, packed, bias, vectors, relu, lines.products,
+                           y + (int64_t)row * s->columns * k->lanes, block_step);
+    }
+    free(memory);
+    free(packed);
+    free(dense);
+}
+
+/* All rows of a convolution, tap by tap or by tiles; nothing may be written but them. */
+static void test_first(const kernels *k, const first_shape *shape, int vectors, bool relu,
+                       bool by_tiles)
 {
     first_shape s = *shape;
     const int rows = (s.size[0] + 2 * s.pad[0] - s.kernel[0]) / s.stride[0] + 1;
@@ -47,8 +76,11 @@ static void test_first(const kernels *k, const first_shape *shape, int vectors, 
     count = 2 * rows * line + k->lanes;
     y = numbers(count, 17);
     expected = numbers(count, 17);
+    if (by_tiles)
+        convolve_by_tiles(k, &s, rows, x, w, bias, vectors, relu, y, rows * line);
     for (int row = 0; row < rows; ++row) {
-        k->first_row(&s, x, w, bias, vectors, relu, row, y + row * line, rows * line);
+        if (!by_tiles)
+            k->first_row(&s, x, w, bias, vectors, relu, row, y + row * line, rows * line);
         for (int output = 0; output < vectors * k->lanes; ++output)
             for (int column = 0; column < s.columns; ++column) {
                 double sum = convolved(k, &s, x, w, bias, row, column, output);
@@ -151,12 +183,18 @@ static void test_firsts(const kernels *k)
         {4, {13, 71}, {5, 5}, {2, 2}, {0, 2}, 0},   {3, {23, 90}, {11, 11}, {4, 4}, {2, 2}, 0},
         {2, {5, 17}, {3, 5}, {1, 3}, {2, 4}, 0},    {3, {7, 9}, {7, 9}, {1, 1}, {0, 0}, 0},
         {4, {12, 15}, {11, 11}, {1, 8}, {5, 5}, 0}, {3, {4, 200}, {1, 1}, {2, 2}, {0, 0}, 0},
-        {2, {5, 300}, {4, 3}, {2, 1}, {1, 1}, 0},
+        {2, {5, 300}, {4, 3}, {2, 1}, {1, 1}, 0},   {3, {50, 90}, {3, 11}, {5, 3}, {1, 2}, 0},
+        {3, {41, 70}, {7, 8}, {2, 2}, {3, 4}, 0},   {1, {6, 5}, {2, 4}, {1, 1}, {0, 3}, 0},
     };
 
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; ++i) {
-        for (int vectors = 1; vectors <= 2; ++vectors)
-            test_first(k, &shapes[i], vectors, i % 2);
+        const int grids = shapes[i].stride[1], taps = shapes[i].kernel[1];
+
+        for (int vectors = 1; vectors <= 2; ++vectors) {
+            test_first(k, &shapes[i], vectors, i % 2, false);
+            if (taps >= grids && taps <= FIRST_TILE * grids)
+                test_first(k, &shapes[i], vectors, i % 2, true);
+        }
         test_first_gradient(k, &shapes[i]);
     }
     for (int vectors = 1; vectors <= 2; ++vectors) {

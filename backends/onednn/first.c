@@ -7,13 +7,14 @@
 #include "first.h"
 
 #include "first_integer.h"
+#include "first_tiles.h"
 #include "max_pool.h"
 
 enum {
-    RING = 1 << 14,    /* floats on the stack for rows that wait to be pooled */
     MOST_STRIPES = 16, /* of an image */
     MOST_PANEL = 32,   /* kernels.panel */
-    FORM = 1 << 20     /* id of the packed weights */
+    FORM = 1 << 20,    /* ids of the packed weights */
+    TILES_FORM = FORM + 2
 };
 
 typedef struct first {
@@ -23,6 +24,10 @@ typedef struct first {
     const hmt_plan_step *pooled; /* NULL if the convolution's result is stored */
     pool_shape pool;
     const integer_images *integers; /* NULL for float32 */
+    int by_tiles;
+    first_tiles tiles; /* if so */
+    int64_t ring;      /* floats of a thread's: rows that wait to be pooled; its other memory
+                        * lies behind */
 } first;
 
 /* ------------------------------------------------------------------------------ running ---------
@@ -32,9 +37,10 @@ typedef struct first {
 typedef struct part {
     const float *x, *weights, *bias;
     const int16_t *integers; /* in place of x, for weights in 8 bits */
-    const float *scales;     /* of their sums */
-    float *y;
-    int32_t vectors, relu;
+    float step;              /* that they count in */
+    first_lines lines;       /* in place of x, by tiles */
+    float *y, *ring;
+    int32_t relu;
     int64_t from, until; /* rows of y */
 } part;
 
@@ -43,25 +49,52 @@ static int64_t panel_floats(const exec *e, const first *f)
 {
     const first_shape *s = &f->shape;
 
-    return f->integers != NULL
-               ? first_integer_panel(e, s)
+    return f->integers != NULL ? first_integer_panel(e, s)
+           : f->by_tiles
+               ? first_tiles_panel(exec_kernels(e), &f->tiles)
                : (int64_t)s->channels * s->kernel[0] * s->kernel[1] * exec_kernels(e)->panel;
 }
 
-/* Row `row` of the convolution to y. */
-static void convolve_row(const exec *e, const first *f, const part *p, int64_t row, float *y,
-                         int64_t block_step)
+/* Row `row` of a panel in integers: their step goes into the scales. */
+static void convolve_integers(const exec *e, const first *f, const part *p, int64_t row,
+                              const float *weights, const float *bias, int32_t vectors, float *y,
+                              int64_t block_step)
 {
-    if (f->integers != NULL)
-        exec_kernels(e)->first_row_integer(&f->shape, p->integers, f->integers->line,
-                                           (const int16_t *)p->weights, p->scales, p->bias,
-                                           p->vectors, p->relu, (int32_t)row, y, block_step);
-    else
-        exec_kernels(e)->first_row(&f->shape, p->x, p->weights, p->bias, p->vectors, p->relu,
-                                   (int32_t)row, y, block_step);
+    const kernels *k = exec_kernels(e);
+    const float *scale = weights + panel_floats(e, f) - k->panel;
+    float scales[MOST_PANEL];
+
+    for (int32_t lane = 0; lane < k->panel; ++lane)
+        scales[lane] = p->step * scale[lane];
+    k->first_row_integer(&f->shape, p->integers, f->integers->line,
+                         (const int16_t *)(const void *)weights, scales, bias, vectors, p->relu,
+                         (int32_t)row, y, block_step);
 }
 
-static void convolve(const exec *e, const first *f, const part *p)
+/* Row `row` of the convolution to y, its blocks of channels block_step apart. */
+static void convolve_row(const exec *e, const first *f, part *p, int64_t row, float *y,
+                         int64_t block_step)
+{
+    const kernels *k = exec_kernels(e);
+    const float *spectra = f->by_tiles ? first_lines_of(&p->lines, row) : NULL;
+
+    for (int64_t panel = 0; panel < f->panels; ++panel, y += 2 * block_step) {
+        const float *weights = p->weights + panel * panel_floats(e, f);
+        const float *bias = p->bias + panel * k->panel;
+        const int32_t vectors = f->blocks - 2 * panel > 1 ? 2 : 1;
+
+        if (f->integers != NULL)
+            convolve_integers(e, f, p, row, weights, bias, vectors, y, block_step);
+        else if (f->by_tiles)
+            k->first_row_tiles(&f->tiles, spectra, weights, bias, vectors, p->relu,
+                               p->lines.products, y, block_step);
+        else
+            k->first_row(&f->shape, p->x, weights, bias, vectors, p->relu, (int32_t)row, y,
+                         block_step);
+    }
+}
+
+static void convolve(const exec *e, const first *f, part *p)
 {
     const int64_t line = (int64_t)f->shape.columns * exec_kernels(e)->lanes;
 
@@ -69,97 +102,112 @@ static void convolve(const exec *e, const first *f, const part *p)
         convolve_row(e, f, p, row, p->y + row * line, f->rows * line);
 }
 
-/* The last rows of the convolution stay in a ring, each block of channels behind the other. */
-static void convolve_and_pool(const exec *e, const first *f, const part *p)
+/* The last rows of the convolution stay in a ring, (rows, blocks, columns, lanes). */
+static void convolve_and_pool(const exec *e, const first *f, part *p)
 {
     const int64_t line = (int64_t)f->shape.columns * exec_kernels(e)->lanes;
-    const int64_t kept = f->pooled->window.kernel[0];
+    const int64_t kept = f->pooled->window.kernel[0], row_step = 2 * f->panels * line;
     const int64_t to = (int64_t)f->pool.columns * exec_kernels(e)->lanes;
     const float *rows[POOL_ROWS];
-    float ring[RING] __attribute__((aligned(64)));
     int64_t next = 0;
 
     for (int64_t row = p->from; row < p->until; ++row) {
         const pool_rows down = max_pool_down(e, f->pooled, row);
 
         for (next = next < down.from ? down.from : next; next < down.until; ++next)
-            convolve_row(e, f, p, next, ring + next % kept * 2 * line, line);
-        for (int32_t v = 0; v < p->vectors; ++v) {
+            convolve_row(e, f, p, next, p->ring + next % kept * row_step, line);
+        for (int64_t block = 0; block < f->blocks; ++block) {
             for (int64_t i = down.from; i < down.until; ++i)
-                rows[i - down.from] = ring + (i % kept * 2 + v) * line;
+                rows[i - down.from] = p->ring + i % kept * row_step + block * line;
             exec_kernels(e)->max_pool(&f->pool, (int32_t)(down.until - down.from), rows,
-                                      p->y + (v * f->rows + row) * to);
+                                      p->y + (block * f->rows + row) * to);
         }
     }
 }
 
-/* Operands: x, packed weights, y, filled-up bias; in integers a last operand holds what
- * the images count in. */
-static void task(const exec *e, const op *o, int64_t i)
+/* Operands: x, packed weights, y, filled-up bias, each thread's memory; in integers a last operand
+ * holds what the images count in. */
+static void task(const exec *e, const op *o, int64_t i, float *memory)
 {
     const first *f = o->state;
     const first_shape *s = &f->shape;
-    const int64_t panel = i % f->panels, stripe = i / f->panels % f->stripes;
-    const int64_t image = i / f->panels / f->stripes, block = 2 * panel;
+    const int64_t stripe = i % f->stripes, image = i / f->stripes;
     const int64_t cells = f->rows * (f->pooled != NULL ? f->pool.columns : s->columns);
-    float scales[MOST_PANEL];
     part p = {
-        .weights = exec_data(e, o, 1) + panel * panel_floats(e, f),
-        .bias = exec_data(e, o, 3) + panel * exec_kernels(e)->panel,
-        .y = exec_data(e, o, 2) + (image * f->blocks + block) * cells * exec_kernels(e)->lanes,
-        .vectors = f->blocks - block > 1 ? 2 : 1,
+        .weights = exec_data(e, o, 1),
+        .bias = exec_data(e, o, 3),
+        .y = exec_data(e, o, 2) + image * f->blocks * cells * exec_kernels(e)->lanes,
+        .ring = memory,
         .relu = e->plan->steps[o->step].relu,
         .from = f->rows * stripe / f->stripes,
         .until = f->rows * (stripe + 1) / f->stripes,
     };
 
     if (f->integers != NULL) {
-        const float step = first_integer_step(exec_data(e, o, 4), image);
-        const float *scale = p.weights + panel_floats(e, f) - exec_kernels(e)->panel;
-
-        for (int32_t lane = 0; lane < exec_kernels(e)->panel; ++lane)
-            scales[lane] = step * scale[lane];
+        p.step = first_integer_step(exec_data(e, o, 5), image);
         p.integers =
             (const int16_t *)exec_data(e, o, 0) + image * f->integers->rows * f->integers->line;
-        p.scales = scales;
     } else {
         p.x = exec_data(e, o, 0) + image * s->channels * s->size[0] * s->size[1];
     }
+    if (f->by_tiles)
+        p.lines = first_lines_open(exec_kernels(e), s, &f->tiles, p.x, memory + f->ring);
     if (f->pooled != NULL)
         convolve_and_pool(e, f, &p);
     else
         convolve(e, f, &p);
 }
 
+static int64_t thread_floats(const exec *e, const first *f)
+{
+    enum { LINE = 16 };
+    const int64_t floats =
+        f->ring + (f->by_tiles ? first_lines_floats(exec_kernels(e), &f->tiles) : 0);
+
+    return divide_up(floats + 1, LINE) * LINE; /* never none */
+}
+
 static void loop(const exec *e, const op *o, const member *m)
 {
     const first *f = o->state;
     const int64_t images = e->plan->tensors[e->plan->steps[o->step].in[0]].shape[0];
+    float *memory = exec_data(e, o, 4) + m->index * thread_floats(e, f);
     span part;
 
-    while (team_take(m, images * f->stripes * f->panels, 1, &part))
-        task(e, o, part.from);
+    while (team_take(m, images * f->stripes, 1, &part))
+        task(e, o, part.from, memory);
 }
 
-/* Dense weights (O,C,kh,kw) to (panel of outputs, C,kh,kw, output in the panel), filled up with
- * zeros. */
-static void arrange(const float *dense, int64_t outputs, int64_t taps, int64_t panel, float *to)
+/* One output's weights (C,kh,kw), or NULL for zeros, as a column of a panel. */
+static void arrange_output(const first *f, const float *dense, int64_t panel, float *column)
 {
-    for (int64_t at = 0; at < divide_up(outputs, panel) * panel; ++at) {
-        float *column = to + at / panel * taps * panel + at % panel;
+    const first_shape *s = &f->shape;
+    const int64_t taps = (int64_t)s->channels * s->kernel[0] * s->kernel[1];
 
+    if (f->by_tiles)
+        first_tiles_pack(s, &f->tiles, dense, panel, column);
+    else
         for (int64_t tap = 0; tap < taps; ++tap)
-            column[tap * panel] = at < outputs ? dense[at * taps + tap] : 0.0f;
-    }
+            column[tap * panel] = dense != NULL ? dense[tap] : 0.0f;
+}
+
+/* Dense weights (O,C,kh,kw) to panels of outputs, filled up with zeros. */
+static void arrange(const exec *e, const first *f, int64_t outputs, const float *dense, float *to)
+{
+    const int64_t panel = exec_kernels(e)->panel;
+    const int64_t taps = (int64_t)f->shape.channels * f->shape.kernel[0] * f->shape.kernel[1];
+
+    for (int64_t at = 0; at < f->panels * panel; ++at)
+        arrange_output(f, at < outputs ? dense + at * taps : NULL, panel,
+                       to + at / panel * panel_floats(e, f) + at % panel);
 }
 
 /* Operands: weights (O,C,kh,kw), the same packed. */
-static void arrange_loop(const exec *e, const op *o)
+static void arrange_loop(const exec *e, const op *o, const member *m)
 {
-    const int64_t *shape = e->plan->weights[e->plan->steps[o->step].weight[0]].shape;
-
-    arrange(exec_data(e, o, 0), shape[0], shape[1] * shape[2] * shape[3], exec_kernels(e)->panel,
-            exec_data(e, o, 1));
+    if (m->index == 0)
+        arrange(e, o->state, e->plan->weights[e->plan->steps[o->step].weight[0]].shape[0],
+                exec_data(e, o, 0), exec_data(e, o, 1));
 }
 
 /* ------------------------------------------------------------------------------ preparing -------
@@ -187,16 +235,14 @@ first_shape first_describe(const exec *e, const hmt_plan_step *s, int32_t x, int
                          .columns = (int32_t)ys[3]};
 }
 
-/* The step behind, if it is a max pool that alone reads the result of `s` and if the rows that it
- * needs at a time have room. */
+/* The step behind, if it is a max pool that alone reads the result of `s`. */
 static const hmt_plan_step *pool_behind(const exec *e, const hmt_plan_step *s)
 {
     const hmt_plan_step *steps = e->plan->steps, *pool = s + 1;
     const hmt_plan_tensor *map = &e->plan->tensors[s->out[0]];
 
     if (e->plan->training || pool == steps + e->plan->step_count || !max_pool_fits(e, pool) ||
-        pool->in[0] != s->out[0] || (map->flags & HMT_TENSOR_OUTPUT) ||
-        pool->window.kernel[0] * map->shape[3] * exec_kernels(e)->panel > RING)
+        pool->in[0] != s->out[0] || (map->flags & HMT_TENSOR_OUTPUT))
         return NULL;
     for (size_t i = 0; i < e->plan->step_count; ++i)
         for (int k = 0; k < HMT_STEP_INPUTS; ++k)
@@ -214,7 +260,7 @@ static int64_t choose_stripes(const exec *e, const first *f, int64_t images)
     int64_t best = 1, least = INT64_MAX;
 
     for (int64_t stripes = 1; stripes <= MOST_STRIPES && stripes <= f->rows; ++stripes) {
-        const int64_t turns = divide_up(images * f->panels * stripes, e->device->host->threads);
+        const int64_t turns = divide_up(images * stripes, e->device->host->threads);
         const int64_t rows = turns * (divide_up(f->rows, stripes) * stride + shared);
 
         if (rows < least) {
@@ -242,28 +288,39 @@ static first *plan(exec *e, const hmt_plan_step *s)
     if (f->pooled != NULL) {
         f->pool = max_pool_across(e, f->pooled, exec_kernels(e)->lanes);
         f->rows = e->plan->tensors[f->pooled->out[0]].shape[2];
+        f->ring =
+            2 * f->panels * f->pooled->window.kernel[0] * f->shape.columns * exec_kernels(e)->lanes;
     }
     f->stripes = choose_stripes(e, f, xs[0]);
     if (first_integer_fits(e, s->weight[0]))
         f->integers = first_integer_plan(e, &f->shape, xs[0], ys[2]);
+    f->by_tiles = f->integers == NULL && first_tiles_fit(&f->shape);
+    if (f->by_tiles)
+        f->tiles = first_tiles_plan(exec_kernels(e), &f->shape);
     return f;
 }
+
+typedef struct packing {
+    const exec *e;
+    const first *f;
+} packing;
 
 static hmt_status pack(const void *user, const weights *from, const hmt_plan_weight *weight,
                        float *to)
 {
-    const exec *e = user;
+    const packing *p = user;
     const int64_t taps = weight->shape[1] * weight->shape[2] * weight->shape[3];
     void *dense;
-    hmt_status status = device_allocate(
-        e->device, (uint64_t)(weight->shape[0] * taps) * sizeof(float), "a packed weight", &dense);
+    hmt_status status =
+        device_allocate(p->e->device, (uint64_t)(weight->shape[0] * taps) * sizeof(float),
+                        "a packed weight", &dense);
 
     if (status != HMT_OK)
         return status;
     status = weights_read(from, weight, 0, weight->shape[0], dense);
     if (status == HMT_OK)
-        arrange(dense, weight->shape[0], taps, exec_kernels(e)->panel, to);
-    device_free(e->device, dense);
+        arrange(p->e, p->f, weight->shape[0], dense, to);
+    device_free(p->e->device, dense);
     return status;
 }
 
@@ -275,12 +332,15 @@ static int32_t packed_weights(exec *e, const first *f, int32_t weight)
 
     if (f->integers != NULL)
         return first_integer_weights(e, &f->shape, e->plan->weights[weight].shape[0], weight);
-    if (!exec_is_trained(e, weight))
+    if (!exec_is_trained(e, weight)) {
+        const packing p = {e, f};
+
         return exec_weight_form(e, weight, exec_describe(e, 1, &floats, dnnl_a),
-                                &(weights_form){FORM, pack, e});
+                                &(weights_form){f->by_tiles ? TILES_FORM : FORM, pack, &p});
+    }
     from = exec_weight(e, weight, exec_describe(e, 4, e->plan->weights[weight].shape, dnnl_oihw));
     to = exec_scratch(e, floats);
-    exec_alone(e, arrange_loop);
+    exec_shared(e, arrange_loop, f);
     exec_operand(e, 0, from);
     exec_operand(e, 0, to);
     return to;
@@ -296,7 +356,9 @@ int first_forward(exec *e, const hmt_plan_step *s)
     f = plan(e, s);
     if (f == NULL)
         return 1;
-    exec_chose(e, f->integers != NULL ? "first, integers" : "first");
+    exec_chose(e, f->integers != NULL ? "first, integers"
+                  : f->by_tiles       ? "first, winograd 4"
+                                      : "first");
     if (f->pooled != NULL) {
         const int64_t at = f->pooled - e->plan->steps;
 
@@ -315,6 +377,7 @@ int first_forward(exec *e, const hmt_plan_step *s)
     exec_operand(e, 0, weights);
     exec_operand(e, 0, y);
     exec_operand(e, 0, bias);
+    exec_operand(e, 0, exec_scratch(e, thread_floats(e, f) * e->device->host->threads));
     exec_operand(e, 0, ranges);
     return 1;
 }

@@ -63,6 +63,24 @@ enum { FIRST_CHANNELS = 4, FIRST_TAPS = 11, FIRST_STRIDE = 8 };
 
 enum { LINEAR_COLUMNS = 256 };
 
+/* The same by tiles of FIRST_TILE outputs along a row, F(4,4). A stride is interleaved grids, each
+ * with its share of a line's taps, FIRST_TILE at most. */
+enum { FIRST_TILE = 4, FIRST_POINTS = 7 };
+
+/* The points but infinity: +- these. */
+#define FIRST_POINT_A 0.25
+#define FIRST_POINT_B 0.875
+#define FIRST_POINT_C 1.75
+
+typedef struct first_tiles {
+    int32_t tiles, room;         /* of a row; filled up to whole vectors */
+    int32_t grids;               /* the stride across */
+    int32_t ends;                /* grids that count at infinity: none, the first, or all */
+    int32_t depth;               /* lines that a row sees, of all channels */
+    int32_t width, pad, columns; /* of a line, in front of it; of the result */
+    int64_t point_step;          /* floats from point to point of spectra */
+} first_tiles;
+
 /* A convolution whose images (C,H,W) are planar, as one row of its result sees it. Pairs: down,
  * across. */
 typedef struct first_shape {
@@ -154,6 +172,15 @@ typedef struct kernels {
     void (*first_row)(const first_shape *shape, const float *x, const float *weights,
                       const float *bias, int32_t vectors, int relu, int32_t row, float *y,
                       int64_t block_step);
+    /* A line of an image, or NULL for zeros, as spectra (point, .., grid, tile). dealt: room for
+     * FIRST_TILE * grids * (room + lanes) floats. */
+    void (*first_spectra)(const first_tiles *tiles, const float *x, float *dealt, float *spectra);
+    /* first_row from the spectra of its lines (point, line, grid, tile). weights (point, line,
+     * grid, panel), at infinity of the grids that count. products: room for (point, tile, panel).
+     */
+    void (*first_row_tiles)(const first_tiles *tiles, const float *spectra, const float *weights,
+                            const float *bias, int32_t vectors, int relu, float *products, float *y,
+                            int64_t block_step);
     /* Adds what row `row` of dy, laid out like y above, gives to the weights' gradient sums
      * (C,kh,kw,panel). */
     void (*first_gradient)(const first_shape *shape, const float *x, const float *dy,

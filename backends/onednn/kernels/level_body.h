@@ -6,6 +6,7 @@
 #include "first_body.h"
 #include "first_gradient_body.h"
 #include "first_integer_body.h"
+#include "first_tiles_body.h"
 #include "gemm_body.h"
 #include "integer_body.h"
 #include "linear_body.h"
@@ -37,6 +38,8 @@ const kernels TABLE = {
     .winograd_kernels = winograd_kernels,
     .winograd_gradient = winograd_gradient,
     .first_row = first_row,
+    .first_spectra = first_spectra,
+    .first_row_tiles = first_row_tiles,
     .first_gradient = first_gradient,
     .first_row_integer = first_row_integer,
     .max_pool = max_pool,
