@@ -1,8 +1,9 @@
 /*
- * Convolutions of few input channels, as a network's first, direct from planar images to blocks of
- * channels (kernels/first_body.h). A max pool that alone reads the result, at inference, takes its
- * rows while they are in the cache; the map between is never stored. A task is a stripe of an
- * image's rows and a panel of output channels.
+ * Convolutions of few input channels, as a network's first, from planar images to blocks of
+ * channels: by tiles along rows (first_tiles.c), in integers (first_integer.c), or tap by tap
+ * (kernels/first_body.h). A max pool that alone reads the result, at inference, takes its rows
+ * while they are in the cache; the map between is never stored. A task is a stripe of an image's
+ * rows.
  */
 #include "first.h"
 
@@ -12,9 +13,7 @@
 
 enum {
     MOST_STRIPES = 16, /* of an image */
-    MOST_PANEL = 32,   /* kernels.panel */
-    FORM = 1 << 20,    /* ids of the packed weights */
-    TILES_FORM = FORM + 2
+    MOST_PANEL = 32    /* kernels.panel */
 };
 
 typedef struct first {
@@ -334,9 +333,10 @@ static int32_t packed_weights(exec *e, const first *f, int32_t weight)
         return first_integer_weights(e, &f->shape, e->plan->weights[weight].shape[0], weight);
     if (!exec_is_trained(e, weight)) {
         const packing p = {e, f};
+        const int32_t form = f->by_tiles ? FIRST_TILES_FORM + f->tiles.grids : FIRST_FORM;
 
         return exec_weight_form(e, weight, exec_describe(e, 1, &floats, dnnl_a),
-                                &(weights_form){f->by_tiles ? TILES_FORM : FORM, pack, &p});
+                                &(weights_form){form, pack, &p});
     }
     from = exec_weight(e, weight, exec_describe(e, 4, e->plan->weights[weight].shape, dnnl_oihw));
     to = exec_scratch(e, floats);

@@ -6,6 +6,13 @@
 
 #include "exec.h"
 
+/* Ids of the packed weights; see weights_form. */
+enum {
+    FIRST_FORM = 1 << 20,
+    FIRST_INTEGER_FORM,
+    FIRST_TILES_FORM /* and the grids added to it */
+};
+
 /* Append the step and, where it may, the max pool behind it, which is then prepared. Return 0, and
  * append nothing, where the step is left to others. */
 int first_forward(exec *e, const hmt_plan_step *s);

@@ -8,13 +8,14 @@
 #include <math.h>
 #include <string.h>
 
+#include "first.h"
+
 enum {
     PIECES = 8, /* of an image whose extremes are looked for apart */
     WIDE = 16,  /* comparisons side by side */
     ROWS_AT_ONCE = 8,
     MOST_STEPS = 32767,
-    MOST_WEIGHT = 127,
-    FORM = (1 << 20) + 1 /* id of the packed weights */
+    MOST_WEIGHT = 127
 };
 
 int first_integer_fits(const exec *e, int32_t weight)
@@ -227,5 +228,5 @@ int32_t first_integer_weights(exec *e, const first_shape *s, int64_t outputs, in
     const packing p = {e, s};
 
     return exec_weight_form(e, weight, exec_describe(e, 1, &floats, dnnl_a),
-                            &(weights_form){FORM, pack, &p});
+                            &(weights_form){FIRST_INTEGER_FORM, pack, &p});
 }
