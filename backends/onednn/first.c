@@ -12,7 +12,7 @@
 #include "max_pool.h"
 
 enum {
-    MOST_STRIPES = 16, /* of an image */
+    MOST_STRIPES = 64, /* of an image */
     MOST_PANEL = 32    /* kernels.panel */
 };
 
@@ -101,7 +101,7 @@ static void convolve(const exec *e, const first *f, part *p)
         convolve_row(e, f, p, row, p->y + row * line, f->rows * line);
 }
 
-/* The last rows of the convolution stay in a ring, (rows, blocks, columns, lanes). */
+/* The last rows of the convolution stay in a ring, (rows, panels, 2, columns, lanes). */
 static void convolve_and_pool(const exec *e, const first *f, part *p)
 {
     const int64_t line = (int64_t)f->shape.columns * exec_kernels(e)->lanes;
@@ -190,13 +190,14 @@ static void arrange_output(const first *f, const float *dense, int64_t panel, fl
             column[tap * panel] = dense != NULL ? dense[tap] : 0.0f;
 }
 
-/* Dense weights (O,C,kh,kw) to panels of outputs, filled up with zeros. */
-static void arrange(const exec *e, const first *f, int64_t outputs, const float *dense, float *to)
+/* Dense weights (O,C,kh,kw) to panels of outputs, filled up with zeros: columns [from, until). */
+static void arrange(const exec *e, const first *f, int64_t outputs, const float *dense,
+                    int64_t from, int64_t until, float *to)
 {
     const int64_t panel = exec_kernels(e)->panel;
     const int64_t taps = (int64_t)f->shape.channels * f->shape.kernel[0] * f->shape.kernel[1];
 
-    for (int64_t at = 0; at < f->panels * panel; ++at)
+    for (int64_t at = from; at < until; ++at)
         arrange_output(f, at < outputs ? dense + at * taps : NULL, panel,
                        to + at / panel * panel_floats(e, f) + at % panel);
 }
@@ -204,9 +205,11 @@ static void arrange(const exec *e, const first *f, int64_t outputs, const float 
 /* Operands: weights (O,C,kh,kw), the same packed. */
 static void arrange_loop(const exec *e, const op *o, const member *m)
 {
-    if (m->index == 0)
-        arrange(e, o->state, e->plan->weights[e->plan->steps[o->step].weight[0]].shape[0],
-                exec_data(e, o, 0), exec_data(e, o, 1));
+    const first *f = o->state;
+    const span share = team_share(m, f->panels * exec_kernels(e)->panel);
+
+    arrange(e, f, e->plan->weights[e->plan->steps[o->step].weight[0]].shape[0], exec_data(e, o, 0),
+            share.from, share.to, exec_data(e, o, 1));
 }
 
 /* ------------------------------------------------------------------------------ preparing -------
@@ -318,7 +321,8 @@ static hmt_status pack(const void *user, const weights *from, const hmt_plan_wei
         return status;
     status = weights_read(from, weight, 0, weight->shape[0], dense);
     if (status == HMT_OK)
-        arrange(p->e, p->f, weight->shape[0], dense, to);
+        arrange(p->e, p->f, weight->shape[0], dense, 0, p->f->panels * exec_kernels(p->e)->panel,
+                to);
     device_free(p->e->device, dense);
     return status;
 }
