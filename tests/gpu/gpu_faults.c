@@ -33,10 +33,13 @@ static void build(graph *g)
 }
 
 /* Opens, trains for three steps (the second captures, the third replays), reads parameters and
- * outputs, closes. */
+ * outputs, closes. The images are an output, too: one that does not come back with the losses. */
 static hmt_status work(const graph *g, hmt_precision precision)
 {
+    const int32_t images = 0;
     const lower_options options = {.batch = 3,
+                                   .taps = &images,
+                                   .tap_count = 1,
                                    .tasks = HMT_TASKS_ALL,
                                    .delta = 0.6f,
                                    .trained_tasks = HMT_TASKS_ALL,
