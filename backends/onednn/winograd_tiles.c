@@ -5,6 +5,8 @@
  */
 #include "winograd_tiles.h"
 
+#include <math.h>
+
 /* Floats between tiles and between points, so that they do not share the cache's sets. */
 enum { PAD = 16 };
 
@@ -67,27 +69,29 @@ static int is_short(const winograd_cut *c, int64_t tile)
 }
 
 /* What a canvas costs, in multiplications: a transformed value as much as some 24 of them. */
-static int64_t cost(const winograd *w, const winograd_cut *down, const winograd_cut *across,
-                    int64_t columns)
+static double cost(const winograd *w, const winograd_cut *down, const winograd_cut *across,
+                   int64_t columns)
 {
     const int64_t n = w->m + WINOGRAD_TAPS - 1;
+    const double tiles = (double)down->tiles * (double)across->tiles;
+    const double products =
+        (double)(down->tiles * n - down->shorts) * (double)(across->tiles * n - across->shorts);
 
-    return (down->tiles * n - down->shorts) * (across->tiles * n - across->shorts) * w->rows *
-               columns +
-           24 * down->tiles * across->tiles * w->points * (w->rows + columns);
+    return products * (double)w->rows * (double)columns +
+           24.0 * tiles * w->points * (double)(w->rows + columns);
 }
 
 /* The canvas for which the batch costs least. */
 static void stitch(winograd *w, int64_t batch, int64_t columns)
 {
-    int64_t best = INT64_MAX;
+    double best = HUGE_VAL;
 
     for (int64_t down = 1; down <= batch; ++down)
         for (int64_t across = 1; batch % down == 0 && across <= batch / down; ++across) {
             const int64_t groups = batch / (down * across);
             const winograd_cut rows = cut(w->pitch[0] * (down - 1) + w->count[0], w->m);
             const winograd_cut cols = cut(w->pitch[1] * (across - 1) + w->count[1], w->m);
-            const int64_t all = groups * cost(w, &rows, &cols, columns);
+            const double all = (double)groups * cost(w, &rows, &cols, columns);
 
             if (batch / down % across != 0 || all >= best)
                 continue;
@@ -221,7 +225,6 @@ static void choose_parts(winograd *w, int64_t panel)
 
         part->first_tile = tiles.from;
         part->tiles = tiles.to - tiles.from;
-
         part->rows = w->rows;
         part->panels = w->panels;
         if (w->transposed) {

@@ -20,8 +20,9 @@ enum {
 };
 
 /*
- * A feature map as Winograd's tiles see it. A canvas stitches a group of images together; its
- * position (r, c), for each of phases x phases interleaved grids, lies row[phase][r] +
+ * A feature map as Winograd's tiles see it. A canvas stitches a group of images together and is cut
+ * into windows, one for each row and one for each column of tiles, that lie one after the other in
+ * the tables: position (r, c), for each of phases x phases interleaved grids, lies row[phase][r] +
  * column[phase][c] floats behind the group's first image, or outside every image (negative).
  */
 typedef struct winograd_map {
@@ -29,7 +30,7 @@ typedef struct winograd_map {
     int64_t blocks;        /* of lanes channels, in one grid */
     int64_t block_step;    /* floats from a block to the next: H*W*lanes */
     int64_t group_step;    /* floats from a group of images to the next */
-    int32_t rows, columns; /* of the canvas */
+    int32_t rows, columns; /* of all windows */
     const int64_t *row;    /* (phases, rows) */
     const int64_t *column; /* (phases, columns) */
 } winograd_map;
@@ -145,8 +146,8 @@ typedef struct kernels {
     /* A step of SGD for `count` parameters. */
     void (*sgd)(hmt_sgd how, int64_t count, const float *gradient, float *value, float *momentum);
 
-    /* Winograd F(m x m, 3x3), n = m + 2 points; x, y: a group's first image; `row`, `column`: the
-     * tile's first position on the canvas. Spectra lie point by point, `step` floats apart; a
+    /* Winograd F(m x m, 3x3), n = m + 2 points; x, y: a group's first image; `row`, `column`:
+     * where the tile's windows begin. Spectra lie point by point, `step` floats apart; a
      * tile's values are its channels, phase by phase in the order of winograd_grid(). */
     /* spectrum (n*n) = B^T x B */
     void (*winograd_input)(int32_t m, const winograd_map *map, const float *x, int32_t row,
