@@ -279,6 +279,18 @@ static const struct {
     {3, 5, 12, 4, 0, 36, 44},  {3, 20, 8, 2, 3, 40, 61},
 };
 
+/* So many images that a backend may take several as one part of the batch. */
+static void batch_case(int index, graph *g, conformance_case *k)
+{
+    const int size = index > 0 ? 5 : 3, stride = index > 0 ? 2 : 1;
+
+    k->batch = 37;
+    k->tested =
+        graph_conv(g, "first", graph_input(g, "input", 3, 13, 15), 9, size, stride, 1, 1, true);
+    snprintf(k->name, sizeof k->name, "first conv 3->9 k%d s%d on 13x15, batch %d", size, stride,
+             k->batch);
+}
+
 /* A convolution that reads the images, and a max pool that alone reads its result or has another
  * reader beside it: what backends compute together. */
 static void first_case(int index, graph *g, conformance_case *k)
@@ -346,7 +358,8 @@ bool conformance_build(int index, graph *g, conformance_case *out)
                   {dropout_case, 6},
                   {loss_case, 12},
                   {first_case, COUNT(firsts) * 6},
-                  {wide_case, 1}};
+                  {wide_case, 1},
+                  {batch_case, 2}};
     static const int32_t classes[] = {2, 3, 17};
     int group = 0, number = index;
 

@@ -97,8 +97,39 @@ static void test_first(const kernels *k, const first_shape *shape, int vectors, 
     free(expected);
 }
 
+/* Adds all rows of the gradient to sums (taps, panel), by tiles. */
+static void gradient_by_tiles(const kernels *k, const first_shape *s, int rows, const float *x,
+                              const float *dy, int64_t block_step, float *sums)
+{
+    const first_tiles tiles = first_tiles_plan(k, s);
+    const int64_t values = first_tiles_values(&tiles);
+    const int taps = s->channels * s->kernel[0] * s->kernel[1];
+    float *memory = numbers(first_lines_floats(k, &tiles), 27);
+    float *packed = calloc((size_t)(values * k->panel), sizeof *packed), *dense = numbers(taps, 28);
+    double *column = calloc((size_t)values, sizeof *column);
+    first_lines lines = first_lines_open(k, s, &tiles, x, memory);
+
+    for (int row = 0; row < rows; ++row) {
+        const float *spectra = first_lines_of(&lines, row);
+
+        k->first_gradient_tiles(&tiles, spectra, dy + (int64_t)row * s->columns * k->lanes,
+                                block_step, lines.products, packed);
+    }
+    for (int output = 0; output < k->panel; ++output) {
+        for (int64_t i = 0; i < values; ++i)
+            column[i] = packed[i * k->panel + output];
+        first_tiles_unpack(s, &tiles, column, dense);
+        for (int i = 0; i < taps; ++i)
+            sums[i * k->panel + output] += dense[i];
+    }
+    free(memory);
+    free(packed);
+    free(dense);
+    free(column);
+}
+
 /* All rows of the gradient of a convolution's weights, added to what is there. */
-static void test_first_gradient(const kernels *k, const first_shape *shape)
+static void test_first_gradient(const kernels *k, const first_shape *shape, bool by_tiles)
 {
     first_shape s = *shape;
     const int rows = (s.size[0] + 2 * s.pad[0] - s.kernel[0]) / s.stride[0] + 1;
@@ -111,7 +142,9 @@ static void test_first_gradient(const kernels *k, const first_shape *shape)
     s.columns = (s.size[1] + 2 * s.pad[1] - s.kernel[1]) / s.stride[1] + 1;
     line = (int64_t)s.columns * k->lanes;
     dy = numbers(2 * rows * line, 26);
-    for (int row = 0; row < rows; ++row)
+    if (by_tiles)
+        gradient_by_tiles(k, &s, rows, x, dy, rows * line, sums);
+    for (int row = 0; row < rows && !by_tiles; ++row)
         k->first_gradient(&s, x, dy + row * line, rows * line, row, sums);
     for (int64_t i = 0; i < count; ++i) {
         const int output = (int)(i % k->panel), tap = (int)(i / k->panel);
@@ -189,13 +222,13 @@ static void test_firsts(const kernels *k)
 
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; ++i) {
         const int grids = shapes[i].stride[1], taps = shapes[i].kernel[1];
+        const int ways = taps >= grids && taps <= FIRST_TILE * grids ? 2 : 1;
 
-        for (int vectors = 1; vectors <= 2; ++vectors) {
-            test_first(k, &shapes[i], vectors, i % 2, false);
-            if (taps >= grids && taps <= FIRST_TILE * grids)
-                test_first(k, &shapes[i], vectors, i % 2, true);
+        for (int by_tiles = 0; by_tiles < ways; ++by_tiles) {
+            test_first(k, &shapes[i], 1, i % 2, by_tiles);
+            test_first(k, &shapes[i], 2, i % 2, by_tiles);
+            test_first_gradient(k, &shapes[i], by_tiles);
         }
-        test_first_gradient(k, &shapes[i]);
     }
     for (int vectors = 1; vectors <= 2; ++vectors) {
         test_integers(k, &(first_shape){3, {0}, {7, 7}, {2, 2}, {0}, 109}, vectors, false);

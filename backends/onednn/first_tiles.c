@@ -110,9 +110,14 @@ const float *first_lines_of(first_lines *lines, int64_t row)
     return lines->spectra + (first - lines->first) * s->channels * line;
 }
 
+int64_t first_tiles_values(const first_tiles *t)
+{
+    return (int64_t)t->depth * ((FIRST_POINTS - 1) * t->grids + t->ends);
+}
+
 int64_t first_tiles_panel(const kernels *k, const first_tiles *t)
 {
-    return (int64_t)t->depth * ((FIRST_POINTS - 1) * t->grids + t->ends) * k->panel;
+    return first_tiles_values(t) * k->panel;
 }
 
 /* A finite point, and the product of its distances to the others. */
@@ -128,19 +133,27 @@ static double point(int k, double *distances)
     return p;
 }
 
-/* One grid's taps of a line of the kernel at a point: a row of G. */
+/* G: what tap i of a grid counts at point k. */
+static double tap_factor(int k, int i)
+{
+    double distances, p, power = 1.0;
+
+    if (k == FIRST_POINTS - 1)
+        return i == FIRST_TILE - 1;
+    p = point(k, &distances);
+    while (i-- > 0)
+        power *= p;
+    return power / distances;
+}
+
+/* One grid's taps of a line of the kernel at a point. */
 static float tap_spectrum(const first_shape *s, const float *taps, int32_t grid, int k)
 {
-    const int last = k == FIRST_POINTS - 1;
-    double distances = 1.0, p = last ? 0.0 : point(k, &distances), sum = 0.0, power = 1.0;
+    double sum = 0.0;
 
-    for (int i = 0; i < FIRST_TILE; ++i, power *= p) {
-        const int32_t at = i * s->stride[1] + grid;
-
-        if (at < s->kernel[1])
-            sum += (double)taps[at] * (last ? i == FIRST_TILE - 1 : power);
-    }
-    return (float)(sum / distances);
+    for (int32_t i = 0; i * s->stride[1] + grid < s->kernel[1]; ++i)
+        sum += (double)taps[i * s->stride[1] + grid] * tap_factor(k, i);
+    return (float)sum;
 }
 
 void first_tiles_pack(const first_shape *s, const first_tiles *t, const float *dense, int64_t panel,
@@ -156,4 +169,27 @@ void first_tiles_pack(const first_shape *s, const first_tiles *t, const float *d
                                   : tap_spectrum(
                                         s, dense + (c * s->kernel[0] + i) * (int64_t)s->kernel[1],
                                         grid, k);
+}
+
+void first_tiles_unpack(const first_shape *s, const first_tiles *t, const double *values,
+                        float *dense)
+{
+    const int64_t taps = (int64_t)s->channels * s->kernel[0] * s->kernel[1];
+
+    for (int64_t tap = 0; tap < taps; ++tap) {
+        const int64_t across = tap % s->kernel[1], down = tap / s->kernel[1] % s->kernel[0];
+        const int64_t c = tap / s->kernel[1] / s->kernel[0], line = down * s->channels + c;
+        const int32_t grid = (int32_t)(across % t->grids);
+        const double *at = values;
+        double sum = 0.0;
+
+        for (int k = 0; k < FIRST_POINTS; ++k) {
+            const int32_t grids = k == FIRST_POINTS - 1 ? t->ends : t->grids;
+
+            if (grid < grids)
+                sum += at[line * grids + grid] * tap_factor(k, (int)(across / t->grids));
+            at += (int64_t)t->depth * grids;
+        }
+        dense[tap] = (float)sum;
+    }
 }

@@ -31,10 +31,17 @@ first_lines first_lines_open(const kernels *k, const first_shape *s, const first
 /* Spectra of the lines that row `row` of the result sees; rows may only go down. */
 const float *first_lines_of(first_lines *lines, int64_t row);
 
+/* Values of an output in a panel, as they are packed. */
+int64_t first_tiles_values(const first_tiles *t);
+
 /* Floats of a panel of packed weights; packs one output's (C,kh,kw), or NULL for zeros, as a column
  * of it. */
 int64_t first_tiles_panel(const kernels *k, const first_tiles *t);
 void first_tiles_pack(const first_shape *s, const first_tiles *t, const float *dense, int64_t panel,
                       float *column);
+
+/* The gradient of one output's weights (C,kh,kw) from that of its packed values. */
+void first_tiles_unpack(const first_shape *s, const first_tiles *t, const double *values,
+                        float *dense);
 
 #endif

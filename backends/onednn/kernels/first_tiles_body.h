@@ -134,4 +134,49 @@ static void first_row_tiles(const first_tiles *t, const float *spectra, const fl
         first_outputs(2, t, products, bias, relu, y, block_step);
 }
 
+/* A: the transpose of tile_output. */
+KERNEL void tile_spread(const vec *y, vec *to)
+{
+    static const float points[] = {TILE_A, TILE_B, TILE_C};
+
+    UNROLL
+    for (int i = 0; i < 3; ++i) {
+        const float p = points[i];
+        const vec even = y[0] + (p * p) * y[2], odd = p * (y[1] + (p * p) * y[3]);
+
+        to[2 * i] = even + odd;
+        to[2 * i + 1] = even - odd;
+    }
+    to[6] = y[3];
+}
+
+static void first_gradient_tiles(const first_tiles *t, const float *spectra, const float *dy,
+                                 int64_t block_step, float *spread, float *sums)
+{
+    const int64_t step = (int64_t)t->tiles * 2 * LANES;
+
+    for (int32_t tile = 0; tile < t->tiles; ++tile)
+        for (int v = 0; v < 2; ++v) {
+            const int32_t left = t->columns - tile * FIRST_TILE;
+            const float *from = dy + v * block_step + (int64_t)tile * FIRST_TILE * LANES;
+            vec in[FIRST_TILE], out[FIRST_POINTS];
+
+            for (int i = 0; i < FIRST_TILE; ++i)
+                in[i] = i < left ? load(from + i * LANES) : (vec){0};
+            tile_spread(in, out);
+            for (int k = 0; k < FIRST_POINTS; ++k)
+                store(spread + k * step + (tile * 2 + v) * LANES, out[k]);
+        }
+    for (int k = 0; k < FIRST_POINTS; ++k) {
+        const int grids = k == FIRST_POINTS - 1 ? t->ends : t->grids;
+        const int64_t lines = (int64_t)t->depth * grids;
+
+        if (lines > 0)
+            gemm(HMT_DTYPE_F32, lines, t->tiles, spectra + k * t->point_step,
+                 (int64_t)t->room * (grids == 1 ? t->grids : 1), 1, spread + k * step, 2 * LANES,
+                 sums, 2 * LANES, 1, 0);
+        sums += lines * 2 * LANES;
+    }
+}
+
 #endif

@@ -186,6 +186,10 @@ typedef struct kernels {
      * (C,kh,kw,panel). */
     void (*first_gradient)(const first_shape *shape, const float *x, const float *dy,
                            int64_t block_step, int32_t row, float *sums);
+    /* The same from the spectra of the row's lines, to sums laid out like first_row_tiles' weights.
+     * spread: room for (point, tile, panel). */
+    void (*first_gradient_tiles)(const first_tiles *tiles, const float *spectra, const float *dy,
+                                 int64_t block_step, float *spread, float *sums);
     /* first_row of integers x: filled-up images (rows, columns, C), rows `line` integers apart, of
      * which 16 pixels beyond the last are read; weights (kh, pairs of a line's taps, panel, 2) of
      * magnitude 127 at most; sums times scales (panel) plus bias. */

@@ -41,6 +41,7 @@ const kernels TABLE = {
     .first_spectra = first_spectra,
     .first_row_tiles = first_row_tiles,
     .first_gradient = first_gradient,
+    .first_gradient_tiles = first_gradient_tiles,
     .first_row_integer = first_row_integer,
     .max_pool = max_pool,
     .max_pool_winners = max_pool_winners,
