@@ -162,8 +162,7 @@ void first_tiles_pack(const first_shape *s, const first_tiles *t, const float *d
     for (int k = 0; k < FIRST_POINTS; ++k)
         for (int32_t i = 0; i < s->kernel[0]; ++i)
             for (int32_t c = 0; c < s->channels; ++c)
-                for (int32_t grid = 0; grid < (k == FIRST_POINTS - 1 ? t->ends : t->grids);
-                     ++grid, column += panel)
+                for (int32_t grid = 0; grid < first_grids(t, k); ++grid, column += panel)
                     *column = dense == NULL
                                   ? 0.0f
                                   : tap_spectrum(
@@ -184,7 +183,7 @@ void first_tiles_unpack(const first_shape *s, const first_tiles *t, const double
         double sum = 0.0;
 
         for (int k = 0; k < FIRST_POINTS; ++k) {
-            const int32_t grids = k == FIRST_POINTS - 1 ? t->ends : t->grids;
+            const int32_t grids = first_grids(t, k);
 
             if (grid < grids)
                 sum += at[line * grids + grid] * tap_factor(k, (int)(across / t->grids));

@@ -119,7 +119,7 @@ static void first_row_tiles(const first_tiles *t, const float *spectra, const fl
     const int64_t step = (int64_t)t->tiles * 2 * LANES;
 
     for (int k = 0; k < FIRST_POINTS; ++k) {
-        const int last = k == FIRST_POINTS - 1, grids = last ? t->ends : t->grids;
+        const int32_t grids = first_grids(t, k);
         const int64_t depth = (int64_t)t->depth * grids;
 
         if (depth > 0)
@@ -168,7 +168,7 @@ static void first_gradient_tiles(const first_tiles *t, const float *spectra, con
                 store(spread + k * step + (tile * 2 + v) * LANES, out[k]);
         }
     for (int k = 0; k < FIRST_POINTS; ++k) {
-        const int grids = k == FIRST_POINTS - 1 ? t->ends : t->grids;
+        const int32_t grids = first_grids(t, k);
         const int64_t lines = (int64_t)t->depth * grids;
 
         if (lines > 0)

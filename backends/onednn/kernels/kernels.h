@@ -82,6 +82,12 @@ typedef struct first_tiles {
     int64_t point_step;          /* floats from point to point of spectra */
 } first_tiles;
 
+/* Grids that count at a point, the last of which is infinity. */
+static inline int32_t first_grids(const first_tiles *t, int point)
+{
+    return point < FIRST_POINTS - 1 ? t->grids : t->ends;
+}
+
 /* A convolution whose images (C,H,W) are planar, as one row of its result sees it. Pairs: down,
  * across. */
 typedef struct first_shape {
