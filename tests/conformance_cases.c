@@ -279,18 +279,6 @@ static const struct {
     {3, 5, 12, 4, 0, 36, 44},  {3, 20, 8, 2, 3, 40, 61},
 };
 
-/* So many images that a backend may take several as one part of the batch. */
-static void batch_case(int index, graph *g, conformance_case *k)
-{
-    const int size = index > 0 ? 5 : 3, stride = index > 0 ? 2 : 1;
-
-    k->batch = 37;
-    k->tested =
-        graph_conv(g, "first", graph_input(g, "input", 3, 13, 15), 9, size, stride, 1, 1, true);
-    snprintf(k->name, sizeof k->name, "first conv 3->9 k%d s%d on 13x15, batch %d", size, stride,
-             k->batch);
-}
-
 /* A convolution that reads the images, and a max pool that alone reads its result or has another
  * reader beside it: what backends compute together. */
 static void first_case(int index, graph *g, conformance_case *k)
@@ -320,6 +308,18 @@ static void first_case(int index, graph *g, conformance_case *k)
              firsts[first].in, firsts[first].out, firsts[first].kernel, firsts[first].stride,
              firsts[first].pad, firsts[first].height, firsts[first].width, relu ? ", relu" : "",
              shared ? ", shared" : "", pool);
+}
+
+/* So many images that a backend may take several as one part of the batch. */
+static void batch_case(int index, graph *g, conformance_case *k)
+{
+    const int size = index > 0 ? 5 : 3, stride = index > 0 ? 2 : 1;
+
+    k->batch = 37;
+    k->tested =
+        graph_conv(g, "first", graph_input(g, "input", 3, 13, 15), 9, size, stride, 1, 1, true);
+    snprintf(k->name, sizeof k->name, "first conv 3->9 k%d s%d on 13x15, batch %d", size, stride,
+             k->batch);
 }
 
 /* ---------------------------------------------------------------------------- many tiles --------
