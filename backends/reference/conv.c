@@ -69,11 +69,29 @@ static void row_range(const slab *s, int32_t kx, int64_t *begin, int64_t *end)
         *end = *begin;
 }
 
+/* The cells of one row that the positions of an output row see at one tap: 0 outside [begin, end).
+ */
+static void gather_row(const float *from, int64_t stride, int64_t begin, int64_t end, int64_t count,
+                       float *to, int64_t step)
+{
+    int64_t ox = 0;
+
+    for (; ox < begin; ++ox)
+        to[ox * step] = 0.0f;
+    if (stride == 1 && step == 1 && begin < end)
+        memcpy(to + begin, from + begin, (size_t)(end - begin) * sizeof *to);
+    else
+        for (; ox < end; ++ox)
+            to[ox * step] = from[ox * stride];
+    for (ox = end; ox < count; ++ox)
+        to[ox * step] = 0.0f;
+}
+
 /* Writes the strip's columns: tap t of position p goes to columns[t * tap_step + p * step]. */
 static void gather(const slab *s, const float *x, float *columns, int64_t tap_step, int64_t step)
 {
     const hmt_window *window = s->window;
-    int64_t stride = window->stride[1], begin, end, t = 0;
+    int64_t begin, end, t = 0;
 
     for (int64_t i = 0; i < s->channels; ++i)
         for (int32_t ky = 0; ky < window->kernel[0]; ++ky)
@@ -81,13 +99,11 @@ static void gather(const slab *s, const float *x, float *columns, int64_t tap_st
                 row_range(s, kx, &begin, &end);
                 for (int64_t r = 0; r < s->count; ++r) {
                     int64_t y = (s->first + r) * window->stride[0] - window->pad[0] + ky;
-                    float *to = columns + t * tap_step + r * s->ow * step;
-                    const float *from = x + (i * s->h + y) * s->w + kx - window->pad[1];
                     bool inside = y >= 0 && y < s->h;
 
-                    for (int64_t ox = 0; ox < s->ow; ++ox)
-                        to[ox * step] =
-                            inside && ox >= begin && ox < end ? from[ox * stride] : 0.0f;
+                    gather_row(x + (i * s->h + y) * s->w + kx - window->pad[1], window->stride[1],
+                               inside ? begin : 0, inside ? end : 0, s->ow,
+                               columns + t * tap_step + r * s->ow * step, step);
                 }
             }
 }
