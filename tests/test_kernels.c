@@ -54,7 +54,22 @@ static void test_gemm(const kernels *k, hmt_dtype stored, int64_t m, int64_t dep
     free(halves);
 }
 
-static void test_linear(const kernels *k, hmt_dtype stored, int64_t n, int64_t inputs, int64_t rows)
+/* x(n,inputs) as panels of images, filled up with zeros. */
+static float *image_panels(const kernels *k, int64_t n, int64_t inputs, const float *x)
+{
+    const int64_t filled = (n + k->panel - 1) / k->panel * k->panel;
+    float *panels = calloc((size_t)(filled * inputs), sizeof *panels);
+
+    for (int64_t i = 0; i < n; ++i)
+        for (int64_t p = 0; p < inputs; ++p)
+            panels[i / k->panel * k->panel * inputs + p * k->panel + i % k->panel] =
+                x[i * inputs + p];
+    return panels;
+}
+
+/* By dot products or with the images in panels. */
+static void test_linear(const kernels *k, hmt_dtype stored, int64_t n, int64_t inputs, int64_t rows,
+                        bool in_panels)
 {
     float *x = numbers(n * inputs, 4), *w = numbers(rows * inputs, 5), *bias = numbers(rows, 6);
     float *y = numbers(n * rows, 7), *expected = numbers(n * rows, 7);
@@ -68,9 +83,17 @@ static void test_linear(const kernels *k, hmt_dtype stored, int64_t n, int64_t i
                 sum += (double)x[i * inputs + p] * w[o * inputs + p];
             expected[i * rows + o] = sum > 0 ? (float)sum : 0.0f;
         }
-    k->linear(stored, n, inputs, x, NULL, halves != NULL ? halves : w, NULL, rows, bias, 1, y,
-              rows);
-    CHECK(near(y, expected, n * rows, 1e-4));
+    if (in_panels) {
+        float *panels = image_panels(k, n, inputs, x);
+
+        k->linear_panels(stored, n, inputs, panels, halves != NULL ? halves : w, rows, bias, 1, y,
+                         rows);
+        free(panels);
+    } else {
+        k->linear(stored, n, inputs, x, NULL, halves != NULL ? halves : w, NULL, rows, bias, 1, y,
+                  rows);
+    }
+    CHECK(near(y, expected, n * rows, in_panels ? 3e-4 : 1e-4)); /* one sum, not LANES */
     free(x);
     free(w);
     free(bias);
@@ -418,10 +441,14 @@ static void test_level(const kernels *k)
             for (int across = 0; across <= (stored == HMT_DTYPE_F32); ++across)
                 test_gemm(k, (hmt_dtype)stored, m, m % 3 == 0 ? 299 : m, across);
         for (int64_t n = 1; n <= 6; ++n)
-            test_linear(k, (hmt_dtype)stored, n, 1 + n * 37, 3 + n);
-        test_linear(k, (hmt_dtype)stored, 5, 2100, 4);
+            test_linear(k, (hmt_dtype)stored, n, 1 + n * 37, 3 + n, false);
+        test_linear(k, (hmt_dtype)stored, 5, 2100, 4, false);
         for (int64_t n = 4; n <= 12; n += 4) /* several groups of rows, pieces, blocks of images */
-            test_linear(k, (hmt_dtype)stored, n, 1029 + n, 19);
+            test_linear(k, (hmt_dtype)stored, n, 1029 + n, 19, false);
+        for (int64_t rows = 1; rows <= LINEAR_ROWS; rows += 7) /* less than a part has, chunks */
+            for (int64_t inputs = 1; inputs <= 8000; inputs = 3 * inputs + 2)
+                test_linear(k, (hmt_dtype)stored, rows, inputs, rows, true);
+        test_linear(k, (hmt_dtype)stored, LINEAR_IMAGES, 1031, LINEAR_ROWS, true);
     }
     for (int64_t n = 1; n <= 140; n += n < 33 ? 1 : 53) /* several groups of images */
         test_linear_gradient(k, n, 1 + n * 61 % 200, 1 + n * 37 % LINEAR_COLUMNS);

@@ -20,8 +20,7 @@ int32_t linear_input(exec *e, int32_t tensor, const_dnnl_memory_desc_t md)
     return exec_alias(e, exec_input(e, tensor, exec_like(e, tensor, dnnl_nchw)), md);
 }
 
-/* A tensor as a matrix, to write. */
-static int32_t matrix_output(exec *e, int32_t tensor, const_dnnl_memory_desc_t md)
+int32_t linear_output(exec *e, int32_t tensor, const_dnnl_memory_desc_t md)
 {
     return exec_alias(e, exec_output(e, tensor, exec_like(e, tensor, dnnl_nchw)), md);
 }
@@ -88,10 +87,12 @@ void linear_forward(exec *e, const hmt_plan_step *s)
     weight = e->plan->training ? -1 : exec_stored(e, s->weight[0], &r.stored, &r.scales);
     if (weight < 0)
         weight = exec_weight(e, s->weight[0], m.weight);
+    if (linear_panels(e, s, m, weight, r.stored))
+        return;
     x = linear_input(e, s->in[0], m.x);
     steps = r.stored == HMT_DTYPE_I8 ? exec_scratch(e, size) : x;
     bias = exec_weight_vector(e, s->weight[1]);
-    y = matrix_output(e, s->out[0], m.y);
+    y = linear_output(e, s->out[0], m.y);
     exec_chose(e, r.stored == HMT_DTYPE_I8 ? "rows int8" : "rows");
     if (r.stored == HMT_DTYPE_I8) {
         exec_shared(e, steps_loop, NULL);
@@ -150,7 +151,7 @@ void linear_backward_data(exec *e, const hmt_plan_step *s)
 {
     matrices m = linear_matrices(e, s->out[0], s->in[0], 0);
     int32_t dy = linear_input(e, s->in[0], m.y), weight = exec_weight(e, s->weight[0], m.weight);
-    int32_t dx = matrix_output(e, s->out[0], m.x), transpose;
+    int32_t dx = linear_output(e, s->out[0], m.x), transpose;
 
     exec_chose(e, "panels");
     transpose = exec_scratch(e, e->plan->batch * e->plan->tensors[s->in[0]].shape[1]);

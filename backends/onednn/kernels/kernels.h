@@ -62,7 +62,7 @@ typedef struct winograd_slab {
 /* What a convolution of few channels may have; larger ones are left to others. */
 enum { FIRST_CHANNELS = 4, FIRST_TAPS = 11, FIRST_STRIDE = 8 };
 
-enum { LINEAR_COLUMNS = 256 };
+enum { LINEAR_COLUMNS = 256, LINEAR_IMAGES = 128, LINEAR_ROWS = 36 };
 
 /* The same by tiles of FIRST_TILE outputs along a row, F(4,4). A stride is interleaved grids, each
  * with its share of a line's taps, FIRST_TILE at most. */
@@ -127,6 +127,7 @@ typedef struct kernels {
     int32_t lanes;
     int32_t panel;           /* columns that gemm() makes: 2 * lanes */
     int32_t integers_faster; /* whether sums of 16-bit products take half of what float32's do */
+    int32_t panels_faster;   /* whether linear_panels() is, of full panels */
 
     /* c(m,panel) = a(m,k) b(k,panel), or += if `add`: a(i,p) at a[i*a_row + p*a_step], where one of
      * them is 1, and a_step if b is not float32; rows of b b_step elements of type `stored` and
@@ -142,6 +143,10 @@ typedef struct kernels {
     void (*linear)(hmt_dtype stored, int64_t n, int64_t k, const void *x, const float *steps,
                    const void *w, const float *scales, int64_t rows, const float *bias, int relu,
                    float *y, int64_t y_row);
+    /* The same of x (panel of images,k,image), filled up with zeros, without 8 bits; at most
+     * LINEAR_IMAGES images and LINEAR_ROWS rows. */
+    void (*linear_panels)(hmt_dtype stored, int64_t n, int64_t k, const float *x, const void *w,
+                          int64_t rows, const float *bias, int relu, float *y, int64_t y_row);
     /* dx(n,columns) = dy(rows,n)^T w(rows,columns), all row-major, rows of w and dx w_row and
      * dx_row apart; at most LINEAR_COLUMNS columns. */
     void (*linear_gradient)(int64_t n, int64_t rows, int64_t columns, const float *dy,

@@ -11,6 +11,7 @@
 #include "integer_body.h"
 #include "linear_body.h"
 #include "linear_gradient_body.h"
+#include "linear_panels_body.h"
 #include "norm_body.h"
 #include "pool_body.h"
 #include "sgd_body.h"
@@ -27,8 +28,10 @@ const kernels TABLE = {
     .lanes = LANES,
     .panel = 2 * LANES,
     .integers_faster = INTEGERS_FASTER,
+    .panels_faster = LANES < 16, /* with more it was not measured */
     .gemm = gemm,
     .linear = linear,
+    .linear_panels = linear_panels,
     .linear_gradient = linear_gradient,
     .quantise = quantise,
     .sgd = sgd,

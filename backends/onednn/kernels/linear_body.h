@@ -2,6 +2,9 @@
  * Inner products with weights as the model stores them, row by row: sums of IMAGES x FEATURES dot
  * products stay in registers. With one image nothing but the reading of the weights counts.
  */
+#ifndef HMT_ONEDNN_LINEAR_BODY_H
+#define HMT_ONEDNN_LINEAR_BODY_H
+
 #include "vectors.h"
 
 /* The sum of a vector's elements. */
@@ -206,3 +209,5 @@ static void linear(hmt_dtype stored, int64_t n, int64_t k, const void *x, const 
     else
         linear_stored(HMT_DTYPE_I8, n, k, in, rows, bias, relu, y, y_row);
 }
+
+#endif
