@@ -38,6 +38,7 @@ WORKS = (Work('inference, batch 32', 'ONNX Runtime', 'infer', 32, 3, 1.7, None, 
          Work('training step, batch 32', 'PyTorch', 'train', 32, 1, 3.3, 1800, None))
 FIRST_RATIO = 4     # first prediction of a fresh process, against ONNX Runtime's
 CORES_RATIO = 1.85  # all threads against one
+CORES_PAIRS = 5  # of runs in a round
 SCORE_SHARE = 0.95  # of the raw rate, what hmtnet-score should reach
 
 
@@ -150,10 +151,10 @@ def peer(kind, batch, repeat, threads, argument):
     return answer['ms'], answer['mb']
 
 
-def ours(args, kind, batch, repeat, source):
-    """The JSON object of hmtnet-bench; source: options that say which network."""
+def ours(args, kind, batch, repeat, source, threads=None):
+    """The JSON object of hmtnet-bench; source: options that say which network; threads: None for those of `args`."""
     return json.loads(output_of([program(args, 'hmtnet-bench'), kind, '--batch', str(batch), '--repeat', str(repeat),
-                                 '--threads', str(args.threads), '--json'] + source))
+                                 '--threads', str(threads or args.threads), '--json'] + source))
 
 
 def program(args, name):
@@ -206,15 +207,19 @@ def compare_first(args, place, models):
 
 
 def compare_cores(args, models):
-    source, times = ['--model', models['f32']], {1: [], args.threads: []}
-    for _ in range(args.rounds):
-        for threads in times:
-            args.threads, kept = threads, args.threads
-            times[threads].append(ours(args, 'infer', 32, 3, source)['run_ms_median'])
-            args.threads = kept
-    one, many = statistics.median(times[1]), statistics.median(times[args.threads])
-    print(f'\nInference, batch 32: one thread {one:.0f} ms, {args.threads} threads {many:.0f} ms: {one / many:.2f} x '
-          f'(at least {CORES_RATIO} for two)', flush=True)
+    """Pairs of runs one behind the other: on a shared machine a core's speed changes from one minute to the next."""
+    def milliseconds(threads):
+        return ours(args, 'infer', 32, 3, ['--model', models['f32']], threads)['run_ms_median']
+
+    pairs = []
+    for pair in range(CORES_PAIRS * args.rounds):
+        order = (1, args.threads) if pair % 2 == 0 else (args.threads, 1)
+        times = {threads: milliseconds(threads) for threads in order}
+        pairs.append((times[1], times[args.threads]))
+    one, many = (statistics.median(times) for times in zip(*pairs))
+    ratio = statistics.median(alone / together for alone, together in pairs)
+    print(f'\nInference, batch 32: one thread {one:.0f} ms, {args.threads} threads {many:.0f} ms; median of {len(pairs)} pairs '
+          f'{ratio:.2f} x (at least {CORES_RATIO} for two)', flush=True)
 
 
 def copies(faces, count, place):

@@ -74,7 +74,7 @@ static const struct {
 } linears[] = {
     {1, 1, 1, 1, 1, 0, 0},   {5, 7, 5, 12, 1, 1, 0},   {17, 3, 3, 17, 0, 0, 1},
     {300, 1, 1, 5, 1, 1, 0}, {3, 13, 13, 48, 1, 0, 1}, {12, 2, 3, 1, 0, 1, 1},
-    {4, 2, 2, 3, 1, 0, 1},
+    {4, 2, 2, 3, 1, 1, 1},
 };
 
 /* The last with so many images that a backend may take them in parts. */
