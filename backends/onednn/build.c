@@ -120,6 +120,13 @@ int32_t exec_scratch(exec *e, int64_t floats)
     return exec_buffer(e, exec_describe(e, 1, &floats, dnnl_a));
 }
 
+int32_t exec_scratch_each(exec *e, int64_t floats)
+{
+    const int64_t lines = divide_up(floats > 0 ? floats : 1, CACHE_LINE);
+
+    return exec_scratch(e, lines * CACHE_LINE * e->device->host->threads);
+}
+
 int32_t exec_alias(exec *e, int32_t of, const_dnnl_memory_desc_t md)
 {
     int32_t i = exec_buffer(e, md);

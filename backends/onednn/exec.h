@@ -18,6 +18,9 @@ enum { OP_OPERANDS = 10, TENSOR_COPIES = 3 };
 /* Elements from which a loop of ours pays for more than one thread. */
 enum { PARALLEL_FROM = 1 << 15 };
 
+/* Floats of one. */
+enum { CACHE_LINE = 16 };
+
 typedef struct buffer {
     dnnl_memory_desc_t md;
     dnnl_memory_t memory;
@@ -125,6 +128,8 @@ dnnl_primitive_attr_t exec_attributes(exec *e, int32_t relu);
 /* Buffers: new in the arena; the same memory with another descriptor; a buffer's own descriptor. */
 int32_t exec_buffer(exec *e, const_dnnl_memory_desc_t md);
 int32_t exec_scratch(exec *e, int64_t floats); /* a vector */
+/* So many floats for each thread, in cache lines of its own; a loop finds its by exec_own(). */
+int32_t exec_scratch_each(exec *e, int64_t floats);
 int32_t exec_alias(exec *e, int32_t of, const_dnnl_memory_desc_t md);
 const_dnnl_memory_desc_t exec_md(const exec *e, int32_t buffer);
 
@@ -191,16 +196,22 @@ static inline int64_t exec_elements(const exec *e, const op *o, int32_t operand)
     return (int64_t)(e->buffers[o->buffer[operand]].bytes / sizeof(float));
 }
 
+/* A member's part of exec_scratch_each(). */
+static inline float *exec_own(const exec *e, const op *o, int32_t operand, const member *m)
+{
+    return exec_data(e, o, operand) +
+           m->index * (exec_elements(e, o, operand) / e->device->host->threads);
+}
+
 /* A member's part of n elements: of few all or none, else whole cache lines. */
 static inline span exec_share(const member *m, int64_t n)
 {
-    enum { LINE = 16 };
     span part;
 
     if (n < PARALLEL_FROM)
         return (span){0, m->index == 0 ? n : 0};
-    part = team_share(m, (n + LINE - 1) / LINE);
-    return (span){part.from * LINE, part.to * LINE < n ? part.to * LINE : n};
+    part = team_share(m, divide_up(n, CACHE_LINE));
+    return (span){part.from * CACHE_LINE, part.to * CACHE_LINE < n ? part.to * CACHE_LINE : n};
 }
 
 /* Likewise of `pieces` that have n elements together. */

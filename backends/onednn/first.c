@@ -157,20 +157,11 @@ static void task(const exec *e, const op *o, int64_t i, float *memory)
         convolve(e, f, &p);
 }
 
-static int64_t thread_floats(const exec *e, const first *f)
-{
-    enum { LINE = 16 };
-    const int64_t floats =
-        f->ring + (f->by_tiles ? first_lines_floats(exec_kernels(e), &f->tiles) : 0);
-
-    return divide_up(floats + 1, LINE) * LINE; /* never none */
-}
-
 static void loop(const exec *e, const op *o, const member *m)
 {
     const first *f = o->state;
     const int64_t images = e->plan->tensors[e->plan->steps[o->step].in[0]].shape[0];
-    float *memory = exec_data(e, o, 4) + m->index * thread_floats(e, f);
+    float *memory = exec_own(e, o, 4, m);
     span part;
 
     while (team_take(m, images * f->stripes, 1, &part))
@@ -353,6 +344,7 @@ static int32_t packed_weights(exec *e, const first *f, int32_t weight)
 int first_forward(exec *e, const hmt_plan_step *s)
 {
     int32_t x, weights, bias, y, result = s->out[0], ranges = -1;
+    int64_t lines; /* floats of the spectra of lines */
     const first *f;
 
     if (!first_fits(e, s, s->in[0]))
@@ -376,12 +368,13 @@ int first_forward(exec *e, const hmt_plan_step *s)
     weights = packed_weights(e, f, s->weight[0]);
     bias = exec_filled_vector(e, s->weight[1], f->panels * exec_kernels(e)->panel);
     y = exec_output(e, result, exec_blocked(e, result));
+    lines = f->by_tiles ? first_lines_floats(exec_kernels(e), &f->tiles) : 0;
     exec_shared(e, loop, f);
     exec_operand(e, 0, x);
     exec_operand(e, 0, weights);
     exec_operand(e, 0, y);
     exec_operand(e, 0, bias);
-    exec_operand(e, 0, exec_scratch(e, thread_floats(e, f) * e->device->host->threads));
+    exec_operand(e, 0, exec_scratch_each(e, f->ring + lines));
     exec_operand(e, 0, ranges);
     return 1;
 }

@@ -92,19 +92,11 @@ static void tiles_task(const exec *e, const op *o, int64_t part, float *memory)
     }
 }
 
-static int64_t thread_floats(const exec *e, const gradient *g)
-{
-    enum { LINE = 16 };
-
-    return divide_up(first_lines_floats(exec_kernels(e), &g->tiles) + g->panels * g->sums, LINE) *
-           LINE;
-}
-
 /* Operands: x, dy, sums (parts, panels, sums), each thread's memory. */
 static void tiles_loop(const exec *e, const op *o, const member *m)
 {
     const gradient *g = o->state;
-    float *memory = exec_data(e, o, 3) + m->index * thread_floats(e, g);
+    float *memory = exec_own(e, o, 3, m);
     span part;
 
     while (team_take(m, g->parts, 1, &part))
@@ -175,6 +167,7 @@ static gradient plan(const exec *e, const hmt_plan_step *s, int32_t x, int32_t y
 
 int first_backward_weights(exec *e, const hmt_plan_step *s)
 {
+    const kernels *k = exec_kernels(e);
     int32_t dy, x, sums;
     gradient *g;
 
@@ -193,7 +186,8 @@ int first_backward_weights(exec *e, const hmt_plan_step *s)
     exec_operand(e, 0, dy);
     exec_operand(e, 0, sums);
     if (g->by_tiles)
-        exec_operand(e, 0, exec_scratch(e, thread_floats(e, g) * e->device->host->threads));
+        exec_operand(e, 0,
+                     exec_scratch_each(e, g->panels * g->sums + first_lines_floats(k, &g->tiles)));
     exec_shared(e, gradient_loop, g);
     exec_operand(e, 0, sums);
     exec_operand(e, 0, exec_output(e, s->out[0], exec_like(e, s->out[0], dnnl_oihw)));

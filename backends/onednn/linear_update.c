@@ -10,7 +10,7 @@
 #include "linear.h"
 
 /* Columns of a task, whose part of x stays in the second-level cache; rows of a tile. */
-enum { COLUMNS = 512, ROWS = 12, CACHE_LINE = 64 };
+enum { COLUMNS = 512, ROWS = 12 };
 
 /* Operands: x (N,K), its panels. */
 static void panels_loop(const exec *e, const op *o, const member *m)
@@ -30,7 +30,7 @@ static void panels_loop(const exec *e, const op *o, const member *m)
 static void fetch(const float *rows, int64_t count, int64_t k, int64_t panel)
 {
     for (int64_t i = 0; i < count; ++i)
-        for (int64_t at = 0; at < panel; at += CACHE_LINE / (int64_t)sizeof(float))
+        for (int64_t at = 0; at < panel; at += CACHE_LINE)
             __builtin_prefetch(rows + i * k + at, 1, 2);
 }
 
