@@ -321,31 +321,61 @@ KERNEL int taps(const winograd_kernel *k, int64_t output, int64_t input, int64_t
     return 1;
 }
 
+enum { NINE = WINOGRAD_TAPS * WINOGRAD_TAPS };
+
+/* Nine taps of LANES neighbours: outputs, or inputs of a phase. */
+typedef union taps_of_lanes {
+    vec v[NINE];
+    float f[NINE][LANES];
+} taps_of_lanes;
+
+/* Whether LANES neighbours from number `at` on are all in the kernel, so that one's taps lie a step
+ * behind the other's. */
+KERNEL int in_step(const winograd_kernel *k, int by_inputs, int64_t at)
+{
+    return by_inputs ? at % k->channels + LANES <= k->inputs : at + LANES <= k->outputs;
+}
+
+/* Taps of `row` and of the columns from `column` on; zeros beyond the kernel. */
+KERNEL void read_taps(const winograd_kernel *kernel, const float *weights, int transposed,
+                      int64_t row, int64_t column, taps_of_lanes *g)
+{
+    const int64_t step = transposed ? kernel->input_step : kernel->output_step;
+    const int together = in_step(kernel, transposed, column);
+    int64_t tap[NINE];
+
+    *g = (taps_of_lanes){.v = {{0}}};
+    for (int lane = 0; lane < (together ? 1 : LANES); ++lane) {
+        if (!taps(kernel, transposed ? row : column + lane, transposed ? column + lane : row, tap))
+            continue;
+        for (int i = 0; i < NINE; ++i) {
+            const int to = transposed ? NINE - 1 - i : i;
+
+            if (tap[i] < 0)
+                continue;
+            if (!together)
+                g->f[to][lane] = weights[tap[i]];
+            else if (step == 1)
+                g->v[to] = load(weights + tap[i]);
+            else
+                for (int other = 0; other < LANES; ++other)
+                    g->f[to][other] = weights[tap[i] + other * step];
+        }
+    }
+}
+
 static void winograd_kernels(int32_t m, const winograd_kernel *kernel, const float *weights,
                              int transposed, int64_t first_column, int64_t rows,
                              const winograd_slab *to)
 {
-    enum { NINE = WINOGRAD_TAPS * WINOGRAD_TAPS };
     const int n = m + 2;
 
     for (int64_t row = 0; row < rows; ++row)
         for (int half = 0; half < 2; ++half) {
-            union {
-                vec v[NINE];
-                float f[NINE][LANES];
-            } g = {.v = {{0}}};
+            taps_of_lanes g;
             vec out[WINOGRAD_SQUARE];
-            int64_t tap[NINE];
 
-            for (int lane = 0; lane < LANES; ++lane) {
-                int64_t column = first_column + half * LANES + lane;
-
-                if (!taps(kernel, transposed ? row : column, transposed ? column : row, tap))
-                    continue;
-                for (int i = 0; i < NINE; ++i)
-                    if (tap[i] >= 0)
-                        g.f[transposed ? NINE - 1 - i : i][lane] = weights[tap[i]];
-            }
+            read_taps(kernel, weights, transposed, row, first_column + half * LANES, &g);
             if (m == 4)
                 square_kernel(4, WINOGRAD_TAPS, 6, out, g.v);
             else if (m == 3)
@@ -358,18 +388,31 @@ static void winograd_kernels(int32_t m, const winograd_kernel *kernel, const flo
         }
 }
 
+/* Taps of an input and of the outputs from `output` on, as read_taps() reads them. */
+KERNEL void write_taps(const winograd_kernel *kernel, const taps_of_lanes *g, int64_t input,
+                       int64_t output, float *gradient)
+{
+    const int together = in_step(kernel, 0, output) && kernel->output_step == 1;
+    int64_t tap[NINE];
+
+    for (int lane = 0; lane < (together ? 1 : LANES); ++lane) {
+        if (!taps(kernel, output + lane, input, tap))
+            continue;
+        for (int i = 0; i < NINE; ++i)
+            if (tap[i] >= 0 && together)
+                store(gradient + tap[i], g->v[i]);
+            else if (tap[i] >= 0)
+                gradient[tap[i]] = g->f[i][lane];
+    }
+}
+
 static void winograd_gradient(int32_t m, const winograd_kernel *kernel, const float *spectra,
                               int64_t step, int64_t row, float *gradient)
 {
-    enum { NINE = WINOGRAD_TAPS * WINOGRAD_TAPS };
     const int n = m + 2;
-    int64_t tap[NINE];
 
     for (int64_t output = 0; output < kernel->outputs; output += LANES) {
-        union {
-            vec v[NINE];
-            float f[NINE][LANES];
-        } g;
+        taps_of_lanes g;
         vec in[WINOGRAD_SQUARE];
 
         for (int i = 0; i < n * n; ++i)
@@ -380,13 +423,7 @@ static void winograd_gradient(int32_t m, const winograd_kernel *kernel, const fl
             square_gradient(3, 5, WINOGRAD_TAPS, g.v, in);
         else
             square_gradient(2, 4, WINOGRAD_TAPS, g.v, in);
-        for (int lane = 0; lane < LANES; ++lane) {
-            if (!taps(kernel, output + lane, row, tap))
-                continue;
-            for (int i = 0; i < NINE; ++i)
-                if (tap[i] >= 0)
-                    gradient[tap[i]] = g.f[i][lane];
-        }
+        write_taps(kernel, &g, row, output, gradient);
     }
 }
 
