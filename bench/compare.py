@@ -38,7 +38,7 @@ WORKS = (Work('inference, batch 32', 'ONNX Runtime', 'infer', 32, 3, 1.7, None, 
          Work('training step, batch 32', 'PyTorch', 'train', 32, 1, 3.3, 1800, None))
 FIRST_RATIO = 4     # first prediction of a fresh process, against ONNX Runtime's
 CORES_RATIO = 1.85  # all threads against one
-CORES_PAIRS = 5  # of runs in a round
+CORES_PAIRS = 5     # of runs in a round
 SCORE_SHARE = 0.95  # of the raw rate, what hmtnet-score should reach
 
 

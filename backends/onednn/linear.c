@@ -57,7 +57,6 @@ static void rows_loop(const exec *e, const op *o, const member *m)
     const hmt_plan_step *s = &e->plan->steps[o->step];
     const int64_t *in = e->plan->tensors[s->in[0]].shape;
     const int64_t outputs = e->plan->tensors[s->out[0]].shape[1], k = in[1] * in[2] * in[3];
-    const int64_t width = r->stored == HMT_DTYPE_F32 ? 4 : r->stored == HMT_DTYPE_I8 ? 1 : 2;
     const char *weight = (const char *)exec_data(e, o, 1);
     const float *bias = o->count > 4 ? exec_data(e, o, 4) : NULL, *steps = exec_data(e, o, 3);
     const int16_t *counts = (const int16_t *)(const void *)(steps + in[0]) + r->first * k;
@@ -68,11 +67,12 @@ static void rows_loop(const exec *e, const op *o, const member *m)
     if (e->run_beside && o == &e->ops[e->beside.by] && team_first(m))
         beside_run(e);
     while (team_take_less(m, outputs, LEAST_ROWS, MOST_ROWS, &part))
-        exec_kernels(e)->linear(
-            r->stored, r->images, k, x, steps + r->first, weight + part.from * k * width,
-            r->scales != NULL ? r->scales + part.from : NULL, part.to - part.from,
-            bias != NULL ? bias + part.from : NULL, s->relu,
-            exec_data(e, o, 2) + r->first * outputs + part.from, outputs);
+        exec_kernels(e)->linear(r->stored, r->images, k, x, steps + r->first,
+                                weight + part.from * k * stored_width(r->stored),
+                                r->scales != NULL ? r->scales + part.from : NULL,
+                                part.to - part.from, bias != NULL ? bias + part.from : NULL,
+                                s->relu, exec_data(e, o, 2) + r->first * outputs + part.from,
+                                outputs);
 }
 
 /* The weight is read as the model stores it. */

@@ -31,7 +31,7 @@ static int worthwhile(const exec *e, int64_t images, hmt_dtype stored)
            6 * filled_up(e, images) <= 7 * images;
 }
 
-/* Some inputs of one panel's images, from image `first` on. */
+/* Some inputs of one panel's images; zeros where there are fewer images than it has room for. */
 static void fill_panel(const float *x, int64_t images, int64_t k, int64_t panel, span inputs,
                        float *to)
 {
@@ -65,16 +65,15 @@ static void product_loop(const exec *e, const op *o, const member *m)
     const hmt_plan_step *s = &e->plan->steps[o->step];
     const int64_t *in = e->plan->tensors[s->in[0]].shape;
     const int64_t outputs = e->plan->tensors[s->out[0]].shape[1], k = in[1] * in[2] * in[3];
-    const int64_t width = g->stored == HMT_DTYPE_F32 ? 4 : 2;
     const char *weight = (const char *)exec_data(e, o, 1);
     const float *bias = o->count > 3 ? exec_data(e, o, 3) : NULL;
     span part;
 
     while (team_take_less(m, outputs, LEAST_ROWS, LINEAR_ROWS, &part))
         exec_kernels(e)->linear_panels(g->stored, g->images, k, exec_data(e, o, 0) + g->first * k,
-                                       weight + part.from * k * width, part.to - part.from,
-                                       bias != NULL ? bias + part.from : NULL, s->relu,
-                                       exec_data(e, o, 2) + g->first * outputs + part.from,
+                                       weight + part.from * k * stored_width(g->stored),
+                                       part.to - part.from, bias != NULL ? bias + part.from : NULL,
+                                       s->relu, exec_data(e, o, 2) + g->first * outputs + part.from,
                                        outputs);
 }
 

@@ -28,11 +28,6 @@ KERNEL void fetch(coming *next)
     next->at += next->step;
 }
 
-KERNEL int64_t width(hmt_dtype stored)
-{
-    return stored == HMT_DTYPE_F32 ? 4 : stored == HMT_DTYPE_I8 ? 1 : 2;
-}
-
 /* Row p of b by as many values of a. */
 KERNEL void gemm_row(const hmt_dtype stored, const int rows, int64_t p, const float *a,
                      int64_t a_row, const void *b, int64_t b_step, vec (*sum)[2])
@@ -65,7 +60,7 @@ KERNEL void gemm_block(const hmt_dtype stored, const int rows, int64_t k, const 
     }
     for (; p + TURN <= k; p += TURN, a += TURN * a_step) {
         if (TURN == 1)
-            __builtin_prefetch((const char *)b + p * b_step * width(stored) + AHEAD);
+            __builtin_prefetch((const char *)b + p * b_step * stored_width(stored) + AHEAD);
         fetch(&next);
         gemm_row(stored, rows, p, a, a_row, b, b_step, sum);
         if (TURN > 1)
@@ -143,7 +138,7 @@ static void gemm(hmt_dtype stored, int64_t m, int64_t k, const float *a, int64_t
                  int64_t behind)
 {
     const int64_t parts = (k + DEPTH - 1) / DEPTH, blocks = (m + ROWS - 1) / ROWS;
-    const int64_t row = b_step * width(stored);
+    const int64_t row = b_step * stored_width(stored);
     const int widens = stored == HMT_DTYPE_BF16 || (stored == HMT_DTYPE_F16 && !LOADS_F16);
     float wide[DEPTH * 2 * LANES] __attribute__((aligned(64)));
 

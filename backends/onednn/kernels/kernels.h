@@ -122,6 +122,12 @@ typedef struct norm_affine {
     int32_t relu;
 } norm_affine;
 
+/* Bytes of a weight's element as the model stores it. */
+static inline int64_t stored_width(hmt_dtype stored)
+{
+    return stored == HMT_DTYPE_F32 ? 4 : stored == HMT_DTYPE_I8 ? 1 : 2;
+}
+
 typedef struct kernels {
     const char *name;
     int32_t lanes;

@@ -62,7 +62,8 @@ KERNEL void linear_block(const hmt_dtype stored, const int images, const int fea
         for (int o = 0; o < features; ++o) {
             const int64_t at = o * w_row + i;
 
-            ask_once((const char *)w + at * width(stored), (int)(2 * LANES * width(stored)));
+            ask_once((const char *)w + at * stored_width(stored),
+                     (int)(2 * LANES * stored_width(stored)));
             part[0][o] += load_stored(stored, w, at) * x0;
             part[0][o] += load_stored(stored, w, at + LANES) * x1;
         }
@@ -71,7 +72,7 @@ KERNEL void linear_block(const hmt_dtype stored, const int images, const int fea
         vec xs[IMAGES];
 
         for (int row = 0; row < next.count; ++row)
-            __builtin_prefetch(next.at + (row * w_row + i) * width(stored), 0, 2);
+            __builtin_prefetch(next.at + (row * w_row + i) * stored_width(stored), 0, 2);
         UNROLL
         for (int n = 0; n < images; ++n)
             xs[n] = load(x + n * x_row + i);
@@ -146,7 +147,7 @@ KERNEL void linear_pass(const hmt_dtype stored, const int features, int64_t n, l
     for (int64_t block = 0, i = 0; block < blocks; ++block) {
         const int64_t end = n * (block + 1) / blocks, first = features * block / blocks;
         const int64_t last = features * (block + 1) / blocks;
-        const coming_rows rows = {next != NULL ? next + first * k * width(stored) : NULL,
+        const coming_rows rows = {next != NULL ? next + first * k * stored_width(stored) : NULL,
                                   next != NULL ? (int)(last - first) : 0};
         const linear_operands at = {in.x + i * k * x_width(stored),
                                     in.steps != NULL ? in.steps + i : NULL, in.w, in.scales};
@@ -175,14 +176,14 @@ KERNEL void linear_stored(const hmt_dtype stored, int64_t n, int64_t k, linear_o
         const int64_t length = k - from < piece ? k - from : piece;
 
         for (int64_t o = 0, step; o < rows; o += step) {
-            const char *w = in.w + (o * k + from) * width(stored), *next = NULL;
+            const char *w = in.w + (o * k + from) * stored_width(stored), *next = NULL;
             const linear_operands at = {in.x + from * x_width(stored), in.steps, w,
                                         in.scales != NULL ? in.scales + o : NULL};
 
             step = o + group <= rows ? group : 1;
             if (many) /* the group below, or the next piece of the first */
-                next = o + step + group <= rows ? w + step * k * width(stored)
-                                                : in.w + (from + piece) * width(stored);
+                next = o + step + group <= rows ? w + step * k * stored_width(stored)
+                                                : in.w + (from + piece) * stored_width(stored);
             if (step == 1)
                 linear_pass(stored, 1, n, at, length, k, y + o, y_row, next);
             else if (many)

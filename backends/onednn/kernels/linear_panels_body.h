@@ -28,17 +28,18 @@ KERNEL void panels_chunk(const hmt_dtype stored, int64_t rows, int64_t from, int
                          int64_t k, int64_t panels, const float *x, const char *w, float *sums,
                          const char *next)
 {
-    const int64_t fetched = size * width(stored) / panels; /* beside each panel */
+    const int64_t fetched = size * stored_width(stored) / panels; /* beside each panel */
     float wide[ROWS * DEPTH] __attribute__((aligned(64)));
 
-    for (int64_t part = 0; part < ROWS; ++part, next += k * width(stored)) {
+    for (int64_t part = 0; part < ROWS; ++part, next += k * stored_width(stored)) {
         const int64_t at = size * part / ROWS, length = size * (part + 1) / ROWS - at;
         const int narrow = stored != HMT_DTYPE_F32;
 
         if (length == 0)
             continue;
         if (narrow)
-            widen_piece(stored, rows, length, w + at * width(stored), k * width(stored), wide);
+            widen_piece(stored, rows, length, w + at * stored_width(stored),
+                        k * stored_width(stored), wide);
         for (int64_t panel = 0; panel < panels; ++panel)
             gemm_rows(HMT_DTYPE_F32, rows, length,
                       narrow ? wide : (const float *)(const void *)w + at, narrow ? DEPTH : k, 1,
@@ -51,7 +52,8 @@ KERNEL void panels_chunk(const hmt_dtype stored, int64_t rows, int64_t from, int
 KERNEL void panels_stored(const hmt_dtype stored, int64_t panels, int64_t k, const float *x,
                           const char *w, int64_t rows, float (*sums)[LINEAR_IMAGES])
 {
-    const int64_t depth = panels > MOST_PANELS / 2 ? DEPTH / 2 : DEPTH, row = k * width(stored);
+    const int64_t depth = panels > MOST_PANELS / 2 ? DEPTH / 2 : DEPTH,
+                  row = k * stored_width(stored);
     const int64_t chunks = (k + depth * ROWS - 1) / (depth * ROWS);
     const int64_t blocks = (rows + ROWS - 1) / ROWS;
 
@@ -60,11 +62,11 @@ KERNEL void panels_stored(const hmt_dtype stored, int64_t panels, int64_t k, con
 
         for (int64_t block = 0; block < blocks; ++block) {
             const int64_t o = rows * block / blocks, until = rows * (block + 1) / blocks;
-            const char *next = block + 1 < blocks ? w + until * row + from * width(stored)
-                                                  : w + end * width(stored);
+            const char *next = block + 1 < blocks ? w + until * row + from * stored_width(stored)
+                                                  : w + end * stored_width(stored);
 
             panels_chunk(stored, until - o, from, end - from, k, panels, x,
-                         w + o * row + from * width(stored), sums[o], next);
+                         w + o * row + from * stored_width(stored), sums[o], next);
         }
     }
 }
