@@ -53,8 +53,8 @@ static const cli_program program = {
     "the bandwidth that of a = b + s * c, both measured on the same number of threads of the\n"
     "processor; with a device beside it neither is shown. --steps times each step on its own.\n\n"
     "Environment, read when the library opens the CPU: HMT_CPU_LEVEL=plain|avx2|avx512|avx512vnni\n"
-    "limits the instructions of its own kernels, HMT_CONV=direct|winograd2|winograd3|winograd4\n"
-    "chooses convolutions.\n\n"
+    "limits the instructions of its own kernels, HMT_CONV=direct|winograd2|winograd3|winograd4|\n"
+    "winograd6 chooses convolutions.\n\n"
     "Exit status: 0 measured, 2 wrong usage or model, or computing failed, 130 interrupted.\n\n"
     "Example: hmtnet-bench infer --batch 32 --steps"};
 

@@ -459,6 +459,7 @@ static void test_level(const kernels *k)
     test_integers(k, 1, 18432, 5, true);
     test_integers(k, 5, 2100, 4, true);
     test_quantise(k);
+    test_winograd(k, 6);
     test_winograd(k, 4);
     test_winograd(k, 3);
     test_winograd(k, 2);

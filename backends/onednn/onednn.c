@@ -49,13 +49,14 @@ static hmt_status device_info(int32_t index, hmt_device_info *info)
     return HMT_OK;
 }
 
-/* The convolutions asked for: direct, winograd2, winograd3, winograd4; else the best. */
+/* The convolutions asked for: direct, or Winograd's with the largest tiles; else the best. */
 static int32_t convolution_tile(const char *name)
 {
     static const struct {
         const char *name;
         int32_t tile;
-    } tiles[] = {{"direct", 0}, {"winograd2", 2}, {"winograd3", 3}, {"winograd4", 4}};
+    } tiles[] = {
+        {"direct", 0}, {"winograd2", 2}, {"winograd3", 3}, {"winograd4", 4}, {"winograd6", 6}};
 
     for (size_t i = 0; name != NULL && i < sizeof tiles / sizeof tiles[0]; ++i)
         if (strcmp(name, tiles[i].name) == 0)

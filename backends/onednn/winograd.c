@@ -14,8 +14,9 @@
 #include "conv.h"
 #include "winograd_spectra.h"
 
-/* Tiles of a chunk: few enough for the cache, enough to read each kernel spectrum seldom. */
-enum { CHUNK_FORWARD = 150, CHUNK_GRADIENT = 384 };
+/* Points of a chunk's tiles: few enough for the cache, enough to read each kernel spectrum seldom.
+ */
+enum { CHUNK_FORWARD = 150 * 36, CHUNK_GRADIENT = 384 * 36 };
 
 /* What a member takes at once: tiles to transform, rows of a gradient. */
 enum { TILES = 2, GRADIENT_ROWS = 4 };
@@ -203,22 +204,45 @@ static int negligible(const hmt_plan_step *s, const int64_t *xs, const int64_t *
     return xs[1] * ys[1] * ys[2] * ys[3] * s->window.kernel[0] * s->window.kernel[1] < 1 << 14;
 }
 
+/* Whether F(6x6) is exact enough: of spectra in float32, and not in training's forward pass, whose
+ * rounding decides that of all gradients; in the backward pass it adds nothing that shows. */
+static int six_holds(const exec *e, const hmt_plan_step *s)
+{
+    hmt_dtype stored;
+    const float *scales;
+
+    if (e->plan->training)
+        return s->kind != HMT_STEP_CONV;
+    weights_stored(e->weights, &e->plan->weights[s->weight[0]], &stored, &scales);
+    return stored == HMT_DTYPE_F32;
+}
+
+/* Whether F(6x6) is faster than F(4x4): less arithmetic, though kernels' spectra have more values
+ * to read, and in training to make, which counts where tiles are few. */
+static int six_pays(const exec *e, const hmt_plan_step *s, const int64_t *ys)
+{
+    return exec_kernels(e)->six_faster && tiles_of(ys, 6) >= (e->plan->training ? 128 : 32) &&
+           winograd_cost(e, s, 6) < winograd_cost(e, s, 4);
+}
+
 /* Outputs of a tile's side, 0 for the direct kernel: what the device was told, else what measured
  * faster (docs/performance.md). */
-static int32_t choose(const exec *e, const hmt_plan_step *s, int32_t x, int32_t y)
+static int32_t choose(const exec *e, const hmt_plan_step *s)
 {
-    const int64_t *xs = e->plan->tensors[x].shape, *ys = e->plan->tensors[y].shape;
-    const int64_t taps = (int64_t)s->window.kernel[0] * s->window.kernel[1];
+    const int64_t *xs, *ys, taps = (int64_t)s->window.kernel[0] * s->window.kernel[1];
     enough tiles;
 
     if (!fits(s))
         return 0;
     if (e->device->tile >= 0)
-        return e->device->tile;
+        return e->device->tile == 6 && !six_holds(e, s) ? 4 : e->device->tile;
+    winograd_shapes(e, s, &xs, &ys);
     if (!e->plan->training && negligible(s, xs, ys))
         return 2;
     if (taps < 9 || xs[1] < 32 || ys[1] < 32 || ys[2] * ys[3] < 36)
         return 0;
+    if (six_holds(e, s) && six_pays(e, s, ys))
+        return 6;
     if (e->plan->training)
         return 4;
     tiles = enough_tiles(e, s->weight[0]);
@@ -248,40 +272,39 @@ static void convolve(exec *e, winograd *w, int32_t from, int32_t to, int32_t wei
 
 int winograd_chosen(const exec *e, const hmt_plan_step *s)
 {
-    return choose(e, s, s->in[0], s->out[0]) != 0;
+    return choose(e, s) != 0;
 }
 
 int winograd_forward(exec *e, const hmt_plan_step *s)
 {
-    const int32_t m = choose(e, s, s->in[0], s->out[0]);
+    const int32_t m = choose(e, s);
 
     if (m == 0)
         return 0;
-    convolve(e, winograd_plan(e, s, m, s->in[0], s->out[0], 0, CHUNK_FORWARD), s->in[0], s->out[0],
-             s->weight[0], s->weight[1]);
+    convolve(e, winograd_plan(e, s, m, CHUNK_FORWARD), s->in[0], s->out[0], s->weight[0],
+             s->weight[1]);
     return 1;
 }
 
 int winograd_backward_data(exec *e, const hmt_plan_step *s)
 {
-    const int32_t m = choose(e, s, s->out[0], s->in[0]);
+    const int32_t m = choose(e, s);
 
     if (m == 0)
         return 0;
-    convolve(e, winograd_plan(e, s, m, s->out[0], s->in[0], 1, CHUNK_FORWARD), s->in[0], s->out[0],
-             s->weight[0], -1);
+    convolve(e, winograd_plan(e, s, m, CHUNK_FORWARD), s->in[0], s->out[0], s->weight[0], -1);
     return 1;
 }
 
 int winograd_backward_weights(exec *e, const hmt_plan_step *s)
 {
-    const int32_t m = choose(e, s, s->in[1], s->in[0]);
+    const int32_t m = choose(e, s);
     int32_t dy, x, gradient;
     winograd *w;
 
     if (m == 0)
         return 0;
-    w = winograd_plan(e, s, m, s->in[1], s->in[0], 0, CHUNK_GRADIENT);
+    w = winograd_plan(e, s, m, CHUNK_GRADIENT);
     if (w == NULL)
         return 1;
     winograd_outputs_last(&w->kernel);

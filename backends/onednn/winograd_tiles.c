@@ -81,8 +81,8 @@ static double cost(const winograd *w, const winograd_cut *down, const winograd_c
            24.0 * tiles * w->points * (double)(w->rows + columns);
 }
 
-/* The canvas for which the batch costs least. */
-static void stitch(winograd *w, int64_t batch, int64_t columns)
+/* The canvas for which the batch costs least; that cost. */
+static double stitch(winograd *w, int64_t batch, int64_t columns)
 {
     double best = HUGE_VAL;
 
@@ -102,6 +102,7 @@ static void stitch(winograd *w, int64_t batch, int64_t columns)
             w->cut[1] = cols;
             w->tiles = groups * rows.tiles * cols.tiles;
         }
+    return best;
 }
 
 /* Puts tiles into regions. */
@@ -240,54 +241,95 @@ static void choose_parts(winograd *w, int64_t panel)
     }
 }
 
-winograd *winograd_plan(exec *e, const hmt_plan_step *s, int32_t m, int32_t x, int32_t y,
-                        int transposed, int64_t chunk)
+void winograd_shapes(const exec *e, const hmt_plan_step *s, const int64_t **x, const int64_t **y)
 {
-    const int64_t *xs = e->plan->tensors[x].shape, *ys = e->plan->tensors[y].shape;
-    const int64_t lanes = exec_kernels(e)->lanes, panel = exec_kernels(e)->panel,
-                  stride = s->window.stride[0];
-    const winograd_kernel kernel = {.outputs = ys[1],
-                                    .inputs = xs[1],
-                                    .size = {s->window.kernel[0], s->window.kernel[1]},
-                                    .stride = (int32_t)stride,
-                                    .channels = divide_up(xs[1], lanes) * lanes};
-    winograd w = {.m = m,
-                  .points = (m + 2) * (m + 2),
-                  .transposed = transposed,
-                  .relu = s->relu,
-                  .kernel = kernel};
-    axis in[2], out[2];
-    int64_t first, positions, columns, *tables;
-    winograd *kept;
+    const hmt_plan_tensor *t = e->plan->tensors;
 
+    *x = t[s->kind == HMT_STEP_CONV_BACKWARD_DATA      ? s->out[0]
+           : s->kind == HMT_STEP_CONV_BACKWARD_WEIGHTS ? s->in[1]
+                                                       : s->in[0]]
+             .shape;
+    *y = t[s->kind == HMT_STEP_CONV ? s->out[0] : s->in[0]].shape;
+}
+
+/* Both sides of a convolution, before it is cut into tiles. */
+typedef struct sides {
+    const int64_t *in_shape, *out_shape; /* read, and written */
+    axis in[2], out[2];
+    int64_t columns; /* of outputs */
+} sides;
+
+static sides measure(const exec *e, const hmt_plan_step *s, int32_t m, winograd *w)
+{
+    const int64_t lanes = exec_kernels(e)->lanes, stride = s->window.stride[0];
+    const int transposed = s->kind == HMT_STEP_CONV_BACKWARD_DATA;
+    const int64_t *xs, *ys;
+    int64_t channels, outputs;
+    sides both;
+
+    winograd_shapes(e, s, &xs, &ys);
+    channels = divide_up(xs[1], lanes) * lanes;
+    outputs = divide_up(ys[1], lanes) * lanes;
+    *w = (winograd){.m = m,
+                    .points = (m + 2) * (m + 2),
+                    .transposed = transposed,
+                    .relu = s->relu,
+                    .kernel = {.outputs = ys[1],
+                               .inputs = xs[1],
+                               .size = {s->window.kernel[0], s->window.kernel[1]},
+                               .stride = (int32_t)stride,
+                               .channels = channels}};
     for (int i = 0; i < 2; ++i) {
         axis at_x = {xs[2 + i], stride, -s->window.pad[i]}, at_y = {ys[2 + i], 1, 0};
+        const int64_t first = s->window.pad[i] / stride;
 
-        first = s->window.pad[i] / stride;
         if (transposed) {
             at_x.offset += first * stride;
             at_y.offset = first - (WINOGRAD_TAPS - 1);
         }
-        in[i] = transposed ? at_y : at_x;
-        out[i] = transposed ? at_x : at_y;
-        w.count[i] =
+        both.in[i] = transposed ? at_y : at_x;
+        both.out[i] = transposed ? at_x : at_y;
+        w->count[i] =
             transposed ? (xs[2 + i] - 1 + s->window.pad[i]) / stride - first + 1 : ys[2 + i];
-        w.pitch[i] = pitch(&in[i], w.count[i]);
+        w->pitch[i] = pitch(&both.in[i], w->count[i]);
     }
-    w.rows = grids(&in[0]) * (transposed ? divide_up(ys[1], lanes) * lanes : kernel.channels);
-    columns = grids(&out[0]) * (transposed ? kernel.channels : divide_up(ys[1], lanes) * lanes);
-    stitch(&w, xs[0], columns);
+    both.in_shape = transposed ? ys : xs;
+    both.out_shape = transposed ? xs : ys;
+    w->rows = grids(&both.in[0]) * (transposed ? outputs : channels);
+    both.columns = grids(&both.out[0]) * (transposed ? channels : outputs);
+    return both;
+}
+
+double winograd_cost(const exec *e, const hmt_plan_step *s, int32_t m)
+{
+    winograd w;
+    const sides both = measure(e, s, m, &w);
+
+    return stitch(&w, both.in_shape[0], both.columns);
+}
+
+winograd *winograd_plan(exec *e, const hmt_plan_step *s, int32_t m, int64_t chunk)
+{
+    static const char *const names[] = {
+        [2] = "winograd 2x2", [3] = "winograd 3x3", [4] = "winograd 4x4", [6] = "winograd 6x6"};
+    const int64_t lanes = exec_kernels(e)->lanes, panel = exec_kernels(e)->panel;
+    winograd w, *kept;
+    const sides both = measure(e, s, m, &w);
+    const int64_t stride = w.kernel.stride;
+    int64_t positions, *tables;
+
+    stitch(&w, both.in_shape[0], both.columns);
     order(&w);
     positions = (w.cut[0].tiles + w.cut[1].tiles) * (m + WINOGRAD_TAPS - 1);
-    exec_chose(e, m == 4 ? "winograd 4x4" : m == 3 ? "winograd 3x3" : "winograd 2x2");
+    exec_chose(e, names[m]);
     kept = exec_state(e, sizeof w + (uint64_t)(positions * (stride + 1)) * sizeof(int64_t));
     if (kept == NULL)
         return NULL;
     tables = (int64_t *)(void *)(kept + 1);
-    tables =
-        fill_map(&w, (int32_t)lanes, &w.in, transposed ? ys : xs, in, WINOGRAD_TAPS - 1, tables);
-    fill_map(&w, (int32_t)lanes, &w.out, transposed ? xs : ys, out, 0, tables);
-    w.panels = divide_up(columns, panel);
+    tables = fill_map(&w, (int32_t)lanes, &w.in, both.in_shape, both.in, WINOGRAD_TAPS - 1, tables);
+    fill_map(&w, (int32_t)lanes, &w.out, both.out_shape, both.out, 0, tables);
+    w.panels = divide_up(both.columns, panel);
+    chunk = chunk / w.points;
     w.chunk = divide_up(w.tiles, divide_up(w.tiles, chunk));
     w.in_row = w.rows + PAD;
     w.out_row = w.panels * panel + PAD;

@@ -62,10 +62,13 @@ typedef struct winograd_place {
 
 winograd_place winograd_locate(const winograd *w, int64_t tile);
 
-/* The tiles of a convolution between tensors x and y, m x m outputs each, at most `chunk` at once;
- * transposed: from y to x, for gradients of x. Lives as long as the exec; NULL after a failure. */
-winograd *winograd_plan(exec *e, const hmt_plan_step *s, int32_t m, int32_t x, int32_t y,
-                        int transposed, int64_t chunk);
+/* The shapes of a convolution's images and maps, forward or backward. */
+void winograd_shapes(const exec *e, const hmt_plan_step *s, const int64_t **x, const int64_t **y);
+/* What its tiles of m x m outputs cost, in multiplications. */
+double winograd_cost(const exec *e, const hmt_plan_step *s, int32_t m);
+/* Its tiles; of a gradient by the images those of the images. At once as many as have at most
+ * `chunk` points together. Lives as long as the exec; NULL after a failure. */
+winograd *winograd_plan(exec *e, const hmt_plan_step *s, int32_t m, int64_t chunk);
 
 /* Makes the room of spectra that of 16-bit counts and their steps (kernels.h), all rows. */
 void winograd_plan_counts(winograd *w, int64_t panel);

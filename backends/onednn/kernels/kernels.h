@@ -14,7 +14,7 @@
 
 enum {
     WINOGRAD_TAPS = 3,   /* of the kernels F(m x m, 3x3) */
-    WINOGRAD_POINTS = 6, /* the most in one dimension: m + 2 */
+    WINOGRAD_POINTS = 8, /* the most in one dimension: m + 2 */
     WINOGRAD_SQUARE = WINOGRAD_POINTS * WINOGRAD_POINTS,
     WINOGRAD_SEGMENT = 128 /* channels of a spectrum in 16 bits that share a step */
 };
@@ -134,6 +134,7 @@ typedef struct kernels {
     int32_t panel;           /* columns that gemm() makes: 2 * lanes */
     int32_t integers_faster; /* whether sums of 16-bit products take half of what float32's do */
     int32_t panels_faster;   /* whether linear_panels() is, of full panels */
+    int32_t six_faster;      /* whether Winograd's F(6x6) is, of many tiles */
 
     /* c(m,panel) = a(m,k) b(k,panel), or += if `add`: a(i,p) at a[i*a_row + p*a_step], where one of
      * them is 1, and a_step if b is not float32; rows of b b_step elements of type `stored` and

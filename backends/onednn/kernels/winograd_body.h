@@ -1,180 +1,11 @@
 /*
- * Winograd's minimal filtering F(m x m, 3x3), m = 2, 3 or 4, after Lavin and Gray, "Fast algorithms
- * for convolutional neural networks" (CVPR 2016), section 4. Polynomials are taken at 0, infinity
- * and
- *   F(2,3): +-1
- *   F(3,3): +-a, c, with a = sqrt(1/2), c = 7/4: the error in float32 is that of F(2,3)
- *   F(4,3): +-a, +-b, with b = sqrt(2), in place of 1 and 2: all constants are then between 1/3 and
- *           5/2, and the error in float32 is a third
- * In one dimension, N the product of a finite point's distances to the others,
- *   G row p = (1, p, p^2) / N, A^T column p = (1, p, .., p^(m-1)), infinity: (0,0,1) and (0,..,1),
- *   B^T row p = the coefficients of (x - q) (x - r) ... over the other finite points.
+ * Winograd's minimal filtering F(m x m, 3x3), m = 2, 3, 4 or 6: transforms of squares of values, of
+ * tiles read from and written to maps, and of kernels.
  */
 #ifndef HMT_ONEDNN_WINOGRAD_BODY_H
 #define HMT_ONEDNN_WINOGRAD_BODY_H
 
-#include "vectors.h"
-
-#define POINT_A 0.70710678118654752f
-#define POINT_B 1.41421356237309505f
-#define POINT_C 1.75f
-
-/* The transforms of one line: n = m + 2 values of `s` strides apart in place of a matrix. */
-
-/* B^T: n values to n. */
-KERNEL void line_input(const int m, vec *to, const vec *x, const int s)
-{
-    if (m == 2) {
-        to[0] = x[0] - x[2 * s];
-        to[s] = x[s] + x[2 * s];
-        to[2 * s] = x[2 * s] - x[s];
-        to[3 * s] = x[s] - x[3 * s];
-        return;
-    }
-    if (m == 3) { /* first by x - c, then by what is left */
-        vec f0 = x[s] - POINT_C * x[0], f1 = x[2 * s] - POINT_C * x[s];
-        vec f2 = x[3 * s] - POINT_C * x[2 * s], f3 = x[4 * s] - POINT_C * x[3 * s];
-
-        to[0] = f2 - 0.5f * f0;
-        to[s] = f2 + POINT_A * f1;
-        to[2 * s] = f2 - POINT_A * f1;
-        to[3 * s] = x[3 * s] - 0.5f * x[s];
-        to[4 * s] = f3 - 0.5f * f1;
-        return;
-    }
-    vec x0 = x[0], x1 = x[s], x2 = x[2 * s], x3 = x[3 * s], x4 = x[4 * s], x5 = x[5 * s];
-    vec even_a = x4 - 2.0f * x2, odd_a = x3 - 2.0f * x1;
-    vec even_b = x4 - 0.5f * x2, odd_b = x3 - 0.5f * x1;
-
-    to[0] = x0 + (x4 - 2.5f * x2);
-    to[s] = even_a + POINT_A * odd_a;
-    to[2 * s] = even_a - POINT_A * odd_a;
-    to[3 * s] = even_b + POINT_B * odd_b;
-    to[4 * s] = even_b - POINT_B * odd_b;
-    to[5 * s] = x1 + (x5 - 2.5f * x3);
-}
-
-/* A^T: n values to m. */
-KERNEL void line_output(const int m, vec *to, const vec *x, const int s)
-{
-    vec sum = x[s] + x[2 * s], difference = x[s] - x[2 * s];
-
-    if (m == 2) {
-        to[0] = x[0] + sum;
-        to[s] = difference - x[3 * s];
-        return;
-    }
-    if (m == 3) {
-        to[0] = x[0] + sum + x[3 * s];
-        to[s] = POINT_A * difference + POINT_C * x[3 * s];
-        to[2 * s] = 0.5f * sum + (POINT_C * POINT_C) * x[3 * s] + x[4 * s];
-        return;
-    }
-    vec sum_b = x[3 * s] + x[4 * s], difference_b = x[3 * s] - x[4 * s];
-
-    to[0] = x[0] + sum + sum_b;
-    to[s] = POINT_A * difference + POINT_B * difference_b;
-    to[2 * s] = 0.5f * sum + 2.0f * sum_b;
-    to[3 * s] = (0.5f * POINT_A) * difference + (2.0f * POINT_B) * difference_b + x[5 * s];
-}
-
-/* A: m values to n. */
-KERNEL void line_spread(const int m, vec *to, const vec *y, const int s)
-{
-    if (m == 2) {
-        to[0] = y[0];
-        to[s] = y[0] + y[s];
-        to[2 * s] = y[0] - y[s];
-        to[3 * s] = -y[s];
-        return;
-    }
-    if (m == 3) {
-        vec even = y[0] + 0.5f * y[2 * s], odd = POINT_A * y[s];
-
-        to[0] = y[0];
-        to[s] = even + odd;
-        to[2 * s] = even - odd;
-        to[3 * s] = y[0] + POINT_C * y[s] + (POINT_C * POINT_C) * y[2 * s];
-        to[4 * s] = y[2 * s];
-        return;
-    }
-    vec y0 = y[0], y1 = y[s], y2 = y[2 * s], y3 = y[3 * s];
-    vec even_a = y0 + 0.5f * y2, odd_a = POINT_A * y1 + (0.5f * POINT_A) * y3;
-    vec even_b = y0 + 2.0f * y2, odd_b = POINT_B * y1 + (2.0f * POINT_B) * y3;
-
-    to[0] = y0;
-    to[s] = even_a + odd_a;
-    to[2 * s] = even_a - odd_a;
-    to[3 * s] = even_b + odd_b;
-    to[4 * s] = even_b - odd_b;
-    to[5 * s] = y3;
-}
-
-/* 1 / N of points +-a and +-b of F(4,3); of 0, a, -a and c of F(3,3). */
-#define NORM_A (-1.0f / 1.5f)
-#define NORM_B (1.0f / 6.0f)
-#define NORM3_0 (2.0f / POINT_C)
-#define NORM3_A (1.0f / (POINT_A - POINT_C))
-#define NORM3_MINUS_A (1.0f / (-POINT_A - POINT_C))
-#define NORM3_C (1.0f / (POINT_C * (POINT_C * POINT_C - 0.5f)))
-
-/* G: 3 taps to n. */
-KERNEL void line_kernel(const int m, vec *to, const vec *g, const int s)
-{
-    vec g0 = g[0], g1 = g[s], g2 = g[2 * s];
-
-    if (m == 3) {
-        vec even = g0 + 0.5f * g2, odd = POINT_A * g1;
-
-        to[0] = NORM3_0 * g0;
-        to[s] = NORM3_A * (even + odd);
-        to[2 * s] = NORM3_MINUS_A * (even - odd);
-        to[3 * s] = NORM3_C * (g0 + POINT_C * g1 + (POINT_C * POINT_C) * g2);
-        to[4 * s] = g2;
-        return;
-    }
-    to[0] = g0;
-    if (m == 2) {
-        to[s] = 0.5f * (g0 + g2) + 0.5f * g1;
-        to[2 * s] = 0.5f * (g0 + g2) - 0.5f * g1;
-        to[3 * s] = g2;
-        return;
-    }
-    vec even_a = NORM_A * (g0 + 0.5f * g2), odd_a = (NORM_A * POINT_A) * g1;
-    vec even_b = NORM_B * (g0 + 2.0f * g2), odd_b = (NORM_B * POINT_B) * g1;
-
-    to[s] = even_a + odd_a;
-    to[2 * s] = even_a - odd_a;
-    to[3 * s] = even_b + odd_b;
-    to[4 * s] = even_b - odd_b;
-    to[5 * s] = g2;
-}
-
-/* G^T: n values to 3 taps. */
-KERNEL void line_gradient(const int m, vec *to, const vec *x, const int s)
-{
-    vec sum = x[s] + x[2 * s], difference = x[s] - x[2 * s];
-
-    if (m == 2) {
-        to[0] = x[0] + 0.5f * sum;
-        to[s] = 0.5f * difference;
-        to[2 * s] = 0.5f * sum + x[3 * s];
-        return;
-    }
-    if (m == 3) {
-        vec a = NORM3_A * x[s], minus_a = NORM3_MINUS_A * x[2 * s], c = NORM3_C * x[3 * s];
-
-        to[0] = NORM3_0 * x[0] + (a + minus_a) + c;
-        to[s] = POINT_A * (a - minus_a) + POINT_C * c;
-        to[2 * s] = 0.5f * (a + minus_a) + (POINT_C * POINT_C) * c + x[4 * s];
-        return;
-    }
-    vec sum_b = x[3 * s] + x[4 * s], difference_b = x[3 * s] - x[4 * s];
-
-    to[0] = x[0] + NORM_A * sum + NORM_B * sum_b;
-    to[s] = (NORM_A * POINT_A) * difference + (NORM_B * POINT_B) * difference_b;
-    to[2 * s] = (0.5f * NORM_A) * sum + (2.0f * NORM_B) * sum_b + x[5 * s];
-}
+#include "winograd_lines_body.h"
 
 /* A transform of a square, lines one way and then the other: (rows, columns) of `from` values in
  * each dimension become `to` values in each. */
@@ -243,7 +74,9 @@ KERNEL void analyse(const int m, const int side, int spread, const winograd_map 
 static void winograd_input(int32_t m, const winograd_map *map, const float *x, int32_t row,
                            int32_t column, float *spectrum, int64_t step)
 {
-    if (m == 4)
+    if (m == 6)
+        analyse(6, 8, 0, map, x, row, column, spectrum, step);
+    else if (m == 4)
         analyse(4, 6, 0, map, x, row, column, spectrum, step);
     else if (m == 3)
         analyse(3, 5, 0, map, x, row, column, spectrum, step);
@@ -254,7 +87,9 @@ static void winograd_input(int32_t m, const winograd_map *map, const float *x, i
 static void winograd_spread(int32_t m, const winograd_map *map, const float *y, int32_t row,
                             int32_t column, float *spectrum, int64_t step)
 {
-    if (m == 4)
+    if (m == 6)
+        analyse(6, 6, 1, map, y, row, column, spectrum, step);
+    else if (m == 4)
         analyse(4, 4, 1, map, y, row, column, spectrum, step);
     else if (m == 3)
         analyse(3, 3, 1, map, y, row, column, spectrum, step);
@@ -292,7 +127,9 @@ KERNEL void synthesise(const int m, const winograd_map *map, const float *spectr
 static void winograd_output(int32_t m, const winograd_map *map, const float *spectrum, int64_t step,
                             const float *bias, int relu, float *y, int32_t row, int32_t column)
 {
-    if (m == 4)
+    if (m == 6)
+        synthesise(6, map, spectrum, step, bias, relu, y, row, column);
+    else if (m == 4)
         synthesise(4, map, spectrum, step, bias, relu, y, row, column);
     else if (m == 3)
         synthesise(3, map, spectrum, step, bias, relu, y, row, column);
@@ -376,7 +213,9 @@ static void winograd_kernels(int32_t m, const winograd_kernel *kernel, const flo
             vec out[WINOGRAD_SQUARE];
 
             read_taps(kernel, weights, transposed, row, first_column + half * LANES, &g);
-            if (m == 4)
+            if (m == 6)
+                square_kernel(6, WINOGRAD_TAPS, 8, out, g.v);
+            else if (m == 4)
                 square_kernel(4, WINOGRAD_TAPS, 6, out, g.v);
             else if (m == 3)
                 square_kernel(3, WINOGRAD_TAPS, 5, out, g.v);
@@ -417,7 +256,9 @@ static void winograd_gradient(int32_t m, const winograd_kernel *kernel, const fl
 
         for (int i = 0; i < n * n; ++i)
             in[i] = load(spectra + i * step + output);
-        if (m == 4)
+        if (m == 6)
+            square_gradient(6, 8, WINOGRAD_TAPS, g.v, in);
+        else if (m == 4)
             square_gradient(4, 6, WINOGRAD_TAPS, g.v, in);
         else if (m == 3)
             square_gradient(3, 5, WINOGRAD_TAPS, g.v, in);

@@ -12,6 +12,9 @@
 
 enum { SEGMENT = WINOGRAD_SEGMENT, SEGMENT_BLOCKS = SEGMENT / LANES, COUNTS = 4095 };
 
+/* Points of F(4x4), the largest tile that is counted. */
+enum { COUNTED_SQUARE = 36 };
+
 /* Bits of an infinity, and of the least magnitude whose factor is finite. */
 enum { INFINITE = 0x7f800000, TINY = 0x06800000 };
 
@@ -93,8 +96,8 @@ KERNEL void count_segment(const int points, int blocks, const vec *values, int16
     for (int i = 0; i < points; ++i)
         *(loose_float *)(steps + i * step) =
             blocks == SEGMENT_BLOCKS
-                ? count_point(SEGMENT_BLOCKS, values + i, WINOGRAD_SQUARE, to + i * step)
-                : count_point(blocks, values + i, WINOGRAD_SQUARE, to + i * step);
+                ? count_point(SEGMENT_BLOCKS, values + i, COUNTED_SQUARE, to + i * step)
+                : count_point(blocks, values + i, COUNTED_SQUARE, to + i * step);
 }
 
 KERNEL void analyse_counts(const int m, const winograd_map *map, const float *x, int32_t row,
@@ -103,8 +106,8 @@ KERNEL void analyse_counts(const int m, const winograd_map *map, const float *x,
     static const float zeros[LANES];
     const int n = m + 2;
     int16_t *steps = spectrum + map->phases * map->phases * map->blocks * LANES;
-    vec in[WINOGRAD_SQUARE], values[SEGMENT_BLOCKS][WINOGRAD_SQUARE];
-    int64_t place[WINOGRAD_SQUARE];
+    vec in[COUNTED_SQUARE], values[SEGMENT_BLOCKS][COUNTED_SQUARE];
+    int64_t place[COUNTED_SQUARE];
     int blocks = 0; /* of the segment */
 
     for (int32_t phase = 0; phase < map->phases * map->phases; ++phase) {
