@@ -105,7 +105,7 @@ static const struct {
 
 static const struct {
     int channels, height, width;
-} maps[] = {{1, 7, 5}, {3, 12, 12}, {17, 13, 13}, {5, 8, 11}};
+} maps[] = {{1, 7, 5}, {3, 12, 12}, {17, 13, 13}, {5, 8, 11}, {9, 3, 3}};
 
 static void pool_case(int index, graph *g, conformance_case *k)
 {

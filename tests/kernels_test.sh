@@ -3,28 +3,38 @@
 # The choice of kernels can be overridden, and hmtnet-bench --steps shows it.
 set -euo pipefail
 
-bench=${HMTNET_BUILD_DIR:?}/examples/hmtnet-bench
+programs=${HMTNET_BUILD_DIR:?}/examples
+models=$(cd "$(dirname "$0")/../examples/models" && pwd)
+place=$(mktemp -d)
+trap 'rm -rf "$place"' EXIT
 
-# kernel_of SETTING BATCH: what runs conv4 of a small network.
-kernel_of() {
-    env "$1" "$bench" infer --width 0.125 --batch "$2" --repeat 1 --steps | sed -n 's/^conv4  *conv, \([a-z0-9 ]*[a-z0-9]\)   *[0-9.].*/\1/p'
-}
-
-# expect SETTING BATCH KERNEL
+# expect SETTING KERNEL STEP ARGUMENT...: the kernel that runs a kind of step of conv4, with the arguments to hmtnet-bench.
 expect() {
-    local found
-    found=$(kernel_of "$1" "$2")
-    if [ "$found" != "$3" ]; then
-        echo "kernels_test: with $1 and batch $2 conv4 runs \"$found\", not \"$3\"" >&2
+    local setting=$1 kernel=$2 step=$3 found
+    shift 3
+    found=$(env "$setting" "$programs/hmtnet-bench" "$@" --repeat 1 --steps |
+        sed -n "s/^conv4  *$step, \\([a-z0-9 ]*[a-z0-9]\\)   *[0-9.].*/\\1/p")
+    if [ "$found" != "$kernel" ]; then
+        echo "kernels_test: with $setting and \"$*\" the $step of conv4 is \"$found\", not \"$kernel\"" >&2
         exit 1
     fi
 }
 
-expect HMT_CONV=direct 1 direct
-expect HMT_CONV=winograd2 1 'winograd 2x2'
-expect HMT_CONV=winograd3 1 'winograd 3x3'
-expect HMT_CONV=winograd4 1 'winograd 4x4'
-expect HMT_CONV=winograd6 1 'winograd 6x6'
-expect HMT_CPU_LEVEL=plain 1 'winograd 3x3'
-expect HMT_CPU_LEVEL=plain 3 'winograd 4x4'
-expect HMT_CPU_LEVEL=plain 4 'winograd 6x6'
+small=(infer --width 0.125)
+expect HMT_CONV=direct direct conv "${small[@]}"
+for m in 2 3 4 6; do
+    expect HMT_CONV=winograd$m "winograd ${m}x$m" conv "${small[@]}"
+done
+expect HMT_CPU_LEVEL=plain 'winograd 3x3' conv "${small[@]}"
+expect HMT_CPU_LEVEL=plain 'winograd 4x4' conv "${small[@]}" --batch 3
+expect HMT_CPU_LEVEL=plain 'winograd 6x6' conv "${small[@]}" --batch 4
+
+# The largest tiles only where their roundings do not matter.
+train=(train --width 0.125 --batch 2)
+expect HMT_CONV=winograd6 'winograd 4x4' conv "${train[@]}"
+expect HMT_CONV=winograd6 'winograd 6x6' conv_backward_data "${train[@]}"
+expect HMT_CONV=winograd6 'winograd 6x6' conv_backward_weights "${train[@]}"
+for storage in f16 i8; do
+    "$programs/hmtnet-convert" --storage $storage "$models/hmtnet-quarter.safetensors" "$place/$storage.safetensors" >"$place/said"
+    expect HMT_CONV=winograd6 'winograd 4x4' conv infer --model "$place/$storage.safetensors"
+done

@@ -1,12 +1,14 @@
 /*
  * Average pooling, and max pooling where max_pool.c leaves it, in the layout that the input has. In
  * training a max pool's workspace remembers which cell won, so that the backward pass needs neither
- * input nor output.
+ * input nor output. Means of whole maps at inference, the end of many a network, are a loop of ours
+ * that writes them dense.
  *
  * oneDNN divides an average with padding by kh*kw always. Where the last windows reach beyond the
  * padded input (sizes rounded up), the cells there do not count: those rows and columns are
  * corrected by a loop of ours, over dense maps.
  */
+#include "layout.h"
 #include "max_pool.h"
 
 typedef struct window {
@@ -97,9 +99,60 @@ static void pool_by_library(exec *e, const hmt_plan_step *s)
         correct(e, y, y);
 }
 
+/* Operands: maps, in the layout that is the state; their means, dense. */
+static void means_loop(const exec *e, const op *o, const member *m)
+{
+    const layout *l = o->state;
+    const span part = exec_share_pieces(m, l->rows * l->blocks, exec_elements(e, o, 0));
+
+    for (int64_t i = part.from; i < part.to; ++i) {
+        const int64_t first = i % l->blocks * l->lanes, left = l->channels - first;
+        const int64_t count = left < l->lanes ? left : l->lanes;
+        const float *x = exec_data(e, o, 0) + i * l->span * l->lanes;
+        float *y = exec_data(e, o, 1) + i / l->blocks * l->channels + first;
+
+        for (int64_t lane = 0; lane < count; ++lane)
+            y[lane] = x[lane];
+        for (int64_t at = 1; at < l->span; ++at)
+            for (int64_t lane = 0; lane < count; ++lane)
+                y[lane] += x[at * l->lanes + lane];
+        for (int64_t lane = 0; lane < count; ++lane)
+            y[lane] /= (float)l->span;
+    }
+}
+
+/* Whether the step's one window is the whole map. */
+static int is_mean(const exec *e, const hmt_plan_step *s)
+{
+    const int64_t *x = e->plan->tensors[s->in[0]].shape;
+    int whole = s->kind == HMT_STEP_AVERAGE_POOL;
+
+    for (int i = 0; i < 2; ++i)
+        whole = whole && s->window.pad[i] == 0 && s->window.kernel[i] == x[2 + i];
+    return whole;
+}
+
+/* Appends the step; returns 0, and appends nothing, where it is left to oneDNN. */
+static int means_forward(exec *e, const hmt_plan_step *s)
+{
+    const int32_t x = exec_input(e, s->in[0], NULL);
+    layout l, *kept;
+
+    if (e->plan->training || !is_mean(e, s) || !layout_of(e, exec_md(e, x), &l))
+        return 0;
+    kept = exec_state(e, sizeof l);
+    if (kept == NULL)
+        return 1;
+    *kept = l;
+    exec_shared(e, means_loop, kept);
+    exec_operand(e, 0, x);
+    exec_operand(e, 0, exec_output(e, s->out[0], exec_like(e, s->out[0], dnnl_nchw)));
+    return 1;
+}
+
 void pool_forward(exec *e, const hmt_plan_step *s)
 {
-    if (!max_pool_forward(e, s))
+    if (!max_pool_forward(e, s) && !means_forward(e, s))
         pool_by_library(e, s);
 }
 
