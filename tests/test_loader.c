@@ -1,9 +1,12 @@
-/* tier: quick */
-/* Loaders: batches do not depend on the number of workers or on what was loaded before; photos that
+/* wrap: sched_getaffinity pthread_create
+ * tier: quick
+ * Loaders: batches do not depend on the number of workers or on what was loaded before; photos that
  * cannot be read are named or left out; a loader ends at any moment and holds no more than it may.
  */
+#define _GNU_SOURCE /* cpu_set_t */
 #include <math.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -520,6 +523,54 @@ static void signals_are_left_to_the_host(const hmt_dataset *set)
     sigaction(SIGUSR1, &before, NULL);
 }
 
+/* Processors that the process may run on; 0: those that it may. */
+static int allowed;
+
+int __real_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set);
+int __wrap_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set);
+int __wrap_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set)
+{
+    if (allowed == 0)
+        return __real_sched_getaffinity(pid, size, set);
+    memset(set, 0, size);
+    for (int i = 0; i < allowed; ++i)
+        CPU_SET(i, set);
+    return 0;
+}
+
+/* Threads started so far. */
+static int started;
+
+int __real_pthread_create(pthread_t *thread, const pthread_attr_t *how, void *(*run)(void *),
+                          void *user);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *how, void *(*run)(void *),
+                          void *user);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *how, void *(*run)(void *),
+                          void *user)
+{
+    ++started;
+    return __real_pthread_create(thread, how, run, user);
+}
+
+static void as_many_workers_as_processors_allow(const hmt_dataset *set)
+{
+    static const struct {
+        int allowed, workers;
+    } cases[] = {{1, 1}, {4, 1}, {5, 2}, {64, 16}};
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; ++i) {
+        hmt_loader_options o = HMT_LOADER_OPTIONS_INIT;
+        const int before = started;
+        hmt_loader *loader;
+
+        allowed = cases[i].allowed;
+        loader = make(set, &o);
+        allowed = 0;
+        CHECK(started - before == cases[i].workers);
+        hmt_loader_free(loader);
+    }
+}
+
 static void wrong_options_are_refused(const hmt_dataset *set)
 {
     static const size_t stranger = PHOTOS;
@@ -570,6 +621,7 @@ int main(void)
     failing_allocations_are_reported(set);
     it_ends_at_any_moment(set);
     signals_are_left_to_the_host(set);
+    as_many_workers_as_processors_allow(set);
     wrong_options_are_refused(set);
     hmt_dataset_free(set);
     remove(table);

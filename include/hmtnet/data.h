@@ -166,7 +166,8 @@ typedef struct hmt_loader_options {
                          told once: shuffled, the next readable one of the list takes its place;
                          else its place is black and has no labels */
     uint64_t seed;    /**< of order and augmentation */
-    int32_t workers;  /**< threads that decode and augment; 0: one for every four processors */
+    int32_t workers;  /**< threads that decode and augment; 0: one for every four processors that
+                         this process may use */
     uint64_t ahead_bytes; /**< of batches prepared ahead, at least one more than are lent; 0: 256
                              MiB at most */
     uint64_t keep_bytes;  /**< of resized photos kept in memory; 0: none */

@@ -1,16 +1,15 @@
 /*
  * Contexts: opening a backend's device, lending it the host's allocator and log.
  */
-#define _GNU_SOURCE /* sched_getaffinity */
 #include "api/context.h"
 
-#include <sched.h>
 #include <stddef.h>
 #include <stdio.h>
 
 #include "api/backends.h"
 #include "api/options.h"
 #include "core/memory.h"
+#include "core/processors.h"
 #include "core/status.h"
 #include "graph/arena.h"
 
@@ -59,16 +58,6 @@ static hmt_status host_place(const hmt_host *host, hmt_interval *intervals, size
     return arena_place(&host->allocator, intervals, count, total);
 }
 
-/* Cores that this process may run on. */
-static int32_t available_threads(void)
-{
-    cpu_set_t set;
-
-    if (sched_getaffinity(0, sizeof set, &set) != 0)
-        return 1;
-    return CPU_COUNT(&set) > 0 ? CPU_COUNT(&set) : 1;
-}
-
 /* A closed context with the options copied in. */
 static hmt_status make(const hmt_context_options *o, hmt_context **out)
 {
@@ -92,7 +81,7 @@ static hmt_status make(const hmt_context_options *o, hmt_context **out)
         context->own[i] = o->backends[i];
     context->host = (hmt_host){.struct_size = sizeof context->host,
                                .allocator = *allocator,
-                               .threads = o->threads > 0 ? o->threads : available_threads(),
+                               .threads = o->threads > 0 ? o->threads : processors_available(),
                                .fail = status_fail,
                                .log = host_log,
                                .place = host_place,

@@ -2,11 +2,11 @@
 #include "data/loader.h"
 
 #include <signal.h>
-#include <unistd.h>
 
 #include "api/context.h"
 #include "api/options.h"
 #include "core/memory.h"
+#include "core/processors.h"
 #include "core/status.h"
 
 enum { MOST_BATCH = 1 << 20, MOST_WORKERS = 256, MOST_SLOTS = 64, MOST_LENT = 8 };
@@ -137,11 +137,7 @@ static hmt_status make_slots(hmt_loader *loader)
 
 static size_t worker_count(const hmt_loader_options *o)
 {
-    long processors = sysconf(_SC_NPROCESSORS_ONLN);
-
-    if (o->workers > 0)
-        return (size_t)o->workers;
-    return processors > 0 ? ((size_t)processors + 3) / 4 : 1;
+    return (size_t)(o->workers > 0 ? o->workers : (processors_available() + 3) / 4);
 }
 
 /* Workers are started with every signal blocked, so that signals reach the host's own threads. */
