@@ -5,8 +5,8 @@ set -euo pipefail
 
 programs=${HMTNET_BUILD_DIR:?}/examples
 models=$(cd "$(dirname "$0")/../examples/models" && pwd)
-place=$(mktemp -d)
-trap 'rm -rf "$place"' EXIT
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
 
 # expect SETTING KERNEL STEP ARGUMENT...: the kernel that runs a kind of step of conv4, with the arguments to hmtnet-bench.
 expect() {
@@ -35,6 +35,6 @@ expect HMT_CONV=winograd6 'winograd 4x4' conv "${train[@]}"
 expect HMT_CONV=winograd6 'winograd 6x6' conv_backward_data "${train[@]}"
 expect HMT_CONV=winograd6 'winograd 6x6' conv_backward_weights "${train[@]}"
 for storage in f16 i8; do
-    "$programs/hmtnet-convert" --storage $storage "$models/hmtnet-quarter.safetensors" "$place/$storage.safetensors" >"$place/said"
-    expect HMT_CONV=winograd6 'winograd 4x4' conv infer --model "$place/$storage.safetensors"
+    "$programs/hmtnet-convert" --storage $storage "$models/hmtnet-quarter.safetensors" "$work/$storage.safetensors" >"$work/said"
+    expect HMT_CONV=winograd6 'winograd 4x4' conv infer --model "$work/$storage.safetensors"
 done

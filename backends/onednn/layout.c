@@ -30,6 +30,18 @@ int layout_of(exec *e, const_dnnl_memory_desc_t md, layout *out)
     return 0;
 }
 
+void layout_loop(exec *e, exec_shared_loop *loop, const layout *l, int32_t from, int32_t to)
+{
+    layout *kept = exec_state(e, sizeof *l);
+
+    if (kept == NULL)
+        return;
+    *kept = *l;
+    exec_shared(e, loop, kept);
+    exec_operand(e, 0, from);
+    exec_operand(e, 0, to);
+}
+
 /* Operands: blocks, dense maps. */
 static void to_dense_loop(const exec *e, const op *o, const member *m)
 {
@@ -39,11 +51,11 @@ static void to_dense_loop(const exec *e, const op *o, const member *m)
     const span part = exec_share_pieces(m, l->rows * l->blocks, exec_elements(e, o, 0));
 
     for (int64_t i = part.from; i < part.to; ++i) {
-        const int64_t first = i % l->blocks * l->lanes, left = l->channels - first;
+        const layout_block block = layout_block_of(l, i);
         const float *from = x + i * l->span * l->lanes;
-        float *to = y + (i / l->blocks * l->channels + first) * l->span;
+        float *to = y + block.channel * l->span;
 
-        for (int64_t lane = 0; lane < l->lanes && lane < left; ++lane)
+        for (int64_t lane = 0; lane < block.count; ++lane)
             for (int64_t at = 0; at < l->span; ++at)
                 to[lane * l->span + at] = from[at * l->lanes + lane];
     }
@@ -51,18 +63,12 @@ static void to_dense_loop(const exec *e, const op *o, const member *m)
 
 int layout_to_dense(exec *e, int32_t from, int32_t to)
 {
-    layout l, dense, *kept;
+    layout l, dense;
 
     if (!layout_of(e, exec_md(e, from), &l) || (l.lanes != 8 && l.lanes != 16) ||
         !layout_of(e, exec_md(e, to), &dense) ||
         (dense.lanes != 1 && (dense.span != 1 || dense.lanes != dense.channels)))
         return 0;
-    kept = exec_state(e, sizeof l);
-    if (kept == NULL)
-        return 1;
-    *kept = l;
-    exec_shared(e, to_dense_loop, kept);
-    exec_operand(e, 0, from);
-    exec_operand(e, 0, to);
+    layout_loop(e, to_dense_loop, &l, from, to);
     return 1;
 }

@@ -106,17 +106,16 @@ static void means_loop(const exec *e, const op *o, const member *m)
     const span part = exec_share_pieces(m, l->rows * l->blocks, exec_elements(e, o, 0));
 
     for (int64_t i = part.from; i < part.to; ++i) {
-        const int64_t first = i % l->blocks * l->lanes, left = l->channels - first;
-        const int64_t count = left < l->lanes ? left : l->lanes;
+        const layout_block block = layout_block_of(l, i);
         const float *x = exec_data(e, o, 0) + i * l->span * l->lanes;
-        float *y = exec_data(e, o, 1) + i / l->blocks * l->channels + first;
+        float *y = exec_data(e, o, 1) + block.channel;
 
-        for (int64_t lane = 0; lane < count; ++lane)
+        for (int64_t lane = 0; lane < block.count; ++lane)
             y[lane] = x[lane];
         for (int64_t at = 1; at < l->span; ++at)
-            for (int64_t lane = 0; lane < count; ++lane)
+            for (int64_t lane = 0; lane < block.count; ++lane)
                 y[lane] += x[at * l->lanes + lane];
-        for (int64_t lane = 0; lane < count; ++lane)
+        for (int64_t lane = 0; lane < block.count; ++lane)
             y[lane] /= (float)l->span;
     }
 }
@@ -135,18 +134,16 @@ static int is_mean(const exec *e, const hmt_plan_step *s)
 /* Appends the step; returns 0, and appends nothing, where it is left to oneDNN. */
 static int means_forward(exec *e, const hmt_plan_step *s)
 {
-    const int32_t x = exec_input(e, s->in[0], NULL);
-    layout l, *kept;
+    int32_t x;
+    layout l;
 
-    if (e->plan->training || !is_mean(e, s) || !layout_of(e, exec_md(e, x), &l))
+    if (e->plan->training || !is_mean(e, s))
         return 0;
-    kept = exec_state(e, sizeof l);
-    if (kept == NULL)
-        return 1;
-    *kept = l;
-    exec_shared(e, means_loop, kept);
-    exec_operand(e, 0, x);
-    exec_operand(e, 0, exec_output(e, s->out[0], exec_like(e, s->out[0], dnnl_nchw)));
+    x = exec_input(e, s->in[0], NULL);
+    if (!layout_of(e, exec_md(e, x), &l))
+        return 0;
+    layout_loop(e, means_loop, &l, x,
+                exec_output(e, s->out[0], exec_like(e, s->out[0], dnnl_nchw)));
     return 1;
 }
 

@@ -329,8 +329,7 @@ winograd *winograd_plan(exec *e, const hmt_plan_step *s, int32_t m, int64_t chun
     tables = fill_map(&w, (int32_t)lanes, &w.in, both.in_shape, both.in, WINOGRAD_TAPS - 1, tables);
     fill_map(&w, (int32_t)lanes, &w.out, both.out_shape, both.out, 0, tables);
     w.panels = divide_up(both.columns, panel);
-    chunk = chunk / w.points;
-    w.chunk = divide_up(w.tiles, divide_up(w.tiles, chunk));
+    w.chunk = divide_up(w.tiles, divide_up(w.tiles, chunk / w.points));
     w.in_row = w.rows + PAD;
     w.out_row = w.panels * panel + PAD;
     w.in_step = w.chunk * w.in_row + PAD;

@@ -9,27 +9,34 @@
 
 /* A transform of a square, lines one way and then the other: (rows, columns) of `from` values in
  * each dimension become `to` values in each. */
-#define SQUARE(name, line)                                                                         \
-    KERNEL void name(const int m, const int from, const int to, vec *out, const vec *in)           \
+#define SQUARE(name, line, from, to)                                                               \
+    KERNEL void name(const int m, vec *out, const vec *in)                                         \
     {                                                                                              \
         vec half[WINOGRAD_SQUARE];                                                                 \
                                                                                                    \
-        for (int i = 0; i < from; ++i)                                                             \
-            line(m, half + i, in + i, from);                                                       \
-        for (int i = 0; i < to; ++i) {                                                             \
+        for (int i = 0; i < (from); ++i)                                                           \
+            line(m, half + i, in + i, (from));                                                     \
+        for (int i = 0; i < (to); ++i) {                                                           \
             vec row[WINOGRAD_POINTS];                                                              \
                                                                                                    \
-            for (int j = 0; j < from; ++j)                                                         \
-                row[j] = half[i * from + j];                                                       \
-            line(m, out + i * to, row, 1);                                                         \
+            for (int j = 0; j < (from); ++j)                                                       \
+                row[j] = half[i * (from) + j];                                                     \
+            line(m, out + i * (to), row, 1);                                                       \
         }                                                                                          \
     }
 
-SQUARE(square_input, line_input)
-SQUARE(square_output, line_output)
-SQUARE(square_spread, line_spread)
-SQUARE(square_kernel, line_kernel)
-SQUARE(square_gradient, line_gradient)
+SQUARE(square_input, line_input, m + 2, m + 2)
+SQUARE(square_output, line_output, m + 2, m)
+SQUARE(square_spread, line_spread, m, m + 2)
+SQUARE(square_kernel, line_kernel, WINOGRAD_TAPS, m + 2)
+SQUARE(square_gradient, line_gradient, m + 2, WINOGRAD_TAPS)
+
+/* Calls a function with m as a constant, so that what is inlined in it is straight code. */
+#define WITH_TILE(function, m, ...)                                                                \
+    ((m) == 6   ? function(6, __VA_ARGS__)                                                         \
+     : (m) == 4 ? function(4, __VA_ARGS__)                                                         \
+     : (m) == 3 ? function(3, __VA_ARGS__)                                                         \
+                : function(2, __VA_ARGS__))
 
 /* Where the side x side positions of a tile lie; negative: outside. */
 KERNEL void places(const int side, const winograd_map *map, int32_t phase, int32_t row,
@@ -44,12 +51,12 @@ KERNEL void places(const int side, const winograd_map *map, int32_t phase, int32
             place[i * side + j] = rows[i] < 0 || columns[j] < 0 ? -1 : rows[i] + columns[j];
 }
 
-/* Reads a tile of side x side positions, all channels, and stores its n x n spectrum. */
-KERNEL void analyse(const int m, const int side, int spread, const winograd_map *map,
-                    const float *x, int32_t row, int32_t column, float *spectrum, int64_t step)
+/* Reads a tile, of inputs or (spread) of outputs, all channels, and stores its n x n spectrum. */
+KERNEL void analyse(const int m, const int spread, const winograd_map *map, const float *x,
+                    int32_t row, int32_t column, float *spectrum, int64_t step)
 {
     static const float zeros[LANES];
-    const int n = m + 2;
+    const int n = m + 2, side = spread ? m : n;
     int64_t place[WINOGRAD_SQUARE];
 
     for (int32_t phase = 0; phase < map->phases * map->phases; ++phase) {
@@ -61,9 +68,9 @@ KERNEL void analyse(const int m, const int side, int spread, const winograd_map 
             for (int i = 0; i < side * side; ++i)
                 in[i] = load(place[i] < 0 ? zeros : from + place[i]);
             if (spread)
-                square_spread(m, side, n, out, in);
+                square_spread(m, out, in);
             else
-                square_input(m, side, n, out, in);
+                square_input(m, out, in);
             for (int i = 0; i < n * n; ++i)
                 store(spectrum + i * step, out[i]);
             spectrum += LANES;
@@ -74,27 +81,13 @@ KERNEL void analyse(const int m, const int side, int spread, const winograd_map 
 static void winograd_input(int32_t m, const winograd_map *map, const float *x, int32_t row,
                            int32_t column, float *spectrum, int64_t step)
 {
-    if (m == 6)
-        analyse(6, 8, 0, map, x, row, column, spectrum, step);
-    else if (m == 4)
-        analyse(4, 6, 0, map, x, row, column, spectrum, step);
-    else if (m == 3)
-        analyse(3, 5, 0, map, x, row, column, spectrum, step);
-    else
-        analyse(2, 4, 0, map, x, row, column, spectrum, step);
+    WITH_TILE(analyse, m, 0, map, x, row, column, spectrum, step);
 }
 
 static void winograd_spread(int32_t m, const winograd_map *map, const float *y, int32_t row,
                             int32_t column, float *spectrum, int64_t step)
 {
-    if (m == 6)
-        analyse(6, 6, 1, map, y, row, column, spectrum, step);
-    else if (m == 4)
-        analyse(4, 4, 1, map, y, row, column, spectrum, step);
-    else if (m == 3)
-        analyse(3, 3, 1, map, y, row, column, spectrum, step);
-    else
-        analyse(2, 2, 1, map, y, row, column, spectrum, step);
+    WITH_TILE(analyse, m, 1, map, y, row, column, spectrum, step);
 }
 
 KERNEL void synthesise(const int m, const winograd_map *map, const float *spectrum, int64_t step,
@@ -112,7 +105,7 @@ KERNEL void synthesise(const int m, const winograd_map *map, const float *spectr
 
             for (int i = 0; i < n * n; ++i)
                 in[i] = load(spectrum + i * step);
-            square_output(m, n, m, out, in);
+            square_output(m, out, in);
             for (int i = 0; i < m * m; ++i)
                 if (place[i] >= 0) {
                     vec v = out[i] + shift;
@@ -127,14 +120,7 @@ KERNEL void synthesise(const int m, const winograd_map *map, const float *spectr
 static void winograd_output(int32_t m, const winograd_map *map, const float *spectrum, int64_t step,
                             const float *bias, int relu, float *y, int32_t row, int32_t column)
 {
-    if (m == 6)
-        synthesise(6, map, spectrum, step, bias, relu, y, row, column);
-    else if (m == 4)
-        synthesise(4, map, spectrum, step, bias, relu, y, row, column);
-    else if (m == 3)
-        synthesise(3, map, spectrum, step, bias, relu, y, row, column);
-    else
-        synthesise(2, map, spectrum, step, bias, relu, y, row, column);
+    WITH_TILE(synthesise, m, map, spectrum, step, bias, relu, y, row, column);
 }
 
 /* Where the nine taps of an (output, input of a phase) lie; negative: beyond the kernel. */
@@ -213,14 +199,7 @@ static void winograd_kernels(int32_t m, const winograd_kernel *kernel, const flo
             vec out[WINOGRAD_SQUARE];
 
             read_taps(kernel, weights, transposed, row, first_column + half * LANES, &g);
-            if (m == 6)
-                square_kernel(6, WINOGRAD_TAPS, 8, out, g.v);
-            else if (m == 4)
-                square_kernel(4, WINOGRAD_TAPS, 6, out, g.v);
-            else if (m == 3)
-                square_kernel(3, WINOGRAD_TAPS, 5, out, g.v);
-            else
-                square_kernel(2, WINOGRAD_TAPS, 4, out, g.v);
+            WITH_TILE(square_kernel, m, out, g.v);
             for (int i = 0; i < n * n; ++i)
                 if (row >= to[i].first && row < to[i].first + to[i].count)
                     store(to[i].values + ((row - to[i].first) * 2 + half) * LANES, out[i]);
@@ -256,14 +235,7 @@ static void winograd_gradient(int32_t m, const winograd_kernel *kernel, const fl
 
         for (int i = 0; i < n * n; ++i)
             in[i] = load(spectra + i * step + output);
-        if (m == 6)
-            square_gradient(6, 8, WINOGRAD_TAPS, g.v, in);
-        else if (m == 4)
-            square_gradient(4, 6, WINOGRAD_TAPS, g.v, in);
-        else if (m == 3)
-            square_gradient(3, 5, WINOGRAD_TAPS, g.v, in);
-        else
-            square_gradient(2, 4, WINOGRAD_TAPS, g.v, in);
+        WITH_TILE(square_gradient, m, g.v, in);
         write_taps(kernel, &g, row, output, gradient);
     }
 }

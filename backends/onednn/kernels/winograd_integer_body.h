@@ -117,7 +117,7 @@ KERNEL void analyse_counts(const int m, const winograd_map *map, const float *x,
 
             for (int i = 0; i < n * n; ++i)
                 in[i] = load(place[i] < 0 ? zeros : from + place[i]);
-            square_input(m, n, n, values[blocks], in);
+            square_input(m, values[blocks], in);
             if (++blocks < SEGMENT_BLOCKS)
                 continue;
             count_segment(n * n, blocks, values[0], spectrum, step, steps);

@@ -24,6 +24,13 @@
 #define POINT_B 1.41421356237309505f
 #define POINT_C 1.75f
 
+/* The values at p and -p, of a polynomial's even and odd terms at p. */
+KERNEL void pair(vec *to, const int s, vec even, vec odd)
+{
+    to[0] = even + odd;
+    to[s] = even - odd;
+}
+
 /* B^T: n values to n. */
 KERNEL void line_input(const int m, vec *to, const vec *x, const int s)
 {
@@ -39,8 +46,7 @@ KERNEL void line_input(const int m, vec *to, const vec *x, const int s)
         vec f2 = x[3 * s] - POINT_C * x[2 * s], f3 = x[4 * s] - POINT_C * x[3 * s];
 
         to[0] = f2 - 0.5f * f0;
-        to[s] = f2 + POINT_A * f1;
-        to[2 * s] = f2 - POINT_A * f1;
+        pair(to + s, s, f2, POINT_A * f1);
         to[3 * s] = x[3 * s] - 0.5f * x[s];
         to[4 * s] = f3 - 0.5f * f1;
         return;
@@ -52,12 +58,9 @@ KERNEL void line_input(const int m, vec *to, const vec *x, const int s)
         vec even_two = x6 - 1.25f * x4 + 0.25f * x2, odd_two = x5 - 1.25f * x3 + 0.25f * x1;
 
         to[0] = (x[0] - x6) + 5.25f * (x4 - x2);
-        to[s] = even_half + 0.5f * odd_half;
-        to[2 * s] = even_half - 0.5f * odd_half;
-        to[3 * s] = even_one + odd_one;
-        to[4 * s] = even_one - odd_one;
-        to[5 * s] = even_two + 2.0f * odd_two;
-        to[6 * s] = even_two - 2.0f * odd_two;
+        pair(to + s, s, even_half, 0.5f * odd_half);
+        pair(to + 3 * s, s, even_one, odd_one);
+        pair(to + 5 * s, s, even_two, 2.0f * odd_two);
         to[7 * s] = (x[7 * s] - x1) + 5.25f * (x3 - x5);
         return;
     }
@@ -66,10 +69,8 @@ KERNEL void line_input(const int m, vec *to, const vec *x, const int s)
     vec even_b = x4 - 0.5f * x2, odd_b = x3 - 0.5f * x1;
 
     to[0] = x0 + (x4 - 2.5f * x2);
-    to[s] = even_a + POINT_A * odd_a;
-    to[2 * s] = even_a - POINT_A * odd_a;
-    to[3 * s] = even_b + POINT_B * odd_b;
-    to[4 * s] = even_b - POINT_B * odd_b;
+    pair(to + s, s, even_a, POINT_A * odd_a);
+    pair(to + 3 * s, s, even_b, POINT_B * odd_b);
     to[5 * s] = x1 + (x5 - 2.5f * x3);
 }
 
@@ -123,8 +124,7 @@ KERNEL void line_spread(const int m, vec *to, const vec *y, const int s)
         vec even = y[0] + 0.5f * y[2 * s], odd = POINT_A * y[s];
 
         to[0] = y[0];
-        to[s] = even + odd;
-        to[2 * s] = even - odd;
+        pair(to + s, s, even, odd);
         to[3 * s] = y[0] + POINT_C * y[s] + (POINT_C * POINT_C) * y[2 * s];
         to[4 * s] = y[2 * s];
         return;
@@ -137,12 +137,9 @@ KERNEL void line_spread(const int m, vec *to, const vec *y, const int s)
         vec odd_two = 2.0f * y[s] + 8.0f * y[3 * s] + 32.0f * y[5 * s];
 
         to[0] = y[0];
-        to[s] = even_half + odd_half;
-        to[2 * s] = even_half - odd_half;
-        to[3 * s] = even_one + odd_one;
-        to[4 * s] = even_one - odd_one;
-        to[5 * s] = even_two + odd_two;
-        to[6 * s] = even_two - odd_two;
+        pair(to + s, s, even_half, odd_half);
+        pair(to + 3 * s, s, even_one, odd_one);
+        pair(to + 5 * s, s, even_two, odd_two);
         to[7 * s] = y[5 * s];
         return;
     }
@@ -151,10 +148,8 @@ KERNEL void line_spread(const int m, vec *to, const vec *y, const int s)
     vec even_b = y0 + 2.0f * y2, odd_b = POINT_B * y1 + (2.0f * POINT_B) * y3;
 
     to[0] = y0;
-    to[s] = even_a + odd_a;
-    to[2 * s] = even_a - odd_a;
-    to[3 * s] = even_b + odd_b;
-    to[4 * s] = even_b - odd_b;
+    pair(to + s, s, even_a, odd_a);
+    pair(to + 3 * s, s, even_b, odd_b);
     to[5 * s] = y3;
 }
 
@@ -197,22 +192,17 @@ KERNEL void line_kernel(const int m, vec *to, const vec *g, const int s)
         vec even_one = NORM6_ONE * (g0 + g2), odd_one = NORM6_ONE * g1;
         vec even_two = NORM6_TWO * (g0 + 4.0f * g2), odd_two = (2.0f * NORM6_TWO) * g1;
 
-        to[s] = even_half + odd_half;
-        to[2 * s] = even_half - odd_half;
-        to[3 * s] = even_one + odd_one;
-        to[4 * s] = even_one - odd_one;
-        to[5 * s] = even_two + odd_two;
-        to[6 * s] = even_two - odd_two;
+        pair(to + s, s, even_half, odd_half);
+        pair(to + 3 * s, s, even_one, odd_one);
+        pair(to + 5 * s, s, even_two, odd_two);
         to[7 * s] = g2;
         return;
     }
     vec even_a = NORM_A * (g0 + 0.5f * g2), odd_a = (NORM_A * POINT_A) * g1;
     vec even_b = NORM_B * (g0 + 2.0f * g2), odd_b = (NORM_B * POINT_B) * g1;
 
-    to[s] = even_a + odd_a;
-    to[2 * s] = even_a - odd_a;
-    to[3 * s] = even_b + odd_b;
-    to[4 * s] = even_b - odd_b;
+    pair(to + s, s, even_a, odd_a);
+    pair(to + 3 * s, s, even_b, odd_b);
     to[5 * s] = g2;
 }
 
