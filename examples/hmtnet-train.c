@@ -116,6 +116,26 @@ static bool describe_model(setup *made)
     return false;
 }
 
+/* Takes over what fits of --pretrained's parameters. */
+static bool take_pretrained(setup *made)
+{
+    const char *path = train_settings.pretrained;
+    const size_t count = hmt_model_param_count(made->model);
+    int32_t *taken = cli_allocate(count, sizeof *taken);
+    size_t sum = 0;
+    hmt_status status = hmt_model_import(made->model, path, taken, count);
+
+    for (size_t i = 0; i < count; i++)
+        sum += status == HMT_OK && taken[i];
+    free(taken);
+    if (status != HMT_OK) {
+        cli_library_error("cannot use the parameters of %s", path);
+        return false;
+    }
+    printf("%zu of the network's %zu parameters are those of %s\n", sum, count, path);
+    return true;
+}
+
 static bool make_model(setup *made)
 {
     const train_options *o = &train_settings;
@@ -134,10 +154,11 @@ static bool make_model(setup *made)
     }
     if (!read_set(made, TRAIN, o->data, NULL) || !describe_model(made))
         return false;
-    if (hmt_model_create(made->context, &made->config, (uint64_t)o->seed, &made->model) == HMT_OK)
-        return true;
-    cli_library_error("cannot make a model");
-    return false;
+    if (hmt_model_create(made->context, &made->config, (uint64_t)o->seed, &made->model) != HMT_OK) {
+        cli_library_error("cannot make a model");
+        return false;
+    }
+    return !o->pretrained || take_pretrained(made);
 }
 
 static bool make_validation(setup *made)

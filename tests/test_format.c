@@ -12,35 +12,9 @@
 #include "core/memory.h"
 #include "core/random.h"
 #include "core/status.h"
+#include "counter.h"
 #include "format/half.h"
 #include "format/safetensors.h"
-
-/* malloc, counted. `fail_after` allocations succeed; negative: all do. */
-typedef struct counter {
-    size_t live, bytes, largest;
-    int fail_after;
-} counter;
-
-static void *counted_allocate(void *user, size_t size, size_t alignment)
-{
-    counter *c = user;
-    void *pointer = NULL;
-
-    if (c->fail_after == 0)
-        return NULL;
-    if (c->fail_after > 0)
-        --c->fail_after;
-    c->bytes += size;
-    c->largest = size > c->largest ? size : c->largest;
-    ++c->live;
-    return posix_memalign(&pointer, alignment, size) == 0 ? pointer : NULL;
-}
-
-static void counted_release(void *user, void *pointer)
-{
-    --((counter *)user)->live;
-    free(pointer);
-}
 
 /* A file with this header and `data` bytes behind it, in memory. */
 static unsigned char *blob(const char *header, size_t data, size_t *size)
@@ -57,13 +31,13 @@ static unsigned char *blob(const char *header, size_t data, size_t *size)
 
 static hmt_status open_and_close(const unsigned char *data, size_t size)
 {
-    safetensors_index index;
+    tensors_index index;
     hmt_status status;
 
     status_clear();
     status = safetensors_open(&memory_default, data, size, "f", &index);
     CHECK(status == HMT_OK || (index.entries == NULL && hmt_last_error()[0] != '\0'));
-    safetensors_close(&index);
+    tensors_close(&index);
     return status;
 }
 
@@ -189,7 +163,7 @@ static void memory_is_bounded(void)
         char *header = malloc(COUNT * 80);
         size_t at = (size_t)sprintf(header, u < 3 ? "{" : "{\"__metadata__\":{"), size;
         unsigned char *data;
-        safetensors_index index;
+        tensors_index index;
 
         for (int i = 0; i < COUNT; ++i) {
             if (i > 0)
@@ -202,7 +176,7 @@ static void memory_is_bounded(void)
         safetensors_open(&allocator, data, size, "f", &index);
         CHECK(c.bytes <= 6 * size + 256);
         CHECK(index.count == (u == 2 ? COUNT : 0));
-        safetensors_close(&index);
+        tensors_close(&index);
         CHECK(c.live == 0);
         free(data);
         free(header);
@@ -215,14 +189,13 @@ static const float weights[6] = {1.0f, -2.5f, 0.333333343f, 65504.0f, 1e-7f, 0.0
 static const float bias[3] = {3.0e38f, -0.0f, 1e-40f};
 
 static const safetensors_tensor tensors[] = {
-    {"conv1.bias", SAFETENSORS_F32, 1, {3}, bias, NULL},
-    {"conv1.weight", SAFETENSORS_F16, 4, {1, 2, 3, 1}, weights, NULL},
-    {"caf\xc3\xa9 \"\\\n", SAFETENSORS_BF16, 2, {2, 3}, weights, NULL},
-    {"scalar", SAFETENSORS_F32, 0, {0}, weights, NULL},
-    {"empty", SAFETENSORS_F32, 2, {0, 7}, NULL, NULL},
+    {"conv1.bias", TENSORS_F32, 1, {3}, bias, NULL},
+    {"conv1.weight", TENSORS_F16, 4, {1, 2, 3, 1}, weights, NULL},
+    {"caf\xc3\xa9 \"\\\n", TENSORS_BF16, 2, {2, 3}, weights, NULL},
+    {"scalar", TENSORS_F32, 0, {0}, weights, NULL},
+    {"empty", TENSORS_F32, 2, {0, 7}, NULL, NULL},
 };
-static const safetensors_pair pairs[] = {{"hmtnet.config", "{\"version\":1}", 13},
-                                         {"zero", "a\0b", 3}};
+static const tensors_pair pairs[] = {{"hmtnet.config", "{\"version\":1}", 13}, {"zero", "a\0b", 3}};
 
 static safetensors_job sample(void)
 {
@@ -246,47 +219,47 @@ static hmt_status save(const safetensors_job *job, const hmt_allocator *allocato
     return status;
 }
 
-static void check_sample(const safetensors_index *index)
+static void check_sample(const tensors_index *index)
 {
-    const safetensors_entry *entry = safetensors_find(index, "conv1.weight");
-    const safetensors_pair *pair = safetensors_metadata(index, "zero");
+    const tensors_entry *entry = tensors_find(index, "conv1.weight");
+    const tensors_pair *pair = tensors_metadata(index, "zero");
     float values[6];
 
     CHECK(index->count == 5 && index->metadata_count == 2);
     CHECK(entry != NULL && entry->rank == 4 && entry->shape[1] == 2 && entry->shape[2] == 3);
     CHECK(entry->shape[4] == 1 && entry->count == 6 && entry->bytes == 12);
-    CHECK_STATUS(safetensors_read(index, entry, values), HMT_OK);
+    CHECK_STATUS(tensors_read(index, entry, values), HMT_OK);
     for (int i = 0; i < 6; ++i)
         CHECK(values[i] == half_from_f16(half_to_f16(weights[i])));
-    CHECK_STATUS(safetensors_read(index, safetensors_find(index, tensors[2].name), values), HMT_OK);
+    CHECK_STATUS(tensors_read(index, tensors_find(index, tensors[2].name), values), HMT_OK);
     for (int i = 0; i < 6; ++i)
         CHECK(values[i] == half_from_bf16(half_to_bf16(weights[i])));
-    entry = safetensors_find(index, "conv1.bias");
-    CHECK_STATUS(safetensors_read(index, entry, values), HMT_OK);
+    entry = tensors_find(index, "conv1.bias");
+    CHECK_STATUS(tensors_read(index, entry, values), HMT_OK);
     CHECK(memcmp(values, bias, sizeof bias) == 0);
-    CHECK(safetensors_in_place(index, entry) != NULL && entry->offset % 64 == 0);
-    CHECK(memcmp(safetensors_in_place(index, entry), bias, sizeof bias) == 0);
-    entry = safetensors_find(index, "empty");
+    CHECK(tensors_in_place(index, entry) != NULL && entry->offset % 64 == 0);
+    CHECK(memcmp(tensors_in_place(index, entry), bias, sizeof bias) == 0);
+    entry = tensors_find(index, "empty");
     CHECK(entry != NULL && entry->count == 0 && entry->shape[0] == 0 && entry->shape[1] == 7);
-    CHECK_STATUS(safetensors_read(index, entry, values), HMT_OK);
-    CHECK(safetensors_find(index, "scalar")->count == 1);
-    CHECK(safetensors_find(index, "nothing") == NULL && safetensors_find(index, "") == NULL);
+    CHECK_STATUS(tensors_read(index, entry, values), HMT_OK);
+    CHECK(tensors_find(index, "scalar")->count == 1);
+    CHECK(tensors_find(index, "nothing") == NULL && tensors_find(index, "") == NULL);
     CHECK(pair != NULL && pair->value_size == 3 && memcmp(pair->value, "a\0b", 3) == 0);
-    CHECK(safetensors_metadata(index, "none") == NULL);
+    CHECK(tensors_metadata(index, "none") == NULL);
 }
 
 static void what_is_written_comes_back(void)
 {
     safetensors_job job = sample();
-    safetensors_index index;
+    tensors_index index;
     file_map map;
 
     CHECK_STATUS(save(&job, &memory_default), HMT_OK);
     CHECK_STATUS(file_map_open(path, &map), HMT_OK);
     CHECK_STATUS(safetensors_open(&memory_default, map.data, map.size, path, &index), HMT_OK);
     check_sample(&index);
-    safetensors_close(&index);
-    safetensors_close(&index);
+    tensors_close(&index);
+    tensors_close(&index);
     file_map_close(&map);
 }
 
@@ -330,12 +303,12 @@ static void memory_that_fails_is_reported(void)
     for (int n = 0; status == HMT_ERROR_MEMORY && n < 100; ++n) {
         counter c = {0, 0, 0, n};
         hmt_allocator allocator = {counted_allocate, counted_release, &c};
-        safetensors_index index;
+        tensors_index index;
 
         status_clear();
         status = safetensors_open(&allocator, data, size, "f", &index);
         CHECK(status == HMT_OK || strstr(hmt_last_error(), "out of memory") != NULL);
-        safetensors_close(&index);
+        tensors_close(&index);
         CHECK(c.live == 0);
     }
     CHECK_STATUS(status, HMT_OK);
@@ -366,11 +339,11 @@ static hmt_status fetch(void *user, size_t index, const float **values)
 static void saving_can_be_refused(void)
 {
     safetensors_job job = sample();
-    safetensors_tensor large = {"big", SAFETENSORS_F16, 1, {3}, bias, NULL};
-    safetensors_tensor bad = {"bad", SAFETENSORS_I64, 1, {1}, bias, NULL};
+    safetensors_tensor large = {"big", TENSORS_F16, 1, {3}, bias, NULL};
+    safetensors_tensor bad = {"bad", TENSORS_I64, 1, {1}, bias, NULL};
     uint64_t stop = 24;
     size_t failing = 3;
-    safetensors_pair latin = {"k", "\xe9", 1};
+    tensors_pair latin = {"k", "\xe9", 1};
 
     job.progress = cancel;
     job.progress_user = &stop;
@@ -391,7 +364,7 @@ static void saving_can_be_refused(void)
     CHECK(strstr(hmt_last_error(), "tensor 'big' cannot be stored as F16: element 0 is 3e+38"));
     job.tensors = &bad;
     CHECK_STATUS(save(&job, &memory_default), HMT_ERROR_ARGUMENT);
-    bad.dtype = SAFETENSORS_F32;
+    bad.dtype = TENSORS_F32;
     bad.shape[0] = -1;
     CHECK_STATUS(save(&job, &memory_default), HMT_ERROR_ARGUMENT);
     what_is_written_comes_back();
@@ -405,7 +378,7 @@ static void unaligned_and_other_dtypes(int shift)
     unsigned char *data;
     const float truth[2] = {1.5f, -3.25f}, *place;
     float values[2];
-    safetensors_index index;
+    tensors_index index;
 
     sprintf(header, "{\"b\":" T("F32", "2", 1, 9) ",\"a\":" T("U8", "", 0, 1) "}%*s", shift, "");
     data = blob(header, 9, &size);
@@ -413,14 +386,15 @@ static void unaligned_and_other_dtypes(int shift)
     status_clear();
     CHECK_STATUS(safetensors_open(&memory_default, data, size, "f", &index), HMT_OK);
     CHECK(strcmp(index.entries[0].name, "b") == 0);
-    CHECK_STATUS(safetensors_read(&index, &index.entries[0], values), HMT_OK);
+    CHECK_STATUS(tensors_read(&index, &index.entries[0], values), HMT_OK);
     CHECK(memcmp(values, truth, 8) == 0);
-    place = safetensors_in_place(&index, &index.entries[0]);
+    place = tensors_in_place(&index, &index.entries[0]);
     CHECK(place == NULL ? (size - 8) % 4 != 0 : (size - 8) % 4 == 0 && place[1] == truth[1]);
-    CHECK(safetensors_in_place(&index, &index.entries[1]) == NULL);
-    CHECK_STATUS(safetensors_read(&index, &index.entries[1], values), HMT_ERROR_UNSUPPORTED);
-    CHECK(strcmp(hmt_last_error(), "f: tensor 'a' has dtype U8; F32, F16 or BF16 is needed") == 0);
-    safetensors_close(&index);
+    CHECK(tensors_in_place(&index, &index.entries[1]) == NULL);
+    CHECK_STATUS(tensors_read(&index, &index.entries[1], values), HMT_ERROR_UNSUPPORTED);
+    CHECK(strcmp(hmt_last_error(), "f: tensor 'a' has dtype U8; F32, F16, BF16 or F64 is needed") ==
+          0);
+    tensors_close(&index);
     free(data);
 }
 
@@ -429,11 +403,11 @@ static void long_tensors_come_back(void)
 {
     enum { LONG = 30011 };
     static float values[LONG], back[LONG];
-    safetensors_tensor three[] = {{"f32", SAFETENSORS_F32, 1, {LONG}, values, NULL},
-                                  {"f16", SAFETENSORS_F16, 1, {LONG}, values, NULL},
-                                  {"bf16", SAFETENSORS_BF16, 1, {LONG}, values, NULL}};
+    safetensors_tensor three[] = {{"f32", TENSORS_F32, 1, {LONG}, values, NULL},
+                                  {"f16", TENSORS_F16, 1, {LONG}, values, NULL},
+                                  {"bf16", TENSORS_BF16, 1, {LONG}, values, NULL}};
     safetensors_job job = {.tensors = three, .tensor_count = 3};
-    safetensors_index index;
+    tensors_index index;
     unsigned char *data;
     size_t size;
 
@@ -443,15 +417,15 @@ static void long_tensors_come_back(void)
     CHECK_STATUS(file_read(&memory_default, path, 1 << 20, &data, &size), HMT_OK);
     CHECK_STATUS(safetensors_open(&memory_default, data, size, path, &index), HMT_OK);
     for (size_t t = 0; t < 3; ++t) {
-        const safetensors_entry *entry = safetensors_find(&index, three[t].name);
+        const tensors_entry *entry = tensors_find(&index, three[t].name);
 
-        CHECK_STATUS(safetensors_read(&index, entry, back), HMT_OK);
+        CHECK_STATUS(tensors_read(&index, entry, back), HMT_OK);
         for (size_t i = 0; i < LONG; ++i)
             CHECK(back[i] == (t == 0   ? values[i]
                               : t == 1 ? half_from_f16(half_to_f16(values[i]))
                                        : half_from_bf16(half_to_bf16(values[i]))));
     }
-    safetensors_close(&index);
+    tensors_close(&index);
     memory_free(&memory_default, data);
 }
 
@@ -469,20 +443,20 @@ static void foreign_files_are_read(void)
     }
     for (int i = 0; i < 2; ++i) {
         file_map map;
-        safetensors_index index;
-        const safetensors_entry *entry;
+        tensors_index index;
+        const tensors_entry *entry;
 
         snprintf(name, sizeof name, "%s/checkpoints/%s", shared, names[i]);
         status_clear();
         CHECK_STATUS(file_map_open(name, &map), HMT_OK);
         CHECK_STATUS(safetensors_open(&memory_default, map.data, map.size, name, &index), HMT_OK);
-        entry = safetensors_find(&index, "bn49.num_batches_tracked");
-        CHECK(entry != NULL && entry->dtype == SAFETENSORS_I64 && entry->count == 1);
-        entry = safetensors_find(&index, "conv1.bias");
+        entry = tensors_find(&index, "bn49.num_batches_tracked");
+        CHECK(entry != NULL && entry->dtype == TENSORS_I64 && entry->count == 1);
+        entry = tensors_find(&index, "conv1.bias");
         CHECK(entry != NULL && entry->count == 6);
         if (entry != NULL && entry->count == 6)
-            CHECK_STATUS(safetensors_read(&index, entry, bias_of[i]), HMT_OK);
-        safetensors_close(&index);
+            CHECK_STATUS(tensors_read(&index, entry, bias_of[i]), HMT_OK);
+        tensors_close(&index);
         file_map_close(&map);
     }
     for (int i = 0; i < 6; ++i)

@@ -50,6 +50,8 @@ static const cli_option options[] = {
      0},
     {"from", 0, CLI_TEXT, &train_settings.from, "FILE",
      "start from this model: its network, classes and size\nare kept", 0, 0},
+    {"pretrained", 0, CLI_TEXT, &train_settings.pretrained, "FILE",
+     "start from a new network with those parameters of\nFILE that fit it, e.g. a trunk", 0, 0},
     {"epochs", 'e', CLI_INTEGER, &train_settings.epochs, "N", "times through the photos", 1, 1e6},
     {"steps", 0, CLI_INTEGER, &train_settings.steps, "N",
      "stop after N steps, also inside an epoch", 1, 1e12},
@@ -222,6 +224,8 @@ static bool check_combinations(const train_options *o)
 {
     if (!o->data || !o->output)
         return wrong(o->data ? "no --output" : "no --data");
+    if (o->from && o->pretrained)
+        return wrong("--from takes a whole model, --pretrained what fits of one");
     if (o->from && (o->width > 0 || o->wiring >= 0 || o->aggregator >= 0 || o->resize))
         return wrong("--width, --wiring, --aggregator and --resize come from the model of --from");
     if (!o->checkpoint && (o->resume || o->checkpoint_steps))

@@ -15,7 +15,7 @@ enum { TRAIN_MOST_RULES = 64 };
 
 /* The options as given; numbers below 0 and NULL: not given. */
 typedef struct train_options {
-    const char *data, *validate, *split, *output, *from, *alpha, *freeze, *rates;
+    const char *data, *validate, *split, *output, *from, *pretrained, *alpha, *freeze, *rates;
     const char *checkpoint, *best, *history, *sheet;
     int64_t epochs, batch, steps, seed, devices, decoders, resize, save_every, validate_every;
     int64_t cache, step_epochs, accumulate, average_every;

@@ -460,14 +460,18 @@ typedef struct hmt_load_options {
     }
 
 /**
- * Loads a safetensors file with float32, float16 or bfloat16 tensors under the released
- * checkpoint's names. Memory asked for is bounded by the file's length.
+ * Loads a safetensors file or a PyTorch checkpoint (a state dict as torch.save() writes it), whose
+ * content decides which, with float32, float16, bfloat16 or float64 tensors under the released
+ * checkpoint's names. Memory asked for is bounded by the file's length. A checkpoint's pickle is
+ * read as data: nothing that it names is imported or called, and one that names other things than
+ * tensors is _UNSUPPORTED with that name. Its state dict may stand in it as state_dict,
+ * model_state_dict or model; a beginning of all names such as "module." is left out.
  * Weights of a mapped file stay as they are stored: inference from 16-bit weights takes half the
  * memory, and computes in float32. 8-bit weights come from hmt_model_save(HMT_DTYPE_I8); the large
  * inner products then compute with 8-bit weights and 16-bit activations, scaled for each photo, in
  * exact 32-bit sums. A trainer, and writing a parameter, widens either.
  * @return HMT_ERROR_NOT_FOUND, _IO, _FORMAT (the message names the tensor or byte), _UNSUPPORTED,
- * _MEMORY, _ARGUMENT, _CANCELLED
+ * _LIMIT (a pickle of more than a million values), _MEMORY, _ARGUMENT, _CANCELLED
  */
 HMT_API hmt_status hmt_model_load(hmt_context *context, const char *path,
                                   const hmt_load_options *options, hmt_model **model);
@@ -552,6 +556,19 @@ HMT_API hmt_status hmt_model_param_read(const hmt_model *model, size_t index, fl
  * while another thread uses the model. */
 HMT_API hmt_status hmt_model_param_write(hmt_model *model, size_t index, const float *values,
                                          size_t count);
+/**
+ * Takes over every parameter for which a file of hmt_model_load()'s kinds has a tensor of the same
+ * name and shape, and leaves the others: how training starts from a trunk that was trained for
+ * another task. All or none are taken. As with hmt_model_param_write(), sessions made before refuse
+ * to run afterwards, and no other thread may use the model meanwhile.
+ * @param taken  (count), may be NULL; receives for each parameter 1 if it was taken, else 0
+ * @param count  hmt_model_param_count() where there is `taken`
+ * @return HMT_ERROR_NOT_FOUND, _IO, _FORMAT (damaged, or nothing in it fits), _UNSUPPORTED (among
+ * others a tensor that fits but is of integers), _LIMIT, _MEMORY, _ARGUMENT, _STATE (the model has
+ * a trainer)
+ */
+HMT_API hmt_status hmt_model_import(hmt_model *model, const char *path, int32_t *taken,
+                                    size_t count);
 
 /* ------------------------------------------------------------------------------------------------------
  * 6  Sessions

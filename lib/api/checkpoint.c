@@ -19,9 +19,9 @@ enum { STATE_SIZE = 96, MOST_NOTE = 1 << 20 };
 static const char *const prefixes[] = {
     [HMT_SLOT_VALUE] = CHECKPOINT_TRAINED, [HMT_SLOT_MOMENTUM] = CHECKPOINT_MOMENTUM};
 
-const char *checkpoint_param_of(const safetensors_index *index, const char *name)
+const char *checkpoint_param_of(const tensors_index *index, const char *name)
 {
-    if (safetensors_metadata(index, CHECKPOINT_STATE) == NULL)
+    if (tensors_metadata(index, CHECKPOINT_STATE) == NULL)
         return NULL;
     for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; ++i)
         if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0)
@@ -114,7 +114,7 @@ static void add(contents *c, const char *name, int32_t param, origin from)
     safetensors_tensor *tensor = &c->tensors[c->count];
 
     *tensor = (safetensors_tensor){.name = name,
-                                   .dtype = SAFETENSORS_F32,
+                                   .dtype = TENSORS_F32,
                                    .rank = p->dimensions,
                                    .shape = {1, 1, 1, 1, 1, 1, 1, 1},
                                    .values = model->values[param]};
@@ -161,7 +161,7 @@ static hmt_status write(contents *c, const char *path, const char *config, const
 {
     const hmt_context *context = c->trainer->model->context;
     char state[STATE_SIZE];
-    const safetensors_pair metadata[] = {
+    const tensors_pair metadata[] = {
         {"format", "pt", 2},
         {CONFIG_JSON_KEY, config, strlen(config)},
         {CHECKPOINT_STATE, state,

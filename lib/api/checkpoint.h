@@ -23,7 +23,7 @@ enum { CHECKPOINT_VERSION = 1, CHECKPOINT_NAME = GRAPH_NAME + sizeof CHECKPOINT_
 
 /* The parameter to which tensor `name` of a checkpoint belongs; NULL if the file is none, or the
  * tensor another. */
-const char *checkpoint_param_of(const safetensors_index *index, const char *name);
+const char *checkpoint_param_of(const tensors_index *index, const char *name);
 
 /* Whether a checkpoint has this slot of the training plan's weight `i`: statistics have no
  * momentum, and values are the parameters without averaging. */

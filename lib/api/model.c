@@ -387,6 +387,12 @@ hmt_status hmt_model_param_read(const hmt_model *model, size_t index, float *val
     return status;
 }
 
+hmt_status model_fail_trained(void)
+{
+    return status_fail(HMT_ERROR_STATE,
+                       "the model's parameters belong to its trainer; free that first");
+}
+
 hmt_status hmt_model_param_write(hmt_model *model, size_t index, const float *values, size_t count)
 {
     hmt_status status;
@@ -399,8 +405,7 @@ hmt_status hmt_model_param_write(hmt_model *model, size_t index, const float *va
         return status;
     pthread_mutex_lock(&model->lock);
     if (model->trainer != NULL) {
-        status = status_fail(HMT_ERROR_STATE,
-                             "the model's parameters belong to its trainer; free that first");
+        status = model_fail_trained();
     } else {
         memcpy(model->values[index], values, count * sizeof(float));
         atomic_fetch_add(&model->generation, 1);

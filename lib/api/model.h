@@ -67,8 +67,9 @@ void model_release(hmt_model *model);
 /* Brings a trainer's parameters back, if there is one that has gone on since: hmt_model_sync(). */
 hmt_status model_sync(hmt_model *model);
 
-/* HMT_ERROR_STATE, for a model that is spoiled. */
+/* HMT_ERROR_STATE, for a model that is spoiled; for one whose trainer alone may change it. */
 hmt_status model_fail_spoiled(void);
+hmt_status model_fail_trained(void);
 
 /* The weights that sessions of today share; release with model_weights_release(). */
 hmt_status model_weights_acquire(hmt_model *model, model_weights **weights);

@@ -1,6 +1,7 @@
 /*
- * Models in files: loading (mapped, read or from memory) and saving, as safetensors with the config
- * in the metadata. A tensor is only allocated once the file has been seen to hold it.
+ * Models in files: loading (mapped, read or from memory) in every format that format/tensors.h
+ * knows, and saving as safetensors with the config in the metadata. A tensor is only allocated once
+ * the file has been seen to hold it.
  */
 #include <math.h>
 #include <stdio.h>
@@ -21,13 +22,13 @@ typedef struct source_file {
     const char *what; /* for messages: the path */
     file_map map;     /* moves into the model */
     unsigned char *copy;
-    safetensors_index index;
+    tensors_index index;
 } source_file;
 
 /* The length of dimension `axis` of a tensor; 0 if it is not there. */
-static int64_t length_of(const safetensors_index *index, const char *name, int axis)
+static int64_t length_of(const tensors_index *index, const char *name, int axis)
 {
-    const safetensors_entry *entry = safetensors_find(index, name);
+    const tensors_entry *entry = tensors_find(index, name);
 
     return entry != NULL && axis < entry->rank ? entry->shape[axis] : 0;
 }
@@ -35,18 +36,19 @@ static int64_t length_of(const safetensors_index *index, const char *name, int a
 /* A file without our config: what the shapes of HMTNet's tensors tell. */
 static hmt_status deduce_config(const source_file *file, hmt_model_config *config)
 {
-    const safetensors_index *index = &file->index;
+    const tensors_index *index = &file->index;
     int64_t trunk = length_of(index, "conv1.weight", 0),
             genders = length_of(index, "gbranch.gconv3.weight", 0);
     int64_t races = length_of(index, "rbranch.rconv3.weight", 0);
     int64_t last = length_of(index, "conv5.weight", 0), pooled = length_of(index, "fc6.weight", 1);
+    int64_t widest = length_of(index, "fc6.weight", 0);
 
     if (trunk < 1 || trunk > 4 * 96 || genders < 2 || genders > HMT_MAX_CLASSES || races < 2 ||
-        races > HMT_MAX_CLASSES || last < 1)
+        races > HMT_MAX_CLASSES || last < 1 || widest < 1)
         return status_fail(
             HMT_ERROR_FORMAT,
             "%s: has neither our config in its metadata nor the tensors of an HMTNet", file->what);
-    config->width = (double)last / 512.0;
+    config->width = (double)widest / 4096.0; /* the layer that tells it most exactly */
     config->gender_classes = (int32_t)genders;
     config->race_classes = (int32_t)races;
     config->aggregator = pooled == 2 * last ? HMT_AGGREGATOR_CONCATENATE : HMT_AGGREGATOR_AVERAGE;
@@ -56,7 +58,7 @@ static hmt_status deduce_config(const source_file *file, hmt_model_config *confi
 static hmt_status find_config(const source_file *file, const hmt_load_options *o,
                               hmt_model_config *config)
 {
-    const safetensors_pair *pair = safetensors_metadata(&file->index, CONFIG_JSON_KEY);
+    const tensors_pair *pair = tensors_metadata(&file->index, CONFIG_JSON_KEY);
     hmt_status status;
 
     models_config_defaults(config);
@@ -72,13 +74,9 @@ static hmt_status find_config(const source_file *file, const hmt_load_options *o
 }
 
 static hmt_status check_shape(const source_file *file, const graph_param *param,
-                              const safetensors_entry *entry)
+                              const tensors_entry *entry)
 {
-    bool same = entry->rank <= 4;
-
-    for (int i = 0; i < 4; ++i)
-        same = same && entry->shape[i] == param->shape[i];
-    if (same)
+    if (tensors_has_shape(entry, param->shape))
         return HMT_OK;
     return status_fail(
         HMT_ERROR_FORMAT,
@@ -94,20 +92,20 @@ enum { SCALES_NAME_SIZE = GRAPH_NAME + sizeof SCALES };
 
 /* The scales of an 8-bit weight's tensor; NULL for any other. */
 static hmt_status find_scales(const source_file *file, const graph_param *param,
-                              const safetensors_entry *entry, const safetensors_entry **scales)
+                              const tensors_entry *entry, const tensors_entry **scales)
 {
     char name[SCALES_NAME_SIZE];
 
     *scales = NULL;
-    if (entry->dtype != SAFETENSORS_I8 || param->dimensions < 2)
+    if (entry->dtype != TENSORS_I8 || param->dimensions < 2)
         return HMT_OK;
     snprintf(name, sizeof name, "%s" SCALES, param->name);
-    *scales = safetensors_find(&file->index, name);
+    *scales = tensors_find(&file->index, name);
     if (*scales == NULL)
         return status_fail(HMT_ERROR_FORMAT, "%s: tensor %s has dtype I8 but no scales, %s",
                            file->what, param->name, name);
-    if ((*scales)->dtype != SAFETENSORS_F32 || (*scales)->rank != 1 ||
-        (*scales)->shape[0] != param->shape[0])
+    if ((*scales)->dtype != TENSORS_F32 || (*scales)->rank != 1 ||
+        (*scales)->shape[0] != param->shape[0] || (*scales)->strided || entry->strided)
         return status_fail(HMT_ERROR_FORMAT, "%s: tensor %s is not a vector of %lld float32 scales",
                            file->what, name, (long long)param->shape[0]);
     return HMT_OK;
@@ -118,22 +116,22 @@ static bool is_scales(const hmt_model *model, const source_file *file, const cha
 {
     const size_t length = strlen(name), suffix = sizeof SCALES - 1;
     char base[SCALES_NAME_SIZE];
-    const safetensors_entry *weight;
+    const tensors_entry *weight;
 
     if (length <= suffix || length - suffix >= sizeof base ||
         strcmp(name + length - suffix, SCALES) != 0)
         return false;
     snprintf(base, sizeof base, "%.*s", (int)(length - suffix), name);
-    weight = safetensors_find(&file->index, base);
-    return weight != NULL && weight->dtype == SAFETENSORS_I8 &&
+    weight = tensors_find(&file->index, base);
+    return weight != NULL && weight->dtype == TENSORS_I8 &&
            graph_find_param(&model->graph, base) >= 0;
 }
 
-static hmt_dtype narrow_dtype(safetensors_dtype dtype)
+static hmt_dtype narrow_dtype(tensors_dtype dtype)
 {
-    return dtype == SAFETENSORS_I8    ? HMT_DTYPE_I8
-           : dtype == SAFETENSORS_F16 ? HMT_DTYPE_F16
-                                      : HMT_DTYPE_BF16;
+    return dtype == TENSORS_I8    ? HMT_DTYPE_I8
+           : dtype == TENSORS_F16 ? HMT_DTYPE_F16
+                                  : HMT_DTYPE_BF16;
 }
 
 /* One parameter: used where it lies in a mapped file, weights also in 16 and 8 bits; else converted
@@ -141,7 +139,7 @@ static hmt_dtype narrow_dtype(safetensors_dtype dtype)
 static hmt_status load_param(hmt_model *model, const source_file *file, int32_t index)
 {
     const graph_param *param = &model->graph.params[index];
-    const safetensors_entry *entry = safetensors_find(&file->index, param->name), *scales;
+    const tensors_entry *entry = tensors_find(&file->index, param->name), *scales;
     const float *mapped, *factors = NULL;
     const void *narrow;
     hmt_status status;
@@ -154,14 +152,14 @@ static hmt_status load_param(hmt_model *model, const source_file *file, int32_t 
         status = find_scales(file, param, entry, &scales);
     if (status != HMT_OK)
         return status;
-    mapped = file->map.data != NULL ? safetensors_in_place(&file->index, entry) : NULL;
+    mapped = file->map.data != NULL ? tensors_in_place(&file->index, entry) : NULL;
     if (mapped != NULL) {
         model->values[index] = (float *)(void *)(file->map.data + entry->offset);
         return HMT_OK;
     }
-    narrow = file->map.data != NULL ? safetensors_narrow(&file->index, entry) : NULL;
+    narrow = file->map.data != NULL ? tensors_narrow(&file->index, entry) : NULL;
     if (scales != NULL)
-        factors = safetensors_in_place(&file->index, scales);
+        factors = tensors_in_place(&file->index, scales);
     if (narrow != NULL && (scales == NULL || factors != NULL)) {
         model->narrow[index] =
             (model_narrow){.data = narrow, .dtype = narrow_dtype(entry->dtype), .scales = factors};
@@ -169,9 +167,8 @@ static hmt_status load_param(hmt_model *model, const source_file *file, int32_t 
     }
     status = model_allocate(model, index);
     if (status != HMT_OK || scales == NULL)
-        return status == HMT_OK ? safetensors_read(&file->index, entry, model->values[index])
-                                : status;
-    safetensors_read_scaled(&file->index, entry, scales, model->values[index]);
+        return status == HMT_OK ? tensors_read(&file->index, entry, model->values[index]) : status;
+    tensors_read_scaled(&file->index, entry, scales, model->values[index]);
     return HMT_OK;
 }
 
@@ -264,10 +261,10 @@ hmt_status hmt_model_load(hmt_context *context, const char *path, const hmt_load
         size = file.map.size;
     }
     if (status == HMT_OK)
-        status = safetensors_open(&held->allocator, data, size, path, &file.index);
+        status = tensors_open(&held->allocator, data, size, path, &file.index);
     if (status == HMT_OK) {
         status = load(held, &file, &o, model);
-        safetensors_close(&file.index);
+        tensors_close(&file.index);
     }
     file_map_close(&file.map);
     memory_free(&held->allocator, file.copy);
@@ -289,10 +286,10 @@ hmt_status hmt_model_load_memory(hmt_context *context, const void *data, size_t 
     status = begin(context, options, &o, &held);
     if (status != HMT_OK)
         return status;
-    status = safetensors_open(&held->allocator, data, size, file.what, &file.index);
+    status = tensors_open(&held->allocator, data, size, file.what, &file.index);
     if (status == HMT_OK) {
         status = load(held, &file, &o, model);
-        safetensors_close(&file.index);
+        tensors_close(&file.index);
     }
     context_release(held);
     return status;
@@ -305,8 +302,8 @@ static int file_order(const void *left, const void *right)
     const safetensors_tensor *a = left, *b = right;
     uint64_t elements_a = 1, elements_b = 1;
 
-    if ((a->dtype == SAFETENSORS_F32) != (b->dtype == SAFETENSORS_F32))
-        return a->dtype == SAFETENSORS_F32 ? -1 : 1;
+    if ((a->dtype == TENSORS_F32) != (b->dtype == TENSORS_F32))
+        return a->dtype == TENSORS_F32 ? -1 : 1;
     for (int i = 0; i < 4; ++i) {
         elements_a *= (uint64_t)a->shape[i];
         elements_b *= (uint64_t)b->shape[i];
@@ -376,8 +373,7 @@ static void find_steps(const graph_param *param, const float *values, float *sca
 /* Describes the tensors of the file, in the order in which they will stand there. */
 static void describe(const hmt_model *model, hmt_dtype dtype, contents *c)
 {
-    static const safetensors_dtype stored[] = {SAFETENSORS_F32, SAFETENSORS_F16, SAFETENSORS_BF16,
-                                               SAFETENSORS_I8};
+    static const tensors_dtype stored[] = {TENSORS_F32, TENSORS_F16, TENSORS_BF16, TENSORS_I8};
     float *scales = c->scales;
     char(*name)[SCALES_NAME_SIZE] = c->names;
 
@@ -385,12 +381,11 @@ static void describe(const hmt_model *model, hmt_dtype dtype, contents *c)
         const graph_param *param = &model->graph.params[i];
         safetensors_tensor *tensor = &c->tensors[c->count++];
 
-        *tensor =
-            (safetensors_tensor){.name = param->name,
-                                 .dtype = param->dimensions > 1 ? stored[dtype] : SAFETENSORS_F32,
-                                 .rank = param->dimensions,
-                                 .shape = {1, 1, 1, 1, 1, 1, 1, 1},
-                                 .values = model->values[i]};
+        *tensor = (safetensors_tensor){.name = param->name,
+                                       .dtype = param->dimensions > 1 ? stored[dtype] : TENSORS_F32,
+                                       .rank = param->dimensions,
+                                       .shape = {1, 1, 1, 1, 1, 1, 1, 1},
+                                       .values = model->values[i]};
         memcpy(tensor->shape, param->shape, sizeof param->shape);
         if (!is_quantised(param, dtype))
             continue;
@@ -399,7 +394,7 @@ static void describe(const hmt_model *model, hmt_dtype dtype, contents *c)
         snprintf(*name, sizeof *name, "%s" SCALES, param->name);
         c->tensors[c->count++] =
             (safetensors_tensor){.name = *name,
-                                 .dtype = SAFETENSORS_F32,
+                                 .dtype = TENSORS_F32,
                                  .rank = 1,
                                  .shape = {param->shape[0], 1, 1, 1, 1, 1, 1, 1},
                                  .values = scales};
@@ -413,8 +408,8 @@ static hmt_status write(const hmt_model *model, const char *path, const contents
                         const char *config)
 {
     const hmt_context *context = model->context;
-    const safetensors_pair metadata[] = {{"format", "pt", 2},
-                                         {CONFIG_JSON_KEY, config, strlen(config)}};
+    const tensors_pair metadata[] = {{"format", "pt", 2},
+                                     {CONFIG_JSON_KEY, config, strlen(config)}};
     const safetensors_job job = {.tensors = c->tensors,
                                  .tensor_count = c->count,
                                  .metadata = metadata,

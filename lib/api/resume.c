@@ -14,12 +14,12 @@
 /* An opened checkpoint. */
 typedef struct checkpoint {
     file_map map;
-    safetensors_index index;
+    tensors_index index;
 } checkpoint;
 
 static void checkpoint_close(checkpoint *file)
 {
-    safetensors_close(&file->index);
+    tensors_close(&file->index);
     file_map_close(&file->map);
 }
 
@@ -29,8 +29,8 @@ static hmt_status checkpoint_open(const hmt_allocator *allocator, const char *pa
     hmt_status status = file_map_open(path, &file->map);
 
     if (status == HMT_OK)
-        status = safetensors_open(allocator, file->map.data, file->map.size, path, &file->index);
-    if (status == HMT_OK && safetensors_metadata(&file->index, CHECKPOINT_STATE) == NULL)
+        status = tensors_open(allocator, file->map.data, file->map.size, path, &file->index);
+    if (status == HMT_OK && tensors_metadata(&file->index, CHECKPOINT_STATE) == NULL)
         status = status_fail(HMT_ERROR_FORMAT, "%s: is no checkpoint, it has no %s", path,
                              CHECKPOINT_STATE);
     if (status != HMT_OK)
@@ -38,9 +38,9 @@ static hmt_status checkpoint_open(const hmt_allocator *allocator, const char *pa
     return status;
 }
 
-static hmt_status read_state(const safetensors_index *index, uint64_t *steps)
+static hmt_status read_state(const tensors_index *index, uint64_t *steps)
 {
-    const safetensors_pair *pair = safetensors_metadata(index, CHECKPOINT_STATE);
+    const tensors_pair *pair = tensors_metadata(index, CHECKPOINT_STATE);
     int64_t version = 0, done = -1;
     json_reader json;
     json_string key;
@@ -66,9 +66,9 @@ static hmt_status read_state(const safetensors_index *index, uint64_t *steps)
     return HMT_OK;
 }
 
-static hmt_status check_recipe(const safetensors_index *index, const char *ours)
+static hmt_status check_recipe(const tensors_index *index, const char *ours)
 {
-    const safetensors_pair *pair = safetensors_metadata(index, CHECKPOINT_RECIPE);
+    const tensors_pair *pair = tensors_metadata(index, CHECKPOINT_RECIPE);
 
     if (pair != NULL && strcmp(pair->value, ours) == 0)
         return HMT_OK;
@@ -78,19 +78,19 @@ static hmt_status check_recipe(const safetensors_index *index, const char *ours)
 }
 
 /* The tensor of parameter `param` under `name`, float32 and of its shape. */
-static hmt_status find_tensor(const safetensors_index *index, const char *name,
+static hmt_status find_tensor(const tensors_index *index, const char *name,
                               const graph_param *param, const float **values)
 {
-    const safetensors_entry *entry = safetensors_find(index, name);
+    const tensors_entry *entry = tensors_find(index, name);
 
-    *values = entry != NULL ? safetensors_in_place(index, entry) : NULL;
+    *values = entry != NULL ? tensors_in_place(index, entry) : NULL;
     if (*values != NULL && entry->count == (uint64_t)param->count)
         return HMT_OK;
     return status_fail(HMT_ERROR_FORMAT, "%s: has no tensor %s of %lld float32 elements",
                        index->what, name, (long long)param->count);
 }
 
-static hmt_status check_params(const hmt_model *model, const safetensors_index *index)
+static hmt_status check_params(const hmt_model *model, const tensors_index *index)
 {
     for (int32_t i = 0; i < model->graph.param_count; ++i) {
         const graph_param *param = &model->graph.params[i];
@@ -109,7 +109,7 @@ static hmt_status check_params(const hmt_model *model, const safetensors_index *
 }
 
 /* Sets one slot of every weight that has it. */
-static hmt_status set_slot(hmt_trainer *trainer, const safetensors_index *index, hmt_slot slot)
+static hmt_status set_slot(hmt_trainer *trainer, const tensors_index *index, hmt_slot slot)
 {
     const hmt_model *model = trainer->model;
     const hmt_plan *plan = &trainer->train.lowered->plan;
@@ -172,7 +172,7 @@ hmt_status hmt_checkpoint_note(const hmt_context *context, const char *path, cha
                                size_t capacity, size_t *length)
 {
     checkpoint file = {.index = {.count = 0}};
-    const safetensors_pair *pair;
+    const tensors_pair *pair;
     size_t size, kept;
     hmt_status status;
 
@@ -182,7 +182,7 @@ hmt_status hmt_checkpoint_note(const hmt_context *context, const char *path, cha
     status = checkpoint_open(context_allocator(context), path, &file);
     if (status != HMT_OK)
         return status;
-    pair = safetensors_metadata(&file.index, CHECKPOINT_NOTE);
+    pair = tensors_metadata(&file.index, CHECKPOINT_NOTE);
     size = pair != NULL ? pair->value_size : 0;
     kept = size < capacity ? size : capacity > 0 ? capacity - 1 : 0;
     if (kept > 0)

@@ -8,7 +8,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "core/memory.h"
 #include "core/status.h"
 #include "format/json.h"
 
@@ -99,7 +98,7 @@ static hmt_status count(header *h)
 typedef struct filler {
     const header *header;
     json_reader json;
-    safetensors_index *index;
+    tensors_index *index;
     size_t tensors, pairs;
     bool metadata_seen;
     char *string; /* the next free byte of index->names */
@@ -126,13 +125,13 @@ static const char *keep_name(filler *f, json_string string)
     return kept;
 }
 
-static void read_dtype(filler *f, safetensors_entry *entry)
+static void read_dtype(filler *f, tensors_entry *entry)
 {
     json_string name = json_text(&f->json);
 
-    for (int i = 0; i < SAFETENSORS_DTYPE_COUNT && f->json.status == HMT_OK; ++i)
-        if (json_equals(name, safetensors_dtype_name((safetensors_dtype)i))) {
-            entry->dtype = (safetensors_dtype)i;
+    for (int i = 0; i < TENSORS_DTYPE_COUNT && f->json.status == HMT_OK; ++i)
+        if (json_equals(name, tensors_dtype_name((tensors_dtype)i))) {
+            entry->dtype = (tensors_dtype)i;
             return;
         }
     if (f->json.status == HMT_OK)
@@ -141,7 +140,7 @@ static void read_dtype(filler *f, safetensors_entry *entry)
             entry->name, (int)(name.size < 32 ? name.size : 32), name.text);
 }
 
-static void read_shape(filler *f, safetensors_entry *entry)
+static void read_shape(filler *f, tensors_entry *entry)
 {
     json_enter(&f->json, '[');
     while (json_element(&f->json)) {
@@ -149,10 +148,10 @@ static void read_shape(filler *f, safetensors_entry *entry)
 
         if (f->json.status != HMT_OK)
             return;
-        if (entry->rank == SAFETENSORS_MAX_RANK) {
+        if (entry->rank == TENSORS_MAX_RANK) {
             f->json.status =
                 status_fail(HMT_ERROR_UNSUPPORTED, "%s: tensor '%s' has more than %d dimensions",
-                            f->header->what, entry->name, SAFETENSORS_MAX_RANK);
+                            f->header->what, entry->name, TENSORS_MAX_RANK);
             return;
         }
         if (extent < 0) {
@@ -165,7 +164,7 @@ static void read_shape(filler *f, safetensors_entry *entry)
 }
 
 /* data_offsets, relative to the end of the header. */
-static void read_offsets(filler *f, safetensors_entry *entry)
+static void read_offsets(filler *f, tensors_entry *entry)
 {
     int64_t offsets[2] = {0, 0};
     size_t n = 0;
@@ -192,7 +191,7 @@ static void read_offsets(filler *f, safetensors_entry *entry)
 }
 
 /* Does the shape need exactly the bytes that the offsets give? */
-static void check_bytes(filler *f, safetensors_entry *entry)
+static void check_bytes(filler *f, tensors_entry *entry)
 {
     uint64_t bytes;
     bool fits = true, empty = false;
@@ -202,27 +201,26 @@ static void check_bytes(filler *f, safetensors_entry *entry)
     entry->count = empty ? 0 : 1;
     for (int32_t i = 0; i < entry->rank && !empty && fits; ++i)
         fits = !__builtin_mul_overflow(entry->count, (uint64_t)entry->shape[i], &entry->count);
-    fits =
-        fits && !__builtin_mul_overflow(entry->count, safetensors_dtype_size(entry->dtype), &bytes);
+    fits = fits && !__builtin_mul_overflow(entry->count, tensors_dtype_size(entry->dtype), &bytes);
     if (!fits)
         json_fail(&f->json, "the shape of tensor '%s' is larger than any file", entry->name);
     else if (bytes != entry->bytes)
         json_fail(&f->json,
                   "tensor '%s' has %" PRIu64 " bytes, but its shape and dtype %s need %" PRIu64,
-                  entry->name, entry->bytes, safetensors_dtype_name(entry->dtype), bytes);
+                  entry->name, entry->bytes, tensors_dtype_name(entry->dtype), bytes);
 }
 
 static void read_tensor(filler *f, json_string name)
 {
     static const char *const fields[] = {"dtype", "shape", "data_offsets"};
-    static void (*const readers[])(filler *, safetensors_entry *) = {read_dtype, read_shape,
-                                                                     read_offsets};
-    safetensors_entry *entry = &f->index->entries[f->tensors++];
+    static void (*const readers[])(filler *, tensors_entry *) = {read_dtype, read_shape,
+                                                                 read_offsets};
+    tensors_entry *entry = &f->index->entries[f->tensors++];
     bool seen[3] = {false, false, false};
     json_string key;
 
     entry->name = keep_name(f, name);
-    for (int i = 0; i < SAFETENSORS_MAX_RANK; ++i)
+    for (int i = 0; i < TENSORS_MAX_RANK; ++i)
         entry->shape[i] = 1;
     json_enter(&f->json, '{');
     while (json_member(&f->json, &key)) {
@@ -256,7 +254,7 @@ static void read_metadata(filler *f)
     f->metadata_seen = true;
     json_enter(&f->json, '{');
     while (json_member(&f->json, &key)) {
-        safetensors_pair *pair = &f->index->metadata[f->pairs++];
+        tensors_pair *pair = &f->index->metadata[f->pairs++];
 
         pair->key = keep_name(f, key);
         pair->value = keep(f, json_text(&f->json), &pair->value_size);
@@ -278,59 +276,14 @@ static hmt_status fill(filler *f)
     return json_end(&f->json);
 }
 
-static int by_name(const void *a, const void *b)
-{
-    return strcmp(((const safetensors_entry *)a)->name, ((const safetensors_entry *)b)->name);
-}
-
-static int by_key(const void *a, const void *b)
-{
-    return strcmp(((const safetensors_pair *)a)->key, ((const safetensors_pair *)b)->key);
-}
-
-static int by_offset(const void *left, const void *right)
-{
-    const safetensors_entry *a = left, *b = right;
-
-    if (a->offset != b->offset)
-        return a->offset < b->offset ? -1 : 1;
-    return (a->bytes > b->bytes) - (a->bytes < b->bytes); /* empty ones first */
-}
-
-/* Heap sort: in place, no allocation as qsort() may do, n log n whatever the input is. */
-static void sort(const void **items, size_t n, int (*compare)(const void *, const void *))
-{
-    for (size_t root = n / 2, end = n; end > 1;) {
-        const void *item;
-        size_t hole, child;
-
-        if (root > 0) { /* still building the heap */
-            item = items[--root];
-        } else {
-            item = items[--end];
-            items[end] = items[0];
-        }
-        for (hole = root; (child = 2 * hole + 1) < end; hole = child) {
-            if (child + 1 < end && compare(items[child], items[child + 1]) < 0)
-                ++child;
-            if (compare(item, items[child]) >= 0)
-                break;
-            items[hole] = items[child];
-        }
-        items[hole] = item;
-    }
-}
-
 /* The data has neither holes nor overlaps, and nothing stands behind it. */
-static hmt_status check_ranges(const header *h, safetensors_index *index)
+static hmt_status check_ranges(const header *h, tensors_index *index)
 {
     uint64_t end = h->data_begin;
 
-    for (size_t i = 0; i < index->count; ++i)
-        index->order[i] = &index->entries[i];
-    sort(index->order, index->count, by_offset);
+    tensors_order_by_offset(index);
     for (size_t i = 0; i < index->count; ++i) {
-        const safetensors_entry *entry = index->order[i];
+        const tensors_entry *entry = index->order[i];
 
         if (entry->offset < end)
             return status_fail(HMT_ERROR_FORMAT,
@@ -350,56 +303,8 @@ static hmt_status check_ranges(const header *h, safetensors_index *index)
     return HMT_OK;
 }
 
-/* No key and no name stands twice. Leaves index->order by name. */
-static hmt_status check_names(const header *h, safetensors_index *index)
-{
-    for (size_t i = 0; i < index->metadata_count; ++i)
-        index->order[i] = &index->metadata[i];
-    sort(index->order, index->metadata_count, by_key);
-    for (size_t i = 1; i < index->metadata_count; ++i)
-        if (by_key(index->order[i - 1], index->order[i]) == 0)
-            return status_fail(HMT_ERROR_FORMAT, "%s: the metadata key '%s' stands twice", h->what,
-                               ((const safetensors_pair *)index->order[i])->key);
-
-    for (size_t i = 0; i < index->count; ++i)
-        index->order[i] = &index->entries[i];
-    sort(index->order, index->count, by_name);
-    for (size_t i = 1; i < index->count; ++i)
-        if (by_name(index->order[i - 1], index->order[i]) == 0)
-            return status_fail(HMT_ERROR_FORMAT, "%s: tensor '%s' stands twice", h->what,
-                               ((const safetensors_entry *)index->order[i])->name);
-    return HMT_OK;
-}
-
-static hmt_status allocate(const header *h, safetensors_index *index)
-{
-    size_t order = h->tensors > h->pairs ? h->tensors : h->pairs;
-    void *block;
-    hmt_status status;
-
-    status = memory_zeroed(index->allocator, h->tensors, sizeof *index->entries,
-                           "an index of tensors", &block);
-    index->entries = block;
-    if (status != HMT_OK)
-        return status;
-    status = memory_zeroed(index->allocator, h->pairs, sizeof *index->metadata, "metadata", &block);
-    index->metadata = block;
-    if (status != HMT_OK)
-        return status;
-    status =
-        memory_zeroed(index->allocator, order, sizeof *index->order, "an index of tensors", &block);
-    index->order = block;
-    if (status != HMT_OK)
-        return status;
-    status = memory_zeroed(index->allocator, h->string_bytes, 1, "tensor names", &block);
-    index->names = block;
-    index->count = h->tensors;
-    index->metadata_count = h->pairs;
-    return status;
-}
-
 hmt_status safetensors_open(const hmt_allocator *allocator, const unsigned char *data, size_t size,
-                            const char *what, safetensors_index *index)
+                            const char *what, tensors_index *index)
 {
     header h;
     filler f;
@@ -413,7 +318,7 @@ hmt_status safetensors_open(const hmt_allocator *allocator, const unsigned char 
     if (status == HMT_OK)
         status = count(&h);
     if (status == HMT_OK)
-        status = allocate(&h, index);
+        status = tensors_allocate(index, h.tensors, h.pairs, h.string_bytes);
     if (status == HMT_OK) {
         memset(&f, 0, sizeof f);
         f.header = &h;
@@ -424,19 +329,8 @@ hmt_status safetensors_open(const hmt_allocator *allocator, const unsigned char 
     if (status == HMT_OK)
         status = check_ranges(&h, index);
     if (status == HMT_OK)
-        status = check_names(&h, index);
+        status = tensors_order_by_name(index);
     if (status != HMT_OK)
-        safetensors_close(index);
+        tensors_close(index);
     return status;
-}
-
-void safetensors_close(safetensors_index *index)
-{
-    if (index->allocator == NULL)
-        return;
-    memory_free(index->allocator, index->entries);
-    memory_free(index->allocator, index->metadata);
-    memory_free(index->allocator, (void *)index->order);
-    memory_free(index->allocator, index->names);
-    memset(index, 0, sizeof *index);
 }

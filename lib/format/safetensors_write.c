@@ -21,8 +21,8 @@ enum {
 static hmt_status count_elements(const safetensors_tensor *tensor, uint64_t *count)
 {
     uint64_t bytes;
-    bool fits = tensor->rank >= 0 && tensor->rank <= SAFETENSORS_MAX_RANK &&
-                (tensor->dtype <= SAFETENSORS_BF16 || tensor->dtype == SAFETENSORS_I8);
+    bool fits = tensor->rank >= 0 && tensor->rank <= TENSORS_MAX_RANK &&
+                (tensor->dtype <= TENSORS_BF16 || tensor->dtype == TENSORS_I8);
 
     *count = 1;
     for (int32_t i = 0; fits && i < tensor->rank; ++i)
@@ -48,7 +48,7 @@ static hmt_status check_job(const safetensors_job *job, uint64_t *total)
 
     *total = 0;
     for (size_t i = 0; i < job->metadata_count && status == HMT_OK; ++i) {
-        const safetensors_pair *pair = &job->metadata[i];
+        const tensors_pair *pair = &job->metadata[i];
 
         status = check_text("a metadata key", pair->key, strlen(pair->key));
         if (status == HMT_OK)
@@ -62,7 +62,7 @@ static hmt_status check_job(const safetensors_job *job, uint64_t *total)
         if (status == HMT_OK)
             status = count_elements(tensor, &count);
         if (status == HMT_OK &&
-            (__builtin_add_overflow(*total, count * safetensors_dtype_size(tensor->dtype), total) ||
+            (__builtin_add_overflow(*total, count * tensors_dtype_size(tensor->dtype), total) ||
              *total > INT64_MAX))
             status = status_fail(HMT_ERROR_ARGUMENT, "the tensors are larger than any file");
     }
@@ -71,11 +71,11 @@ static hmt_status check_job(const safetensors_job *job, uint64_t *total)
 
 static void put_tensor(json_writer *json, const safetensors_tensor *tensor, uint64_t *offset)
 {
-    uint64_t bytes = safetensors_dtype_size(tensor->dtype);
+    uint64_t bytes = tensors_dtype_size(tensor->dtype);
 
     json_put_string(json, tensor->name, strlen(tensor->name));
     json_put(json, ":{\"dtype\":\"");
-    json_put(json, safetensors_dtype_name(tensor->dtype));
+    json_put(json, tensors_dtype_name(tensor->dtype));
     json_put(json, "\",\"shape\":[");
     for (int32_t i = 0; i < tensor->rank; ++i) {
         if (i > 0)
@@ -99,7 +99,7 @@ static void put_header(json_writer *json, const safetensors_job *job)
     if (job->metadata_count > 0) {
         json_put(json, "\"__metadata__\":{");
         for (size_t i = 0; i < job->metadata_count; ++i) {
-            const safetensors_pair *pair = &job->metadata[i];
+            const tensors_pair *pair = &job->metadata[i];
 
             if (i > 0)
                 json_put(json, ",");
@@ -149,7 +149,7 @@ static hmt_status cannot_store(const safetensors_tensor *tensor, uint64_t elemen
 {
     return status_fail(HMT_ERROR_LIMIT,
                        "tensor '%s' cannot be stored as %s: element %" PRIu64 " is %g",
-                       tensor->name, safetensors_dtype_name(tensor->dtype), element, (double)value);
+                       tensor->name, tensors_dtype_name(tensor->dtype), element, (double)value);
 }
 
 /* convert() to integers. */
@@ -176,17 +176,17 @@ static hmt_status quantise(const safetensors_tensor *tensor, const float *values
 static hmt_status convert(const safetensors_tensor *tensor, const float *values, size_t count,
                           uint64_t first, unsigned char *out)
 {
-    bool f16 = tensor->dtype == SAFETENSORS_F16;
+    bool f16 = tensor->dtype == TENSORS_F16;
     uint16_t half[CHUNK];
     size_t bad;
 
-    if (tensor->dtype == SAFETENSORS_F32) {
+    if (tensor->dtype == TENSORS_F32) {
         for (size_t i = 0; i < count; ++i)
             for (int byte = 0; byte < 4; ++byte)
                 out[4 * i + (size_t)byte] = (unsigned char)(half_bits(values[i]) >> (8 * byte));
         return HMT_OK;
     }
-    if (tensor->dtype == SAFETENSORS_I8)
+    if (tensor->dtype == TENSORS_I8)
         return quantise(tensor, values, count, first, out);
     bad = half_first_overflow(values, count, f16 ? HALF_F16_LIMIT : HALF_BF16_LIMIT);
     if (bad < count)
@@ -208,14 +208,14 @@ static hmt_status write_tensor(file_writer *writer, const safetensors_tensor *te
     uint64_t count;
     hmt_status status = count_elements(tensor, &count);
 
-    if (status == HMT_OK && tensor->dtype == SAFETENSORS_F32 && half_little_endian())
+    if (status == HMT_OK && tensor->dtype == TENSORS_F32 && half_little_endian())
         return file_writer_write(writer, values, (size_t)count * sizeof *values);
     for (uint64_t done = 0; done < count && status == HMT_OK; done += CHUNK) {
         size_t n = (size_t)(count - done < CHUNK ? count - done : CHUNK);
 
         status = convert(tensor, values + done, n, done, buffer);
         if (status == HMT_OK)
-            status = file_writer_write(writer, buffer, n * safetensors_dtype_size(tensor->dtype));
+            status = file_writer_write(writer, buffer, n * tensors_dtype_size(tensor->dtype));
     }
     return status;
 }
@@ -245,7 +245,7 @@ static hmt_status write_data(file_writer *writer, const safetensors_job *job, ui
             status = count_elements(tensor, &count);
         if (status != HMT_OK)
             break;
-        done += count * safetensors_dtype_size(tensor->dtype);
+        done += count * tensors_dtype_size(tensor->dtype);
         status = tell(job, done, total);
     }
     return status;

@@ -1,0 +1,274 @@
+/*
+ * Reads a zip archive's directory (see zip.h): the record at its end, then an entry for each
+ * member, then the header in front of each member's content, which alone tells where that begins.
+ */
+#include "format/zip.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "core/memory.h"
+#include "core/sort.h"
+#include "core/status.h"
+
+/* Signatures, and the sizes of what has no names in it. */
+enum {
+    LOCAL = 0x04034b50,
+    ENTRY = 0x02014b50,
+    END = 0x06054b50,
+    END64 = 0x06064b50,
+    LOCATOR64 = 0x07064b50,
+    LOCAL_SIZE = 30,
+    ENTRY_SIZE = 46,
+    END_SIZE = 22,
+    END64_SIZE = 56,
+    LOCATOR64_SIZE = 20,
+    LONGEST_COMMENT = 65535,
+    EXTRA64 = 1, /* the extra field with 64-bit sizes */
+    ENCRYPTED = 1
+};
+
+typedef struct archive {
+    const unsigned char *data;
+    size_t size;
+    const char *what;
+    uint64_t entries, begin, end; /* the directory: members, offsets of its bytes */
+} archive;
+
+static uint64_t number(const unsigned char *bytes, size_t count)
+{
+    uint64_t value = 0;
+
+    while (count-- > 0)
+        value = value << 8 | bytes[count];
+    return value;
+}
+
+bool zip_is(const unsigned char *data, size_t size)
+{
+    return size >= 4 && number(data, 4) == LOCAL;
+}
+
+static hmt_status damaged(const archive *a, const char *part, uint64_t at)
+{
+    return status_fail(HMT_ERROR_FORMAT, "%s: the zip archive's %s is damaged (byte %" PRIu64 ")",
+                       a->what, part, at);
+}
+
+/* The record at the end stands before a comment of unknown length. */
+static hmt_status find_end(const archive *a, size_t *at)
+{
+    const size_t furthest =
+        a->size < END_SIZE + LONGEST_COMMENT ? a->size : END_SIZE + LONGEST_COMMENT;
+
+    for (size_t back = END_SIZE; back <= furthest; ++back)
+        if (number(a->data + a->size - back, 4) == END &&
+            number(a->data + a->size - back + 20, 2) == back - END_SIZE) {
+            *at = a->size - back;
+            return HMT_OK;
+        }
+    return status_fail(HMT_ERROR_FORMAT, "%s: a zip archive without its directory: cut off?",
+                       a->what);
+}
+
+/* The 64-bit record, where the archive has one: its locator stands before the record at `end`. */
+static hmt_status read_end64(archive *a, size_t end)
+{
+    const unsigned char *locator = a->data + end - LOCATOR64_SIZE, *record;
+    uint64_t at;
+
+    if (end < LOCATOR64_SIZE || number(locator, 4) != LOCATOR64)
+        return HMT_OK;
+    at = number(locator + 8, 8);
+    if (a->size < END64_SIZE || at > a->size - END64_SIZE || number(a->data + at, 4) != END64)
+        return damaged(a, "64-bit directory", end - LOCATOR64_SIZE);
+    record = a->data + at;
+    a->entries = number(record + 32, 8);
+    a->end = number(record + 40, 8);
+    a->begin = number(record + 48, 8);
+    return HMT_OK;
+}
+
+static hmt_status find_directory(archive *a)
+{
+    size_t end = 0;
+    hmt_status status = find_end(a, &end);
+    const unsigned char *record = a->data + end;
+
+    if (status != HMT_OK)
+        return status;
+    if (number(record + 4, 2) != 0 || number(record + 6, 2) != 0)
+        return status_fail(HMT_ERROR_UNSUPPORTED, "%s: a zip archive of several volumes", a->what);
+    a->entries = number(record + 10, 2);
+    a->end = number(record + 12, 4); /* its size, at first */
+    a->begin = number(record + 16, 4);
+    status = read_end64(a, end);
+    if (status != HMT_OK)
+        return status;
+    if (a->begin > a->size || a->end > a->size - a->begin || a->entries > a->end / ENTRY_SIZE)
+        return damaged(a, "directory", end);
+    a->end += a->begin;
+    return HMT_OK;
+}
+
+/* Sizes that an entry gives as all ones stand in an extra field, those only, in this order. */
+static bool read_extra64(const unsigned char *extra, size_t size, uint64_t *wanted[3])
+{
+    while (size >= 4) {
+        const uint64_t id = number(extra, 2);
+        size_t length = (size_t)number(extra + 2, 2);
+
+        if (length > size - 4)
+            return false;
+        extra += 4;
+        size -= 4 + length;
+        for (int i = 0; id == EXTRA64 && i < 3; ++i) {
+            if (*wanted[i] != UINT32_MAX)
+                continue;
+            if (length < 8)
+                return false;
+            *wanted[i] = number(extra, 8);
+            extra += 8;
+            length -= 8;
+        }
+        if (id == EXTRA64)
+            return true;
+        extra += length;
+    }
+    return true;
+}
+
+/* Where the content of the member begins whose header stands at `header`. */
+static hmt_status find_content(const archive *a, uint64_t header, zip_member *member)
+{
+    uint64_t length;
+
+    if (a->size < LOCAL_SIZE || header > a->size - LOCAL_SIZE ||
+        number(a->data + header, 4) != LOCAL)
+        return damaged(a, "member", header);
+    length = LOCAL_SIZE + number(a->data + header + 26, 2) + number(a->data + header + 28, 2);
+    if (length > a->size - header || member->size > a->size - header - length)
+        return damaged(a, "member", header);
+    member->offset = header + length;
+    return HMT_OK;
+}
+
+static hmt_status read_entry(const archive *a, uint64_t *at, zip_member *member)
+{
+    const unsigned char *entry = a->data + *at;
+    uint64_t method, packed, header, *wide[] = {&member->size, &packed, &header};
+    size_t extra, comment;
+
+    if (a->end - *at < ENTRY_SIZE || number(entry, 4) != ENTRY)
+        return damaged(a, "directory", *at);
+    method = number(entry + 10, 2);
+    packed = number(entry + 20, 4);
+    member->size = number(entry + 24, 4);
+    member->name_size = (size_t)number(entry + 28, 2);
+    extra = (size_t)number(entry + 30, 2);
+    comment = (size_t)number(entry + 32, 2);
+    header = number(entry + 42, 4);
+    member->name = (const char *)entry + ENTRY_SIZE;
+    if (a->end - *at - ENTRY_SIZE < member->name_size + extra + comment ||
+        !read_extra64(entry + ENTRY_SIZE + member->name_size, extra, wide))
+        return damaged(a, "directory", *at);
+    *at += ENTRY_SIZE + member->name_size + extra + comment;
+    if (method != 0 || packed != member->size || (number(entry + 8, 2) & ENCRYPTED) != 0)
+        return status_fail(HMT_ERROR_UNSUPPORTED,
+                           "%s: the zip archive's member %.*s is compressed or encrypted", a->what,
+                           (int)(member->name_size < 100 ? member->name_size : 100), member->name);
+    return find_content(a, header, member);
+}
+
+static int compare_names(const char *a, size_t a_size, const char *b, size_t b_size)
+{
+    const int order = memcmp(a, b, a_size < b_size ? a_size : b_size);
+
+    return order != 0 ? order : (a_size > b_size) - (a_size < b_size);
+}
+
+static int by_name(const void *left, const void *right)
+{
+    const zip_member *a = left, *b = right;
+
+    return compare_names(a->name, a->name_size, b->name, b->name_size);
+}
+
+static hmt_status read_members(const archive *a, zip_directory *out)
+{
+    uint64_t at = a->begin;
+
+    for (size_t i = 0; i < out->count; ++i) {
+        hmt_status status = read_entry(a, &at, &out->members[i]);
+
+        if (status != HMT_OK)
+            return status;
+        out->order[i] = &out->members[i];
+    }
+    sort_pointers(out->order, out->count, by_name);
+    for (size_t i = 1; i < out->count; ++i)
+        if (by_name(out->order[i - 1], out->order[i]) == 0)
+            return status_fail(HMT_ERROR_FORMAT, "%s: the zip archive has two members %.*s",
+                               a->what, (int)((const zip_member *)out->order[i])->name_size,
+                               ((const zip_member *)out->order[i])->name);
+    return HMT_OK;
+}
+
+hmt_status zip_open(const hmt_allocator *allocator, const unsigned char *data, size_t size,
+                    const char *what, zip_directory *out)
+{
+    archive a = {.data = data, .size = size, .what = what};
+    void *members = NULL, *order = NULL;
+    hmt_status status = find_directory(&a);
+
+    *out = (zip_directory){.allocator = allocator};
+    if (status == HMT_OK)
+        status = memory_zeroed(allocator, (size_t)a.entries, sizeof *out->members,
+                               "an archive's directory", &members);
+    if (status == HMT_OK)
+        status = memory_uninitialised(allocator, (size_t)a.entries, sizeof *out->order,
+                                      "an archive's directory", &order);
+    out->members = members;
+    out->order = order;
+    out->count = (size_t)a.entries;
+    if (status == HMT_OK)
+        status = read_members(&a, out);
+    if (status != HMT_OK)
+        zip_close(out);
+    return status;
+}
+
+void zip_close(zip_directory *directory)
+{
+    if (directory->allocator != NULL) {
+        memory_free(directory->allocator, directory->members);
+        memory_free(directory->allocator, (void *)directory->order);
+    }
+    *directory = (zip_directory){.allocator = NULL};
+}
+
+const zip_member *zip_find(const zip_directory *directory, const char *folder, size_t folder_size,
+                           const char *name, size_t name_size)
+{
+    size_t low = 0, high = directory->count;
+
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        const zip_member *member = directory->order[middle];
+        /* The folder is compared first, then what is left of the member's name. */
+        const size_t shared = member->name_size < folder_size ? member->name_size : folder_size;
+        int order = memcmp(folder, member->name, shared);
+
+        if (order == 0)
+            order = shared < folder_size ? 1
+                                         : compare_names(name, name_size, member->name + shared,
+                                                         member->name_size - shared);
+        if (order == 0)
+            return member;
+        if (order < 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return NULL;
+}
