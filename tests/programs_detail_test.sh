@@ -106,6 +106,15 @@ gives 0 hmtnet-train --data train.csv --batch 3 --epochs 2 --from one.safetensor
 has out "width 0.0625" "1 photos of each epoch fill no batch" "epoch 2/2"
 gives 2 hmtnet-train --data train.csv --batch 5 --from one.safetensors --output three.safetensors
 has err "4 samples do not fill a batch of 5"
+# Parameters of another file, all of which fit.
+gives 0 hmtnet-train --data train.csv --batch 2 --width 0.0625 --epochs 1 --learning-rate 0 --pretrained one.safetensors --output four.safetensors
+has out "78 of the network's 78 parameters are those of one.safetensors"
+gives 2 hmtnet-train --data train.csv --batch 2 --pretrained photos/text.jpg --output three.safetensors
+has err 'cannot use the parameters of photos/text.jpg'
+gives 2 hmtnet-train --data a --output b --pretrained c --from d
+# The wiring of a file that says its own stays.
+gives 0 hmtnet-convert --storage f32 --wiring paper one.safetensors other.safetensors
+is "$(cmp one.safetensors other.safetensors && echo same) == same"
 gives 3 $train --output nowhere/three.safetensors
 gives 2 hmtnet-train --data train.csv --from photos/text.jpg --output three.safetensors
 has err "photos/text.jpg"

@@ -160,6 +160,10 @@ static void put_object(torch_bytes *out, const torch_recipe *recipe, const torch
     }
     if (recipe->within != NULL) {
         put_op(out, "}q\x01(");
+        if (!recipe->list) { /* one outside the state dict */
+            put_text(out, "best");
+            put_tensor(out, recipe, tensors, 0);
+        }
         put_text(out, "epoch");
         put_int(out, 70000);
         put_text(out, "loss");
@@ -189,7 +193,11 @@ static bool is_written(const torch_tensor *tensors, size_t index)
 static void write_stream(torch_bytes *out, const torch_recipe *recipe, const torch_tensor *tensors,
                          size_t count)
 {
-    torch_put(out, "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.", 15);
+    if (recipe->protocol >= 4)
+        torch_put(out, "\x80\x04\x95\x0d\0\0\0\0\0\0\0", 11);
+    else
+        torch_put(out, "\x80\x02", 2);
+    torch_put(out, "\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.", 13);
     torch_put(out, "\x80\x02M\xe9\x03.", 6);
     torch_put(out, "\x80\x02}(", 4);
     put_text(out, "protocol_version");

@@ -16,10 +16,10 @@
 
 enum { SHOWN = 60 /* bytes of a name in a message */ };
 
-/* The stream's first pickle is a long of ten bytes; then come the protocol's number, 1001, facts
+/* The stream's first pickle is this long of ten bytes; then come the protocol's number, 1001, facts
  * about the machine, the object, the storages' keys, and the storages. */
-static const unsigned char stream_magic[] = {0x80, 2,    0x8a, 10,   0x6c, 0xfc, 0x9c,
-                                             0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19};
+static const unsigned char stream_magic[] = {0x8a, 10,   0x6c, 0xfc, 0x9c, 0x46,
+                                             0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19};
 enum { STREAM_PROTOCOL = 1001 };
 
 /* Classes of storages, and what lies in them. */
@@ -84,10 +84,21 @@ typedef struct checkpoint {
     size_t count, distinct;
 } checkpoint;
 
+/* Where the stream's second pickle begins; 0 if this is no stream. In front of the magic number
+ * stands the pickle's protocol, and from 4 on the frame's length. */
+static size_t find_stream(const unsigned char *data, size_t size)
+{
+    const size_t at = size > 2 && data[1] >= 4 ? 11 : 2;
+
+    if (size < at + sizeof stream_magic + 1 || data[0] != 0x80 || data[1] < 2 || data[1] > 5 ||
+        memcmp(data + at, stream_magic, sizeof stream_magic) != 0)
+        return 0;
+    return at + sizeof stream_magic + 1; /* its STOP */
+}
+
 bool torch_is(const unsigned char *data, size_t size)
 {
-    return zip_is(data, size) ||
-           (size >= sizeof stream_magic && memcmp(data, stream_magic, sizeof stream_magic) == 0);
+    return zip_is(data, size) || find_stream(data, size) > 0;
 }
 
 static int shown(size_t size)
@@ -261,6 +272,15 @@ static const zip_member *find_pickle(const zip_directory *zip, size_t *folder_si
     return NULL;
 }
 
+static hmt_status check_stored(const checkpoint *c, const zip_member *member)
+{
+    if (member->stored)
+        return HMT_OK;
+    return status_fail(HMT_ERROR_UNSUPPORTED,
+                       "%s: the checkpoint's member %.*s is compressed or encrypted", c->what,
+                       shown(member->name_size), member->name);
+}
+
 static hmt_status place_members(checkpoint *c, const zip_directory *zip, const char *folder,
                                 size_t folder_size)
 {
@@ -274,6 +294,8 @@ static hmt_status place_members(checkpoint *c, const zip_directory *zip, const c
             memcpy(name + 6, s->key->text, s->key->size);
             member = zip_find(zip, folder, folder_size, name, 6 + s->key->size);
         }
+        if (member != NULL && !member->stored)
+            return check_stored(c, member);
         if (member == NULL || !place(s, member->offset, member->size))
             return misplaced(c, s);
     }
@@ -302,6 +324,8 @@ static hmt_status read_zip(checkpoint *c)
     if (order != NULL && (order->size != 6 || memcmp(c->data + order->offset, "little", 6) != 0))
         status =
             status_fail(HMT_ERROR_UNSUPPORTED, "%s: the checkpoint is not little endian", c->what);
+    if (status == HMT_OK)
+        status = check_stored(c, member);
     if (status == HMT_OK)
         status = pickle_read(c->allocator, c->data, (size_t)member->offset,
                              (size_t)(member->offset + member->size), c->what, &c->object);
@@ -388,7 +412,7 @@ static hmt_status place_stream(checkpoint *c, size_t at)
 
 static hmt_status read_stream(checkpoint *c)
 {
-    size_t at = sizeof stream_magic + 1; /* its STOP */
+    size_t at = find_stream(c->data, c->size);
     hmt_status status = read_preface(c, &at);
 
     if (status == HMT_OK)
@@ -423,12 +447,23 @@ static const pickle_value *tensor_of(const pickle_value *value)
     return value;
 }
 
+/* The tensor of one of a dict's items, if it is a layer's: under a name with a dot in it. Others,
+ * such as the best loss so far, are no part of a state dict. */
+static const pickle_value *layer_tensor(const pickle_item *item)
+{
+    const pickle_value *key = item->value;
+
+    if (key->kind != PICKLE_TEXT || memchr(key->text, '.', key->size) == NULL)
+        return NULL;
+    return tensor_of(item->next->value);
+}
+
 static size_t count_tensors(const pickle_value *dict)
 {
     size_t count = 0;
 
     for (const pickle_item *i = dict->first; i != NULL && i->next != NULL; i = i->next->next)
-        count += i->value->kind == PICKLE_TEXT && tensor_of(i->next->value) != NULL;
+        count += layer_tensor(i) != NULL;
     return count;
 }
 
@@ -482,11 +517,11 @@ static size_t shared_prefix(const pickle_value *state)
 
     for (const pickle_item *i = state->first; i != NULL && i->next != NULL; i = i->next->next) {
         const pickle_value *key = i->value;
-        size_t same = 0, dot = key->kind == PICKLE_TEXT ? key->size : 0;
+        size_t same = 0, dot = key->size;
 
-        if (key->kind != PICKLE_TEXT || tensor_of(i->next->value) == NULL)
+        if (layer_tensor(i) == NULL)
             continue;
-        while (dot > 0 && key->text[dot - 1] != '.')
+        while (key->text[dot - 1] != '.')
             --dot;
         if (first == NULL) {
             first = key;
@@ -630,10 +665,10 @@ static hmt_status index_tensors(const checkpoint *c, const pickle_value *state,
     name = index->names;
     for (const pickle_item *i = state->first; i != NULL && i->next != NULL && status == HMT_OK;
          i = i->next->next) {
-        const pickle_value *key = i->value, *call = tensor_of(i->next->value);
+        const pickle_value *key = i->value, *call = layer_tensor(i);
         tensors_entry *entry;
 
-        if (key->kind != PICKLE_TEXT || call == NULL)
+        if (call == NULL)
             continue;
         entry = &index->entries[n++];
         entry->name = name;

@@ -173,10 +173,9 @@ static hmt_status read_entry(const archive *a, uint64_t *at, zip_member *member)
         !read_extra64(entry + ENTRY_SIZE + member->name_size, extra, wide))
         return damaged(a, "directory", *at);
     *at += ENTRY_SIZE + member->name_size + extra + comment;
-    if (method != 0 || packed != member->size || (number(entry + 8, 2) & ENCRYPTED) != 0)
-        return status_fail(HMT_ERROR_UNSUPPORTED,
-                           "%s: the zip archive's member %.*s is compressed or encrypted", a->what,
-                           (int)(member->name_size < 100 ? member->name_size : 100), member->name);
+    member->stored =
+        method == 0 && packed == member->size && (number(entry + 8, 2) & ENCRYPTED) == 0;
+    member->size = packed;
     return find_content(a, header, member);
 }
 

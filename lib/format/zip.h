@@ -1,6 +1,6 @@
 /*
- * The directory of a zip archive in memory, for members that are stored as they are. Sizes and
- * offsets are checked against the archive's length; checksums are not looked at.
+ * The directory of a zip archive in memory, to use its members where they lie. Sizes and offsets are
+ * checked against the archive's length; checksums are not looked at.
  */
 #ifndef HMT_FORMAT_ZIP_H
 #define HMT_FORMAT_ZIP_H
@@ -13,7 +13,8 @@ typedef struct zip_member {
     const char *name; /* in the archive, not terminated */
     size_t name_size;
     uint64_t offset; /* of the content, in the archive */
-    uint64_t size;
+    uint64_t size;   /* there */
+    bool stored;     /* as it is; else compressed or encrypted */
 } zip_member;
 
 typedef struct zip_directory {
@@ -26,8 +27,7 @@ typedef struct zip_directory {
 /* Does an archive begin here? */
 bool zip_is(const unsigned char *data, size_t size);
 /* Reads the directory of the archive that is the `size` bytes at `data`, with or without zip64
- * records. HMT_ERROR_FORMAT, _UNSUPPORTED (a compressed or encrypted member, several volumes),
- * _MEMORY. On failure *out is zero. */
+ * records. HMT_ERROR_FORMAT, _UNSUPPORTED (several volumes), _MEMORY. On failure *out is zero. */
 hmt_status zip_open(const hmt_allocator *allocator, const unsigned char *data, size_t size,
                     const char *what, zip_directory *out);
 /* Frees it and sets it to zero. */
