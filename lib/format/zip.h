@@ -1,6 +1,6 @@
 /*
- * The directory of a zip archive in memory, to use its members where they lie. Sizes and offsets are
- * checked against the archive's length; checksums are not looked at.
+ * The directory of a zip archive in memory, to use its members where they lie. Sizes and offsets
+ * are checked against the archive's length; checksums are not looked at.
  */
 #ifndef HMT_FORMAT_ZIP_H
 #define HMT_FORMAT_ZIP_H
