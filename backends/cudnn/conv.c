@@ -197,6 +197,12 @@ hmt_status conv_choose(exec *e, int32_t step)
         return HMT_OK;
     find_operands(e, s, c);
     status = measure(e, c, &best);
+    if (status == HMT_OK && best < 0 && is_fused(c)) { /* offered, but not to be had */
+        status = separate(e, s, c);
+        conv_graph_bound(&c->graph, e->workspace_bytes);
+        if (status == HMT_OK)
+            status = measure(e, c, &best);
+    }
     if (status != HMT_OK)
         return status;
     if (best < 0)

@@ -26,6 +26,8 @@ static cudnnStatus_t notes_of(cudnnBackendDescriptor_t config, uint32_t *notes, 
         status = cudnnBackendGetAttribute(engine, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE,
                                           CUDNN_TYPE_NUMERICAL_NOTE,
                                           CUDNN_NUMERICAL_NOTE_TYPE_COUNT, &count, list);
+    if (count > CUDNN_NUMERICAL_NOTE_TYPE_COUNT) /* a newer cuDNN may have more */
+        count = CUDNN_NUMERICAL_NOTE_TYPE_COUNT;
     for (int64_t i = 0; status == CUDNN_STATUS_SUCCESS && i < count; ++i)
         *notes |= 1u << list[i];
     if (status == CUDNN_STATUS_SUCCESS)
@@ -110,7 +112,7 @@ static void consider(conv_graph *g, cudnnBackendDescriptor_t config, inquiry *q)
         status = plan_of(g, config, &c.plan, &workspace);
     if (status != CUDNN_STATUS_SUCCESS)
         snprintf(g->text, sizeof g->text, "; the last one: %s", cudnnGetErrorString(status));
-    if (c.plan == NULL || (uint64_t)workspace > DEVICE_WORKSPACE) {
+    if (c.plan == NULL || (uint64_t)workspace > g->device->workspace) {
         drop_candidate(&c);
         return;
     }

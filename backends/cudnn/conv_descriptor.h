@@ -53,7 +53,9 @@ static inline void drop_candidate(conv_candidate *c)
     drop(&c->config);
 }
 
-enum { SHOWN = 24 }; /* configurations asked for, of each kind of heuristics */
+/* Configurations asked for, of each kind of heuristics: those with tensor cores come first, up to
+ * 40 of them. */
+enum { SHOWN = 128 };
 
 /* What asking the heuristics keeps in mind. */
 typedef struct inquiry {

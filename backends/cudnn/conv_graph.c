@@ -209,6 +209,18 @@ hmt_status conv_graph_pack(conv_graph *g, void *const operands[CONV_OPERANDS], v
     return g->status;
 }
 
+void conv_graph_bound(conv_graph *g, uint64_t bytes)
+{
+    int32_t kept = 0;
+
+    for (int32_t i = 0; i < g->candidate_count; ++i)
+        if (g->candidates[i].workspace > bytes)
+            drop_candidate(&g->candidates[i]);
+        else
+            g->candidates[kept++] = g->candidates[i];
+    g->candidate_count = kept;
+}
+
 void conv_graph_choose(conv_graph *g, int32_t i)
 {
     conv_candidate chosen = g->candidates[i];

@@ -60,6 +60,8 @@ void conv_graph_clear(conv_graph *g);
 /* A variant pack of operands (indexed by unique id - 1) and workspace. */
 hmt_status conv_graph_pack(conv_graph *g, void *const operands[CONV_OPERANDS], void *workspace,
                            cudnnBackendDescriptor_t *pack);
+/* Drops candidates that want more workspace than `bytes`. */
+void conv_graph_bound(conv_graph *g, uint64_t bytes);
 /* Keeps candidate i alone, as number 0. */
 void conv_graph_choose(conv_graph *g, int32_t i);
 

@@ -13,6 +13,12 @@
 
 enum { CANDIDATES = 4, MOST_CANDIDATES = 16, OLDEST_CUDNN = 90000 };
 
+/* A workspace is at most this part of the GPU's memory, within bounds. Gradients of conv1's weights
+ * on tensor cores want 1.3 GB for 256 photos, and no engine with tensor cores wants less. */
+#define WORKSPACE_SHARE 32
+#define LEAST_WORKSPACE ((uint64_t)256 << 20)
+#define MOST_WORKSPACE ((uint64_t)2 << 30)
+
 int32_t device_count(void)
 {
     int count = 0;
@@ -68,9 +74,19 @@ static hmt_status choose_precision(device *d)
     return HMT_OK;
 }
 
+static uint64_t workspace_of(uint64_t memory)
+{
+    const uint64_t share = memory / WORKSPACE_SHARE;
+
+    if (share < LEAST_WORKSPACE)
+        return LEAST_WORKSPACE;
+    return share > MOST_WORKSPACE ? MOST_WORKSPACE : share;
+}
+
 static hmt_status look(device *d)
 {
     int major = 0, minor = 0;
+    size_t free_bytes = 0, total = 0;
     hmt_status status = device_enter(d);
 
     if (status == HMT_OK)
@@ -79,7 +95,10 @@ static hmt_status look(device *d)
     if (status == HMT_OK)
         status = CUDA_CALL(d, NULL, cudaDeviceGetAttribute, &minor,
                            cudaDevAttrComputeCapabilityMinor, d->index);
+    if (status == HMT_OK)
+        status = CUDA_CALL(d, NULL, cudaMemGetInfo, &free_bytes, &total);
     d->capability = major * 10 + minor;
+    d->workspace = workspace_of(total);
     if (status == HMT_OK && cudnnGetVersion() < OLDEST_CUDNN)
         status = d->host->fail(HMT_ERROR_UNSUPPORTED,
                                "cuDNN %zu was loaded; the cudnn backend needs 9.0 or later",
@@ -130,6 +149,19 @@ void device_close(void *opened)
     choice_clear(d);
     pthread_mutex_destroy(&d->lock);
     device_host_free(d, d);
+}
+
+/* One for the process: several contexts may use the same GPU. */
+static pthread_mutex_t exclusive = PTHREAD_MUTEX_INITIALIZER;
+
+void device_exclusive_begin(void)
+{
+    pthread_mutex_lock(&exclusive);
+}
+
+void device_exclusive_end(void)
+{
+    pthread_mutex_unlock(&exclusive);
 }
 
 hmt_status device_enter(const device *d)

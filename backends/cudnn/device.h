@@ -12,8 +12,6 @@
 
 #include "kernels/kernels.h"
 
-/* The most scratch that one convolution or matrix product may ask for. */
-#define DEVICE_WORKSPACE ((uint64_t)256 << 20)
 /* Memory blocks on the device begin at multiples of this. */
 enum { DEVICE_ALIGNMENT = 256 };
 
@@ -26,6 +24,7 @@ typedef struct device {
     hmt_precision precision;
     storage type;       /* of maps */
     int32_t candidates; /* of a convolution or product, that are measured; 1: the first is taken */
+    uint64_t workspace; /* bytes that one convolution or product may ask for at most */
     pthread_mutex_t lock;
     choice *choices; /* what was measured before; see choice.h */
 } device;
@@ -38,6 +37,13 @@ void device_close(void *opened);
 
 /* Makes the device the calling thread's: first in every entry. */
 hmt_status device_enter(const device *d);
+
+/*
+ * While one thread records a CUDA graph, no thread may call what waits for a whole GPU, as making
+ * and destroying cuDNN's handles does: it would spoil the recording. Both stand between these two.
+ */
+void device_exclusive_begin(void);
+void device_exclusive_end(void);
 
 /* status.c: `where` is a layer or parameter, or NULL. */
 hmt_status status_cuda(const device *d, const char *where, const char *call, cudaError_t error);

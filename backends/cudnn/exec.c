@@ -60,12 +60,14 @@ static hmt_status make_handles(exec *e)
         status = CUDA_CALL(d, NULL, cudaEventCreateWithFlags, &e->before, cudaEventDefault);
     if (status == HMT_OK)
         status = CUDA_CALL(d, NULL, cudaEventCreateWithFlags, &e->after, cudaEventDefault);
+    device_exclusive_begin();
     if (status == HMT_OK)
         status = CUDNN_CALL(d, NULL, cudnnCreate, &e->dnn);
     if (status == HMT_OK)
-        status = CUDNN_CALL(d, NULL, cudnnSetStream, e->dnn, e->compute);
-    if (status == HMT_OK)
         status = CUBLAS_CALL(d, NULL, cublasLtCreate, &e->blas);
+    device_exclusive_end();
+    if (status == HMT_OK)
+        status = CUDNN_CALL(d, NULL, cudnnSetStream, e->dnn, e->compute);
     return status;
 }
 
@@ -294,10 +296,12 @@ hmt_status exec_create(void *opened, const hmt_plan *plan, void *home, void **ou
 
 static void drop_handles(exec *e)
 {
+    device_exclusive_begin();
     if (e->dnn != NULL)
         (void)cudnnDestroy(e->dnn);
     if (e->blas != NULL)
         (void)cublasLtDestroy(e->blas);
+    device_exclusive_end();
     if (e->before != NULL)
         (void)cudaEventDestroy(e->before);
     if (e->after != NULL)

@@ -32,6 +32,7 @@ typedef struct slot {
     cudaEvent_t uploaded;
     const void *source; /* the caller's memory that was staged, NULL: none */
     int32_t levels;     /* bytes, not floats */
+    bool waiting;       /* staged, but not yet uploaded: the next run does that */
     uint64_t age;
 } slot;
 
@@ -107,6 +108,9 @@ hmt_status order_decide(exec *e);
 hmt_status io_create(exec *e);
 void io_destroy(exec *e);
 hmt_status io_stage(void *prepared, const hmt_run *next);
+/* Sends what has been staged on its way. Called while a run computes, so that copying to pinned
+ * memory takes none of the device's time. */
+hmt_status io_upload_staged(exec *e);
 /* Brings a forward run's images to a slot and fills the pinned inputs. */
 hmt_status io_begin(exec *e, const hmt_run *run);
 /* First and last operations of a phase on the compute stream. */

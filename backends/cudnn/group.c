@@ -29,12 +29,18 @@ static hmt_status add_up(const exec *e, float *at, int64_t count)
 {
     const member *m = e->member;
     nccl_comm comm = m->group->comms[m->rank];
+    hmt_status status;
 
     if (comm == NULL)
         return e->device->host->fail(HMT_ERROR_STATE, "another GPU of the group has failed");
-    return nccl_check(
+    status = nccl_check(
         e->device, &m->group->nccl, "ncclAllReduce",
         m->group->nccl.all_reduce(at, at, (size_t)count, NCCL_FLOAT, NCCL_SUM, comm, m->stream));
+    /* A kernel's first launch loads it, which may wait for all that the device does: in the first
+     * run nothing that waits for other devices is on its way meanwhile. */
+    if (status == HMT_OK && !e->phases[HMT_PHASE_BACKWARD].warm)
+        status = CUDA_CALL(e->device, NULL, cudaStreamSynchronize, m->stream);
+    return status;
 }
 
 static hmt_status update_bucket(const exec *e, int32_t index)

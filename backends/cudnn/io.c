@@ -186,10 +186,11 @@ static slot *free_slot(exec *e)
 /* Waits until an upload that nobody came for has read the pinned memory. */
 static hmt_status reclaim(const exec *e, slot *s)
 {
-    if (s->source == NULL)
-        return HMT_OK;
+    const bool uploading = s->source != NULL && !s->waiting;
+
     s->source = NULL;
-    return CUDA_CALL(e->device, NULL, cudaEventSynchronize, s->uploaded);
+    s->waiting = false;
+    return uploading ? CUDA_CALL(e->device, NULL, cudaEventSynchronize, s->uploaded) : HMT_OK;
 }
 
 hmt_status io_stage(void *prepared, const hmt_run *next)
@@ -204,21 +205,36 @@ hmt_status io_stage(void *prepared, const hmt_run *next)
         return status;
     s = free_slot(e);
     status = reclaim(e, s);
-    if (status == HMT_OK)
-        status = upload(e, s, from, levels, e->copy);
-    if (status == HMT_OK)
-        status = CUDA_CALL(e->device, NULL, cudaEventRecord, s->uploaded, e->copy);
-    if (status != HMT_OK) {
-        (void)cudaStreamSynchronize(e->copy); /* the pinned memory may still be read */
+    if (status != HMT_OK)
         return status;
-    }
     s->source = from;
     s->levels = levels;
+    s->waiting = true;
     s->age = ++e->ages;
     return HMT_OK;
 }
 
-/* The slot with the run's images, on their way at least. */
+hmt_status io_upload_staged(exec *e)
+{
+    hmt_status status = HMT_OK;
+
+    for (int i = 0; i < SLOTS && status == HMT_OK; ++i) {
+        slot *s = &e->slots[i];
+
+        if (s->source == NULL || !s->waiting)
+            continue;
+        status = upload(e, s, s->source, s->levels, e->copy);
+        if (status == HMT_OK)
+            status = CUDA_CALL(e->device, NULL, cudaEventRecord, s->uploaded, e->copy);
+        s->waiting = false;
+        if (status != HMT_OK)
+            s->source = NULL;
+    }
+    return status;
+}
+
+/* The slot with the run's images, on their way at least: staged and uploaded during a run before,
+ * or sent now. */
 static hmt_status bring_images(exec *e, const void *from, int32_t levels, slot **out)
 {
     slot *s = NULL;
@@ -230,14 +246,13 @@ static hmt_status bring_images(exec *e, const void *from, int32_t levels, slot *
         if (k->source == from && k->levels == levels && (s == NULL || k->age < s->age))
             s = k;
     }
-    if (s != NULL) {
+    *out = s != NULL ? s : free_slot(e);
+    if (s != NULL && !s->waiting) {
         s->source = NULL;
-        *out = s;
         return CUDA_CALL(e->device, NULL, cudaStreamWaitEvent, e->compute, s->uploaded, 0);
     }
-    *out = s = free_slot(e);
-    status = reclaim(e, s);
-    return status == HMT_OK ? upload(e, s, from, levels, e->compute) : status;
+    status = reclaim(e, *out);
+    return status == HMT_OK ? upload(e, *out, from, levels, e->compute) : status;
 }
 
 /* ---------------------------------------------------------------------------- runs -------------

@@ -2,7 +2,8 @@
  * Linear layers, forward and backward, as matrix products of cuBLASLt. It counts columns first, so
  * a map (N,L) is an L x N matrix to it, and a weight (O,L) an L x O one:
  *     y(O,N) = w' x,   dx(L,N) = w dy,   dw(L,O) = x dy'.
- * Bias and relu are the product's epilogue; a bias's gradient is a sum of ours.
+ * Bias and relu are the product's epilogue where cuBLASLt offers that, and follow in a kernel of
+ * ours where it does not; a bias's gradient is a sum of ours.
  */
 #include <string.h>
 
@@ -16,6 +17,7 @@ typedef struct linear_state {
     cublasLtMatrixLayout_t a, b, d;
     cublasLtMatmulHeuristicResult_t candidates[PRODUCTS];
     int32_t count, chosen;
+    bool separate; /* bias and relu come behind */
     choice_key key;
     const void *from[2];
     void *to;
@@ -101,10 +103,11 @@ static hmt_status describe_matrix(const exec *e, const char *where, storage type
                        (uint64_t)rows, (uint64_t)columns, rows);
 }
 
-/* What the heuristics offer within the workspace. */
-static hmt_status ask(const exec *e, const char *where, linear_state *l)
+/* What the heuristics offer within `most` bytes of workspace; it may be nothing. Partial sums stay
+ * float32 whatever the result is stored as. */
+static hmt_status ask(const exec *e, const char *where, linear_state *l, uint64_t most)
 {
-    const uint64_t most = DEVICE_WORKSPACE;
+    const uint32_t sums = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
     cublasLtMatmulPreference_t preference = NULL;
     int count = 0;
     hmt_status status = CUBLAS_CALL(e->device, where, cublasLtMatmulPreferenceCreate, &preference);
@@ -112,6 +115,9 @@ static hmt_status ask(const exec *e, const char *where, linear_state *l)
     if (status == HMT_OK)
         status = CUBLAS_CALL(e->device, where, cublasLtMatmulPreferenceSetAttribute, preference,
                              CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &most, sizeof most);
+    if (status == HMT_OK)
+        status = CUBLAS_CALL(e->device, where, cublasLtMatmulPreferenceSetAttribute, preference,
+                             CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &sums, sizeof sums);
     if (status == HMT_OK)
         status =
             CUBLAS_CALL(e->device, where, cublasLtMatmulAlgoGetHeuristic, e->blas, l->product, l->a,
@@ -121,10 +127,12 @@ static hmt_status ask(const exec *e, const char *where, linear_state *l)
     for (int i = 0; i < count && status == HMT_OK; ++i)
         if (l->candidates[i].state == CUBLAS_STATUS_SUCCESS)
             l->candidates[l->count++] = l->candidates[i];
-    if (status == HMT_OK && l->count == 0)
-        status = e->device->host->fail(HMT_ERROR_UNSUPPORTED,
-                                       "%s: cuBLASLt has no way to compute this product", where);
     return status;
+}
+
+static bool has_epilogue(const hmt_plan_step *s)
+{
+    return s->kind == HMT_STEP_LINEAR && (s->relu || s->weight[1] >= 0);
 }
 
 static choice_key key_of(const exec *e, const hmt_plan_step *s, const shape *p)
@@ -138,6 +146,26 @@ static choice_key key_of(const exec *e, const hmt_plan_step *s, const shape *p)
                              s->relu, s->weight[1] >= 0},
            7 * sizeof(int32_t));
     return key;
+}
+
+/* Bias and relu become a kernel of ours. */
+static hmt_status separate(const exec *e, const hmt_plan_step *s, linear_state *l, uint64_t most)
+{
+    const cublasLtEpilogue_t none = CUBLASLT_EPILOGUE_DEFAULT;
+    const char *where = s->name;
+    hmt_status status = HMT_OK;
+
+    l->separate = true;
+    l->count = 0;
+    l->key.numbers[7] = 1;
+    SET(l->product, CUBLASLT_MATMUL_DESC_EPILOGUE, none);
+    return status == HMT_OK ? ask(e, where, l, most) : status;
+}
+
+static hmt_status none_left(const exec *e, const hmt_plan_step *s)
+{
+    return e->device->host->fail(HMT_ERROR_UNSUPPORTED,
+                                 "%s: cuBLASLt has no way to compute this product", s->name);
 }
 
 hmt_status linear_prepare(exec *e, int32_t step)
@@ -163,7 +191,11 @@ hmt_status linear_prepare(exec *e, int32_t step)
     if (status == HMT_OK)
         status = describe_matrix(e, s->name, p.result, p.m, p.n, &l->d);
     if (status == HMT_OK)
-        status = ask(e, s->name, l);
+        status = ask(e, s->name, l, e->device->workspace);
+    if (status == HMT_OK && l->count == 0 && has_epilogue(s))
+        status = separate(e, s, l, e->device->workspace);
+    if (status == HMT_OK && l->count == 0)
+        status = none_left(e, s);
     for (int32_t i = 0; i < l->count && status == HMT_OK; ++i)
         exec_workspace(e, l->candidates[i].workspaceSize);
     if (s->kind == HMT_STEP_LINEAR_BACKWARD_WEIGHTS && s->out[1] >= 0)
@@ -195,29 +227,43 @@ static bool try_candidate(void *user, int32_t i)
     return multiply(t->e, t->state, i) == CUBLAS_STATUS_SUCCESS;
 }
 
+/* *best -1: none of the candidates runs. */
+static hmt_status measure(exec *e, int32_t step, int32_t *best)
+{
+    linear_state *l = e->states[step];
+    trial t = {e, l};
+    hmt_status status = linear_link(e, step);
+
+    return status == HMT_OK
+               ? choice_measure(e->device, exec_step(e, step)->name, e->compute, e->before,
+                                e->after, l->count, e->device->candidates, try_candidate, &t, best)
+               : status;
+}
+
 hmt_status linear_choose(exec *e, int32_t step)
 {
     const hmt_plan_step *s = exec_step(e, step);
     linear_state *l = e->states[step];
-    trial t = {e, l};
     int32_t best = choice_find(e->device, &l->key);
-    hmt_status status = linear_link(e, step);
+    hmt_status status = HMT_OK;
 
+    if (best >= 0 && best < l->count) {
+        l->chosen = best;
+        return HMT_OK;
+    }
+    status = measure(e, step, &best);
+    if (status == HMT_OK && best < 0 && has_epilogue(s) && !l->separate) {
+        status = separate(e, s, l, e->workspace_bytes); /* offered, but not to be had */
+        if (status == HMT_OK)
+            status = measure(e, step, &best);
+    }
     if (status != HMT_OK)
         return status;
-    if (best < 0 || best >= l->count) {
-        status = choice_measure(e->device, s->name, e->compute, e->before, e->after, l->count,
-                                e->device->candidates, try_candidate, &t, &best);
-        if (status == HMT_OK && best < 0)
-            status = e->device->host->fail(HMT_ERROR_UNSUPPORTED,
-                                           "%s: cuBLASLt runs none of its ways to compute this "
-                                           "product",
-                                           s->name);
-        if (status == HMT_OK)
-            choice_keep(e->device, &l->key, best);
-    }
-    l->chosen = status == HMT_OK ? best : 0;
-    return status;
+    if (best < 0)
+        return none_left(e, s);
+    choice_keep(e->device, &l->key, best);
+    l->chosen = best;
+    return HMT_OK;
 }
 
 hmt_status linear_link(exec *e, int32_t step)
@@ -236,7 +282,7 @@ hmt_status linear_link(exec *e, int32_t step)
         l->from[0] = exec_factor(e, s->weight[0]);
         l->from[1] = exec_map(e, s->in[0]).at;
     }
-    if (s->kind == HMT_STEP_LINEAR && s->weight[1] >= 0) {
+    if (s->kind == HMT_STEP_LINEAR && s->weight[1] >= 0 && !l->separate) {
         const void *bias = e->tensors[s->out[0]].type == STORAGE_FLOAT
                                ? (const void *)exec_values(e, s->weight[1])
                                : exec_factor(e, s->weight[1]);
@@ -256,6 +302,12 @@ hmt_status linear_run(exec *e, int32_t step)
     hmt_status status =
         status_cublas(e->device, s->name, "cublasLtMatmul", multiply(e, l, l->chosen));
 
+    if (status == HMT_OK && l->separate) {
+        const extent y = exec_extent(e, s->out[0]);
+
+        kernel_bias(exec_map(e, s->out[0]), y.n, y.c, exec_values(e, s->weight[1]), s->relu,
+                    e->compute);
+    }
     if (status == HMT_OK && s->kind == HMT_STEP_LINEAR_BACKWARD_WEIGHTS && s->out[1] >= 0) {
         const extent dy = exec_extent(e, s->in[0]);
 

@@ -15,7 +15,8 @@ static int find(void *library, const char *name, void *to)
 
 hmt_status nccl_load(const device *d, nccl_calls *calls)
 {
-    void *library = dlopen("libnccl.so.2", RTLD_NOW | RTLD_LOCAL);
+    /* Never unmapped: threads of its own may outlive its communicators. */
+    void *library = dlopen("libnccl.so.2", RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     const char *why;
 
     memset(calls, 0, sizeof *calls);

@@ -1,7 +1,9 @@
 /*
  * Running a phase: the first time operation by operation, the second time the same is captured as a
- * CUDA graph, which every later run replays. When times are asked for it is always operation by
- * operation. A run ends when the device has finished: nothing of it goes on after a failure either.
+ * CUDA graph, which every later run replays. It is always operation by operation when times are
+ * asked for, and in the backward pass of a group, whose communicators could not be aborted while a
+ * graph holds their operations. A run ends when the device has finished: nothing of it goes on
+ * after a failure either.
  */
 #include "exec.h"
 
@@ -58,13 +60,16 @@ static hmt_status start(exec *e, hmt_phase phase)
     struct phase *p = &e->phases[phase];
     hmt_status status = HMT_OK;
 
-    if (!p->warm) {
+    if (!p->warm || (e->member != NULL && phase == HMT_PHASE_BACKWARD)) {
         status = enqueue(e, phase);
         p->warm = status == HMT_OK;
         return status;
     }
-    if (p->graph == NULL)
+    if (p->graph == NULL) {
+        device_exclusive_begin();
         status = capture(e, phase);
+        device_exclusive_end();
+    }
     if (status == HMT_OK)
         status = CUDA_CALL(e->device, NULL, cudaGraphLaunch, p->graph, e->compute);
     return status;
@@ -121,6 +126,8 @@ hmt_status exec_run(void *prepared, hmt_run *run)
         status = io_begin(e, run);
     if (status == HMT_OK)
         status = run->milliseconds != NULL ? start_timed(e, run) : start(e, run->phase);
+    if (status == HMT_OK)
+        status = io_upload_staged(e); /* while the device computes */
     if (status != HMT_OK)
         status = group_end(e, status); /* so that nobody waits for us */
     finished = CUDA_CALL(e->device, NULL, cudaStreamSynchronize, e->compute);

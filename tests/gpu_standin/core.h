@@ -59,6 +59,14 @@ int standin_current_device(void);
 int standin_device_lost(int device);
 int standin_capability(void); /* 80 for 8.0 */
 
+/* What becomes of bias and relu behind a convolution or product. */
+typedef enum standin_fusing {
+    STANDIN_FUSED,    /* engines and algorithms do them, too */
+    STANDIN_OFFERED,  /* these are offered and planned, but not to be run */
+    STANDIN_NOT_FUSED /* none is offered */
+} standin_fusing;
+standin_fusing standin_fuses(void);
+
 /* Memory: -1 if the address is in no device's range; 1 if all bytes lie inside one allocation of
  * the device. */
 int standin_memory_device(const void *address);

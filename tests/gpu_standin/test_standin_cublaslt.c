@@ -56,18 +56,27 @@ static void drop(struct described *s)
     BLAS(cublasLtMatrixLayoutDestroy(s->d));
 }
 
-static int ask(const struct described *s, uint64_t workspace,
-               cublasLtMatmulHeuristicResult_t *results)
+static int ask_with(const struct described *s, uint64_t workspace, uint32_t reductions,
+                    cublasLtMatmulHeuristicResult_t *results)
 {
     cublasLtMatmulPreference_t preference;
     int count = 0;
     BLAS(cublasLtMatmulPreferenceCreate(&preference));
     BLAS(cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES,
                                               &workspace, sizeof workspace));
+    BLAS(cublasLtMatmulPreferenceSetAttribute(
+        preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &reductions, sizeof reductions));
     BLAS(cublasLtMatmulAlgoGetHeuristic(handle, s->matmul, s->a, s->b, s->d, s->d, preference, 8,
                                         results, &count));
     BLAS(cublasLtMatmulPreferenceDestroy(preference));
     return count;
+}
+
+/* Without sums in the result's type. */
+static int ask(const struct described *s, uint64_t workspace,
+               cublasLtMatmulHeuristicResult_t *results)
+{
+    return ask_with(s, workspace, CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE, results);
 }
 
 static float *numbers(unsigned seed, size_t count, int bfloat16)
@@ -133,6 +142,7 @@ static void check_product(struct product p)
         OK(cudaFree(dm));
     }
     CHECK(ran == 2);
+    CHECK(ask_with(&s, 1 << 22, CUBLASLT_REDUCTION_SCHEME_MASK, results) == 3 + p.bfloat16);
     CHECK(ask(&s, 0, results) == 2); /* the one with workspace is left out */
     drop(&s);
     OK(cudaFree(am));

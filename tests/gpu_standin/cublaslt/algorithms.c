@@ -1,20 +1,22 @@
 /*
  * algorithms.c - cublasLtMatmulAlgoGetHeuristic: algorithms with and without workspace, one that
- * turns out not to be supported, in an order that depends on the seed. An algorithm is bound to the
+ * turns out not to be supported, one that adds up in the result's type where the caller allows that
+ * and the type is bfloat16, in an order that depends on the seed. An algorithm is bound to the
  * product it was asked for.
  */
 #include <string.h>
 
 #include "product.h"
 
-enum { MAGIC = 0x5441, ALGORITHMS = 3 };
+enum { MAGIC = 0x5441, ALGORITHMS = 4, COARSE = 3 };
 
 static const struct {
     size_t workspace;
     cublasStatus_t state;
 } algorithms[ALGORITHMS] = {{0, CUBLAS_STATUS_SUCCESS},
                             {(size_t)1 << 20, CUBLAS_STATUS_SUCCESS},
-                            {0, CUBLAS_STATUS_NOT_SUPPORTED}};
+                            {0, CUBLAS_STATUS_NOT_SUPPORTED},
+                            [COARSE] = {0, CUBLAS_STATUS_SUCCESS}};
 
 /* What the algorithm must have been made for. */
 static struct algorithm describe(const struct product *p, uint32_t number)
@@ -35,13 +37,28 @@ static struct algorithm describe(const struct product *p, uint32_t number)
     return a;
 }
 
-cublasStatus_t algorithm_check(const struct product *p, const cublasLtMatmulAlgo_t *algo,
-                               size_t *workspace)
+static int fused(const struct product *p)
+{
+    return p->matmul.epilogue != CUBLASLT_EPILOGUE_DEFAULT;
+}
+
+static int is_offered(const struct product *p, const struct preference *preference, uint32_t number)
+{
+    if (fused(p) && standin_fuses() == STANDIN_NOT_FUSED)
+        return 0;
+    if (number == COARSE && (p->d_layout.type != CUDA_R_16BF ||
+                             !(preference->reductions & CUBLASLT_REDUCTION_SCHEME_OUTPUT_TYPE)))
+        return 0;
+    return algorithms[number].workspace <= preference->workspace;
+}
+
+cublasStatus_t algorithm_check(struct product *p, const cublasLtMatmulAlgo_t *algo)
 {
     const void *const operands[4] = {p->a, p->b, p->c, p->d};
     struct algorithm given, wanted;
 
-    *workspace = 0;
+    p->workspace_bytes = 0;
+    p->coarse = 0;
     if (algo == NULL) /* chosen inside: assumes nothing */
         return CUBLAS_STATUS_SUCCESS;
     memcpy(&given, algo, sizeof given);
@@ -62,7 +79,10 @@ cublasStatus_t algorithm_check(const struct product *p, const cublasLtMatmulAlgo
                 "abcd"[i], operands[i], given.alignment[i]);
             return CUBLAS_STATUS_INVALID_VALUE;
         }
-    *workspace = algorithms[given.number].workspace;
+    p->workspace_bytes = algorithms[given.number].workspace;
+    p->coarse = given.number == COARSE;
+    if (fused(p) && standin_fuses() == STANDIN_OFFERED)
+        return CUBLAS_STATUS_NOT_SUPPORTED;
     return algorithms[given.number].state;
 }
 
@@ -79,7 +99,7 @@ static int list(const struct product *p, const struct preference *preference, in
     int count = 0;
     for (uint32_t number = 0; number < ALGORITHMS && count < most; number++) {
         struct algorithm algorithm = describe(p, number);
-        if (algorithms[number].workspace > preference->workspace)
+        if (!is_offered(p, preference, number))
             continue;
         for (int i = 0; i < 4; i++)
             algorithm.alignment[i] = (uint16_t)preference->alignment[i];

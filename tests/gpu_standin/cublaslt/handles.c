@@ -151,7 +151,7 @@ cublasStatus_t cublasLtMatrixLayoutDestroy(cublasLtMatrixLayout_t layout)
 
 cublasStatus_t cublasLtMatmulPreferenceCreate(cublasLtMatmulPreference_t *out)
 {
-    const struct preference preference = {0, {256, 256, 256, 256}};
+    const struct preference preference = {0, {256, 256, 256, 256}, CUBLASLT_REDUCTION_SCHEME_MASK};
     return create_call("cublasLtMatmulPreferenceCreate", STANDIN_CUBLASLT_PREFERENCE, &preference,
                        sizeof preference, 1, out);
 }
@@ -190,6 +190,8 @@ static void *preference_attribute(struct preference *p, cublasLtMatmulPreference
     case CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES:
         *bytes = 8;
         return &p->workspace;
+    case CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK:
+        return &p->reductions;
     case CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES:
         return &p->alignment[0];
     case CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES:

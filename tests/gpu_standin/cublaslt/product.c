@@ -136,7 +136,7 @@ static cublasStatus_t queue(cublasLtHandle_t handle, struct product *p,
     cublasStatus_t status = product_check(p);
 
     if (status == CUBLAS_STATUS_SUCCESS)
-        status = algorithm_check(p, algo, &p->workspace_bytes);
+        status = algorithm_check(p, algo);
     if (status == CUBLAS_STATUS_SUCCESS && p->workspace_bytes > workspace) {
         standin_complain("the algorithm needs %zu bytes of workspace, not %zu", p->workspace_bytes,
                          workspace);
@@ -205,12 +205,23 @@ static float *widen(const struct product *p, const struct layout *l, const void 
     return wide;
 }
 
+/* What is left of a sum whose parts were added up in bfloat16: four bits or so. */
+static float coarse_of(float sum)
+{
+    uint32_t bits;
+
+    memcpy(&bits, &sum, sizeof bits);
+    bits = (bits + 0x40000u) & ~0x7ffffu;
+    memcpy(&sum, &bits, sizeof sum);
+    return sum;
+}
+
 static void finish(const struct product *p, const float *sums)
 {
     const struct layout *l = &p->d_layout;
     for (size_t j = 0; j < p->n; j++)
         for (size_t i = 0; i < p->m; i++) {
-            float sum = p->alpha * sums[j * p->m + i];
+            float sum = p->alpha * (p->coarse ? coarse_of(sums[j * p->m + i]) : sums[j * p->m + i]);
             size_t at = j * (size_t)l->leading + i;
             if (p->beta != 0)
                 sum += p->beta * load(p->c, p->c_layout.type, j * (size_t)p->c_layout.leading + i);

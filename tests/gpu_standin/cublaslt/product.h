@@ -33,6 +33,7 @@ struct layout {
 struct preference {
     uint64_t workspace;
     uint32_t alignment[4]; /* a, b, c, d */
+    uint32_t reductions;   /* CUBLASLT_REDUCTION_SCHEME_... bits */
 };
 
 /* What an algorithm is good for; inside cublasLtMatmulAlgo_t. */
@@ -53,6 +54,7 @@ struct product {
     size_t m, n, k;
     void *workspace;
     size_t workspace_bytes;
+    int coarse; /* adds up in bfloat16 */
 };
 
 cublasStatus_t blas_begin(const char *name);
@@ -65,7 +67,6 @@ cublasStatus_t product_check(struct product *product);
 standin_progress product_run(void *product);
 
 /* algorithms.c */
-cublasStatus_t algorithm_check(const struct product *product, const cublasLtMatmulAlgo_t *algo,
-                               size_t *workspace);
+cublasStatus_t algorithm_check(struct product *p, const cublasLtMatmulAlgo_t *algo);
 
 #endif

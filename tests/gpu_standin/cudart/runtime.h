@@ -25,6 +25,7 @@ struct settings {
     int capability;
     unsigned deadlock_ms;
     int quiet, trace, leaks_fail, leaks_quiet;
+    standin_fusing fusing;
 };
 extern struct settings settings;
 void settings_load(void);

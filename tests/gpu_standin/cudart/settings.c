@@ -66,6 +66,22 @@ static int read_capability(const char *text)
     return 1;
 }
 
+static int read_fusing(const char *text)
+{
+    static const char *const names[] = {"yes", "offered", "no"};
+    for (int i = 0; i < 3; i++)
+        if (strcmp(text, names[i]) == 0) {
+            settings.fusing = (standin_fusing)i;
+            return 1;
+        }
+    return 0;
+}
+
+standin_fusing standin_fuses(void)
+{
+    return settings.fusing;
+}
+
 static int set(const char *name, const char *value)
 {
     uint64_t number = 0;
@@ -73,6 +89,8 @@ static int set(const char *name, const char *value)
 
     if (strcmp(name, "STANDIN_ORDER") == 0)
         return read_order(value);
+    if (strcmp(name, "STANDIN_FUSING") == 0)
+        return read_fusing(value);
     if (strcmp(name, "STANDIN_DEVICES") == 0)
         return read_devices(value);
     if (strcmp(name, "STANDIN_CAPABILITY") == 0)

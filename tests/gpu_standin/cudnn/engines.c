@@ -117,7 +117,8 @@ static cudnnStatus_t check_any(const struct problem *p)
         return CUDNN_STATUS_NOT_SUPPORTED_DATA_TYPE;
     if (is_bfloat16(p) && standin_capability() < 80)
         return CUDNN_STATUS_NOT_SUPPORTED_ARCH_MISMATCH;
-    if ((p->relu || p->bias.uid >= 0) && !multiple_of(p, is_bfloat16(p) ? 8 : 4))
+    if ((p->relu || p->bias.uid >= 0) &&
+        (!multiple_of(p, is_bfloat16(p) ? 8 : 4) || standin_fuses() == STANDIN_NOT_FUSED))
         return CUDNN_STATUS_NOT_SUPPORTED_SHAPE;
     return CUDNN_STATUS_SUCCESS;
 }
@@ -157,6 +158,8 @@ cudnnStatus_t engine_plan(int engine, const struct problem *p)
 /* Some shapes turn out too late to be too much. */
 cudnnStatus_t engine_execute(int engine, const struct problem *p)
 {
+    if ((p->relu || p->bias.uid >= 0) && standin_fuses() == STANDIN_OFFERED)
+        return CUDNN_STATUS_NOT_SUPPORTED;
     return engine == FAILS_EXECUTED && (p->y.dims[0] + p->y.dims[2]) % 2 == 0
                ? CUDNN_STATUS_NOT_SUPPORTED_BAD_LAUNCH_PARAM
                : CUDNN_STATUS_SUCCESS;
