@@ -308,7 +308,7 @@ static void group(hmt_precision precision, double tolerance)
         CHECK_STATUS(rig_prepare(&r[i], &training, &p[i]), HMT_OK);
     }
     CHECK_STATUS(backend->exec_join((void *const[]){p[0].exec, p[1].exec}, 2), HMT_OK);
-    for (int i = 0; i < 4; ++i) { /* the first runs step by step, the later ones as graphs */
+    for (int i = 0; i < 4; ++i) { /* forward as a graph from the second on */
         step_both(p, status);
         CHECK_STATUS(status[0], HMT_OK);
         CHECK_STATUS(status[1], HMT_OK);

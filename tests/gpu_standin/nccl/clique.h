@@ -24,6 +24,7 @@ struct meeting {
 
 struct clique {
     int ranks, references, aborted;
+    int captured;       /* a graph has held its operations, and may still */
     ncclResult_t error; /* for ncclCommGetAsyncError() */
     uint64_t next[RANKS_MAX];
     int outstanding[RANKS_MAX]; /* queued and not run */

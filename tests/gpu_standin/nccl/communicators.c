@@ -111,6 +111,11 @@ static ncclResult_t destroy(ncclComm_t handle, int give_up)
 
     if (comm == NULL)
         return ncclInvalidArgument;
+    if (give_up && comm->clique->captured) {
+        fprintf(stderr, "ncclCommAbort: waits for ever for the graphs that captured operations of "
+                        "this communicator\n");
+        abort();
+    }
     if (give_up)
         clique_abort(comm->clique);
     else if (comm->clique->outstanding[comm->rank] > 0)
@@ -155,6 +160,8 @@ static ncclResult_t queue(struct reduction *r)
                          .args = r,
                          .bytes = sizeof *r,
                          .all_devices = 1};
+    if (standin_stream_capturing(r->stream))
+        r->clique->captured = 1;
     return standin_queue(r->stream, &work) == cudaSuccess ? ncclSuccess : ncclUnhandledCudaError;
 }
 
