@@ -205,13 +205,13 @@ static float *widen(const struct product *p, const struct layout *l, const void 
     return wide;
 }
 
-/* What is left of a sum whose parts were added up in bfloat16: four bits or so. */
+/* What is left of a long sum whose parts were added up in bfloat16, exaggerated: two bits. */
 static float coarse_of(float sum)
 {
     uint32_t bits;
 
     memcpy(&bits, &sum, sizeof bits);
-    bits = (bits + 0x40000u) & ~0x7ffffu;
+    bits = (bits + 0x100000u) & ~0x1fffffu;
     memcpy(&sum, &bits, sizeof sum);
     return sum;
 }

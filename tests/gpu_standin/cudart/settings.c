@@ -129,9 +129,9 @@ int standin_set(const char *name, const char *value)
 void settings_load(void)
 {
     static const char *const names[] = {
-        "STANDIN_SEED",       "STANDIN_ORDER",     "STANDIN_DEVICES",     "STANDIN_MEMORY",
-        "STANDIN_CAPABILITY", "STANDIN_LEAKS",     "STANDIN_DEADLOCK_MS", "STANDIN_QUIET",
-        "STANDIN_TRACE",      "STANDIN_FAIL_CALL", "STANDIN_LOSE_CALL"};
+        "STANDIN_SEED",   "STANDIN_FUSING",     "STANDIN_ORDER",     "STANDIN_DEVICES",
+        "STANDIN_MEMORY", "STANDIN_CAPABILITY", "STANDIN_LEAKS",     "STANDIN_DEADLOCK_MS",
+        "STANDIN_QUIET",  "STANDIN_TRACE",      "STANDIN_FAIL_CALL", "STANDIN_LOSE_CALL"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         const char *value = getenv(names[i]);
         if (value != NULL && !set(names[i], value)) {
