@@ -4,268 +4,24 @@
  */
 #include "format/pickle.h"
 
-#include <inttypes.h>
 #include <string.h>
 
 #include "core/memory.h"
 #include "core/status.h"
-
-/* What stands behind an opcode. */
-typedef enum operand {
-    UNKNOWN,
-    NOTHING,
-    UINT1, /* a number of so many bytes, little endian */
-    UINT2,
-    INT4,
-    UINT4,
-    UINT8,
-    FLOAT8, /* big endian */
-    BYTES1, /* bytes, and in front of them their number in so many bytes */
-    BYTES4,
-    BYTES8,
-    LINES2 /* two lines */
-} operand;
-
-/* The opcodes, by the names that Python's pickletools has for them. */
-enum {
-    MARK = '(',
-    STOP = '.',
-    POP = '0',
-    POP_MARK = '1',
-    DUP = '2',
-    BINBYTES = 'B',
-    SHORT_BINBYTES = 'C',
-    BINFLOAT = 'G',
-    BININT = 'J',
-    BININT1 = 'K',
-    BININT2 = 'M',
-    NONE = 'N',
-    BINPERSID = 'Q',
-    REDUCE = 'R',
-    BINSTRING = 'T',
-    SHORT_BINSTRING = 'U',
-    BINUNICODE = 'X',
-    EMPTY_LIST = ']',
-    APPEND = 'a',
-    BUILD = 'b',
-    GLOBAL = 'c',
-    DICT = 'd',
-    APPENDS = 'e',
-    BINGET = 'h',
-    LONG_BINGET = 'j',
-    LIST = 'l',
-    BINPUT = 'q',
-    LONG_BINPUT = 'r',
-    SETITEM = 's',
-    TUPLE = 't',
-    EMPTY_TUPLE = ')',
-    SETITEMS = 'u',
-    EMPTY_DICT = '}',
-    PROTO = 0x80,
-    NEWOBJ = 0x81,
-    TUPLE1 = 0x85,
-    TUPLE2 = 0x86,
-    TUPLE3 = 0x87,
-    NEWTRUE = 0x88,
-    NEWFALSE = 0x89,
-    LONG1 = 0x8a,
-    LONG4 = 0x8b,
-    SHORT_BINUNICODE = 0x8c,
-    BINUNICODE8 = 0x8d,
-    BINBYTES8 = 0x8e,
-    EMPTY_SET = 0x8f,
-    ADDITEMS = 0x90,
-    FROZENSET = 0x91,
-    NEWOBJ_EX = 0x92,
-    STACK_GLOBAL = 0x93,
-    MEMOIZE = 0x94,
-    FRAME = 0x95,
-    BYTEARRAY8 = 0x96
-};
-
-static const uint8_t operands[256] = {
-    [MARK] = NOTHING,
-    [STOP] = NOTHING,
-    [POP] = NOTHING,
-    [POP_MARK] = NOTHING,
-    [DUP] = NOTHING,
-    [BINBYTES] = BYTES4,
-    [SHORT_BINBYTES] = BYTES1,
-    [BINFLOAT] = FLOAT8,
-    [BININT] = INT4,
-    [BININT1] = UINT1,
-    [BININT2] = UINT2,
-    [NONE] = NOTHING,
-    [BINPERSID] = NOTHING,
-    [REDUCE] = NOTHING,
-    [BINSTRING] = BYTES4,
-    [SHORT_BINSTRING] = BYTES1,
-    [BINUNICODE] = BYTES4,
-    [EMPTY_LIST] = NOTHING,
-    [APPEND] = NOTHING,
-    [BUILD] = NOTHING,
-    [GLOBAL] = LINES2,
-    [DICT] = NOTHING,
-    [APPENDS] = NOTHING,
-    [BINGET] = UINT1,
-    [LONG_BINGET] = UINT4,
-    [LIST] = NOTHING,
-    [BINPUT] = UINT1,
-    [LONG_BINPUT] = UINT4,
-    [SETITEM] = NOTHING,
-    [TUPLE] = NOTHING,
-    [EMPTY_TUPLE] = NOTHING,
-    [SETITEMS] = NOTHING,
-    [EMPTY_DICT] = NOTHING,
-    [PROTO] = UINT1,
-    [NEWOBJ] = NOTHING,
-    [TUPLE1] = NOTHING,
-    [TUPLE2] = NOTHING,
-    [TUPLE3] = NOTHING,
-    [NEWTRUE] = NOTHING,
-    [NEWFALSE] = NOTHING,
-    [LONG1] = BYTES1,
-    [LONG4] = BYTES4,
-    [SHORT_BINUNICODE] = BYTES1,
-    [BINUNICODE8] = BYTES8,
-    [BINBYTES8] = BYTES8,
-    [EMPTY_SET] = NOTHING,
-    [ADDITEMS] = NOTHING,
-    [FROZENSET] = NOTHING,
-    [NEWOBJ_EX] = NOTHING,
-    [STACK_GLOBAL] = NOTHING,
-    [MEMOIZE] = NOTHING,
-    [FRAME] = UINT8,
-    [BYTEARRAY8] = BYTES8,
-};
-
-/* One opcode with its operand. */
-typedef struct instruction {
-    uint8_t code;
-    size_t at;        /* its offset */
-    uint64_t number;  /* UINT..., INT4 sign-extended, FLOAT8's bits */
-    const char *text; /* BYTES..., and the first of LINES2 */
-    size_t size;
-    const char *line; /* the second of LINES2 */
-    size_t line_size;
-} instruction;
-
-/* Where the passes read. */
-typedef struct stream {
-    const unsigned char *data;
-    size_t at, size;
-    const char *what;
-} stream;
-
-static hmt_status cut_off(const stream *s, const instruction *in)
-{
-    return status_fail(HMT_ERROR_FORMAT,
-                       "%s: the pickle's opcode 0x%02x (byte %zu) goes beyond the file's end",
-                       s->what, in->code, in->at);
-}
-
-static hmt_status read_number(stream *s, size_t bytes, instruction *in)
-{
-    if (s->size - s->at < bytes)
-        return cut_off(s, in);
-    in->number = 0;
-    for (size_t i = bytes; i-- > 0;)
-        in->number = in->number << 8 | s->data[s->at + i];
-    s->at += bytes;
-    return HMT_OK;
-}
-
-static hmt_status read_bytes(stream *s, size_t length_bytes, instruction *in)
-{
-    hmt_status status = read_number(s, length_bytes, in);
-
-    if (status != HMT_OK)
-        return status;
-    if (in->number > s->size - s->at)
-        return cut_off(s, in);
-    in->text = (const char *)s->data + s->at;
-    in->size = (size_t)in->number;
-    s->at += in->size;
-    return HMT_OK;
-}
-
-static hmt_status read_line(stream *s, const instruction *in, const char **text, size_t *size)
-{
-    const unsigned char *begin = s->data + s->at;
-    const unsigned char *end = memchr(begin, '\n', s->size - s->at);
-
-    if (end == NULL)
-        return cut_off(s, in);
-    *text = (const char *)begin;
-    *size = (size_t)(end - begin);
-    s->at += *size + 1;
-    return HMT_OK;
-}
-
-static hmt_status read_float(stream *s, instruction *in)
-{
-    hmt_status status = read_number(s, 8, in);
-
-    in->number = __builtin_bswap64(in->number); /* as read: little endian */
-    return status;
-}
-
-/* The next opcode with its operand. */
-static hmt_status fetch(stream *s, instruction *in)
-{
-    hmt_status status;
-
-    *in = (instruction){.at = s->at};
-    if (s->at >= s->size)
-        return status_fail(HMT_ERROR_FORMAT, "%s: the file ends within a pickle (byte %zu)",
-                           s->what, s->at);
-    in->code = s->data[s->at++];
-    switch ((operand)operands[in->code]) {
-    case NOTHING:
-        return HMT_OK;
-    case UINT1:
-        return read_number(s, 1, in);
-    case UINT2:
-        return read_number(s, 2, in);
-    case INT4:
-        status = read_number(s, 4, in);
-        in->number = (uint64_t)(int64_t)(int32_t)(uint32_t)in->number;
-        return status;
-    case UINT4:
-        return read_number(s, 4, in);
-    case UINT8:
-        return read_number(s, 8, in);
-    case FLOAT8:
-        return read_float(s, in);
-    case BYTES1:
-        return read_bytes(s, 1, in);
-    case BYTES4:
-        return read_bytes(s, 4, in);
-    case BYTES8:
-        return read_bytes(s, 8, in);
-    case LINES2:
-        status = read_line(s, in, &in->text, &in->size);
-        return status == HMT_OK ? read_line(s, in, &in->line, &in->line_size) : status;
-    case UNKNOWN:
-        break;
-    }
-    return status_fail(HMT_ERROR_UNSUPPORTED,
-                       "%s: opcode 0x%02x (byte %zu) is none of a pickle of protocol 2 to 5",
-                       s->what, in->code, in->at);
-}
+#include "format/pickle_stream.h"
 
 /* What the second pass needs at most. An item was pushed before, by an opcode of its own. */
 typedef struct room {
     size_t pushes, puts;
 } room;
 
-static hmt_status measure(stream s, room *r)
+static hmt_status measure(pickle_stream s, room *r)
 {
-    instruction in = {.code = MARK};
+    pickle_instruction in = {.code = MARK};
 
     *r = (room){0, 0};
     while (in.code != STOP) {
-        hmt_status status = fetch(&s, &in);
+        hmt_status status = pickle_fetch(&s, &in);
 
         if (status != HMT_OK)
             return status;
@@ -282,8 +38,8 @@ static hmt_status measure(stream s, room *r)
 
 /* The second pass's machine. A mark on the stack is NULL. */
 typedef struct machine {
-    stream in;
-    instruction now;
+    pickle_stream in;
+    pickle_instruction now;
     pickle *out;
     pickle_value **stack;
     pickle_value **memo; /* (puts + 1) */
@@ -651,7 +407,7 @@ static void run_stack(machine *m)
 static hmt_status run(machine *m)
 {
     do {
-        m->status = fetch(&m->in, &m->now);
+        m->status = pickle_fetch(&m->in, &m->now);
         if (m->status == HMT_OK && !run_literal(m))
             run_stack(m);
     } while (m->status == HMT_OK && m->now.code != STOP);
