@@ -1,0 +1,184 @@
+/*
+ * mutations: 60
+ * Checkpoints: a trainer that goes on from one has its momentum and can train and save; a file that
+ * is refused has changed neither the model nor the momentum, and the trainer still trains.
+ *
+ * Options: bit 0 averages the parameters, bit 1 mends the header's length, bit 2 trains a step
+ * though the file was refused.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fuzz.h"
+
+enum { AVERAGED = 1, MEND = 2, TRAIN = 4, BATCH = 2, IMAGE = 3 * 224 * 224, MOST_VALUES = 4096 };
+
+/* A model that has a step behind it, and a trainer of it that has none; the checkpoint it is from
+ * stays in a file. */
+typedef struct rig {
+    const char *home;
+    hmt_trainer_options options;
+    hmt_model *model;
+    hmt_trainer *trainer;
+    float *values, *momentum; /* of all parameters, before anything was resumed */
+    size_t count;
+} rig;
+
+static rig rigs[2] = {{.home = "home-plain"}, {.home = "home-averaged"}};
+
+static hmt_status train(rig *r, unsigned allowed)
+{
+    static float images[BATCH * IMAGE];
+    static const int32_t gender[BATCH] = {0, 1}, race[BATCH] = {1, 0};
+    static const float score[BATCH] = {2.0f, 4.0f};
+    hmt_batch batch = HMT_BATCH_INIT;
+
+    for (size_t i = 0; i < BATCH * IMAGE && images[0] == 0.0f; ++i)
+        images[BATCH * IMAGE - 1 - i] = (float)(i * 7919 % 256 + 1) / 128.0f - 1.0f;
+    batch.count = BATCH;
+    batch.images = images;
+    batch.gender = gender;
+    batch.race = race;
+    batch.score = score;
+    return FUZZ_STATUS(hmt_train_step(r->trainer, &batch, NULL), allowed);
+}
+
+/* Every parameter and its momentum, one after another; statistics have none. Returns how many. */
+static size_t read_all(rig *r, float *values, float *momentum)
+{
+    size_t at = 0;
+
+    for (size_t i = 0; i < hmt_model_param_count(r->model); ++i) {
+        hmt_param_info info = HMT_PARAM_INFO_INIT;
+
+        FUZZ_OK(hmt_model_param_info(r->model, i, &info));
+        FUZZ_CHECK(at + (size_t)info.count <= MOST_VALUES);
+        FUZZ_OK(hmt_model_param_read(r->model, i, values + at, (size_t)info.count));
+        memset(momentum + at, 0, (size_t)info.count * sizeof *momentum);
+        if (info.trainable)
+            FUZZ_OK(hmt_trainer_momentum_read(r->trainer, i, momentum + at, (size_t)info.count));
+        at += (size_t)info.count;
+    }
+    return at;
+}
+
+/* Takes the model from the rig's checkpoint, and gives it a new trainer. */
+static void renew(rig *r)
+{
+    hmt_trainer_free(r->trainer);
+    hmt_model_free(r->model);
+    FUZZ_OK(hmt_model_load(fuzz_context(), fuzz_path(r->home), NULL, &r->model));
+    FUZZ_OK(hmt_trainer_create(r->model, &r->options, &r->trainer));
+}
+
+static rig *rig_of(uint8_t option)
+{
+    rig *r = &rigs[option & AVERAGED];
+    hmt_model_config config;
+
+    if (r->model != NULL)
+        return r;
+    r->options = (hmt_trainer_options)HMT_TRAINER_OPTIONS_INIT;
+    r->options.batch = BATCH;
+    r->options.average = option & AVERAGED ? 0.5 : 0.0;
+    r->options.average_every = 1;
+    hmt_model_config_init(&config);
+    config.width = 1.0 / 8192;
+    FUZZ_OK(hmt_model_create(fuzz_context(), &config, 5, &r->model));
+    FUZZ_OK(hmt_trainer_create(r->model, &r->options, &r->trainer));
+    train(r, 0);
+    FUZZ_OK(hmt_trainer_save(r->trainer, fuzz_path(r->home), "epoch 1: \xc3\xa9\n"));
+    renew(r);
+    r->values = malloc(MOST_VALUES * sizeof *r->values);
+    r->momentum = malloc(MOST_VALUES * sizeof *r->momentum);
+    FUZZ_CHECK(r->values != NULL && r->momentum != NULL);
+    r->count = read_all(r, r->values, r->momentum);
+    return r;
+}
+
+/* The note, whole and cut. */
+static bool check_note(const char *path)
+{
+    static const unsigned refusals = FUZZ_CODE(FORMAT) | FUZZ_CODE(UNSUPPORTED);
+    size_t length = SIZE_MAX, again;
+    char cut[4], *note;
+
+    if (FUZZ_STATUS(hmt_checkpoint_note(fuzz_context(), path, NULL, 0, &length), refusals) !=
+        HMT_OK) {
+        FUZZ_CHECK(length == SIZE_MAX);
+        return false;
+    }
+    note = malloc(length + 1);
+    FUZZ_CHECK(note != NULL);
+    FUZZ_OK(hmt_checkpoint_note(fuzz_context(), path, note, length + 1, &again));
+    FUZZ_OK(hmt_checkpoint_note(fuzz_context(), path, cut, sizeof cut, NULL));
+    FUZZ_CHECK(again == length && note[length] == '\0');
+    FUZZ_CHECK(length < sizeof cut ? memcmp(cut, note, length + 1) == 0
+                                   : memcmp(cut, note, 3) == 0 && cut[3] == '\0');
+    free(note);
+    return true;
+}
+
+/* Same bits; a parameter may be any of the numbers that are not numbers. */
+static void check_unchanged(rig *r)
+{
+    static float values[MOST_VALUES], momentum[MOST_VALUES];
+
+    FUZZ_CHECK(read_all(r, values, momentum) == r->count);
+    FUZZ_CHECK(memcmp(values, r->values, r->count * sizeof *values) == 0);
+    FUZZ_CHECK(memcmp(momentum, r->momentum, r->count * sizeof *momentum) == 0);
+}
+
+/* What was resumed can be saved and, if its numbers are such, trained. */
+static void go_on(rig *r)
+{
+    const char *path = fuzz_path("further");
+
+    FUZZ_OK(hmt_trainer_save(r->trainer, path, NULL));
+    FUZZ_CHECK(check_note(path));
+    train(r, FUZZ_CODE(NONFINITE));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    const uint8_t option = fuzz_option(data, &size);
+    uint8_t *file = malloc(size + 1);
+    const char *path;
+    rig *r = rig_of(option);
+    bool note, resumed;
+
+    FUZZ_CHECK(file != NULL);
+    memcpy(file, data, size);
+    if (option & MEND)
+        fuzz_mend_header(file, size);
+    path = fuzz_file("checkpoint", file, size);
+    free(file);
+    fuzz_begin(4 * size + 1024);
+    note = check_note(path);
+    resumed =
+        FUZZ_STATUS(hmt_trainer_resume(r->trainer, path),
+                    FUZZ_CODE(FORMAT) | FUZZ_CODE(UNSUPPORTED) | FUZZ_CODE(ARGUMENT)) == HMT_OK;
+    fuzz_end();
+    FUZZ_CHECK(note || !resumed);
+    if (!resumed)
+        check_unchanged(r);
+    if (resumed)
+        go_on(r);
+    else if (option & TRAIN)
+        train(r, 0);
+    if (resumed || option & TRAIN)
+        renew(r);
+    return 0;
+}
+
+void fuzz_seeds(void)
+{
+    static const char *const options[] = {"\2", "\3", "\6", "\7"};
+
+    for (uint8_t i = 0; i < 4; ++i) {
+        rig_of(i & AVERAGED);
+        fuzz_seed_file(fuzz_path(rigs[i & AVERAGED].home), options[i], 1);
+    }
+}
