@@ -42,7 +42,7 @@ static hmt_status deduce_config(const source_file *file, hmt_model_config *confi
     int64_t last = length_of(index, "conv5.weight", 0), pooled = length_of(index, "fc6.weight", 1);
 
     if (trunk < 1 || trunk > 4 * 96 || genders < 2 || genders > HMT_MAX_CLASSES || races < 2 ||
-        races > HMT_MAX_CLASSES || last < 1)
+        races > HMT_MAX_CLASSES || last < 1 || last > 4 * 512)
         return status_fail(
             HMT_ERROR_FORMAT,
             "%s: has neither our config in its metadata nor the tensors of an HMTNet", file->what);
@@ -159,7 +159,10 @@ static hmt_status load_param(hmt_model *model, const source_file *file, int32_t 
         model->values[index] = (float *)(void *)(file->map.data + entry->offset);
         return HMT_OK;
     }
-    narrow = file->map.data != NULL ? safetensors_narrow(&file->index, entry) : NULL;
+    /* By the network's dimensions: a vector may have more in the file. */
+    narrow = file->map.data != NULL && param->dimensions > 1
+                 ? safetensors_narrow(&file->index, entry)
+                 : NULL;
     if (scales != NULL)
         factors = safetensors_in_place(&file->index, scales);
     if (narrow != NULL && (scales == NULL || factors != NULL)) {
