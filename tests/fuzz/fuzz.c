@@ -153,6 +153,8 @@ void fuzz_mend_header(uint8_t *data, size_t size)
         --length;
     if (length <= 8)
         return;
+    while (length < size && data[length] == ' ') /* padding */
+        ++length;
     length -= 8;
     for (int i = 0; i < 8; ++i)
         data[i] = (uint8_t)(i < 4 ? length >> 8 * i : 0);

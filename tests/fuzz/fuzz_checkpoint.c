@@ -3,8 +3,7 @@
  * Checkpoints: a trainer that goes on from one has its momentum and can train and save; a file that
  * is refused has changed neither the model nor the momentum, and the trainer still trains.
  *
- * Options: bit 0 averages the parameters, bit 1 mends the header's length, bit 2 trains a step
- * though the file was refused.
+ * Options: bit 0 averages the parameters, bit 1 mends the header's length, bit 2 trains a step.
  */
 #include <math.h>
 #include <stdio.h>
@@ -131,14 +130,13 @@ static void check_unchanged(rig *r)
     FUZZ_CHECK(memcmp(momentum, r->momentum, r->count * sizeof *momentum) == 0);
 }
 
-/* What was resumed can be saved and, if its numbers are such, trained. */
-static void go_on(rig *r)
+/* What was resumed can be saved. */
+static void save(rig *r)
 {
     const char *path = fuzz_path("further");
 
     FUZZ_OK(hmt_trainer_save(r->trainer, path, NULL));
     FUZZ_CHECK(check_note(path));
-    train(r, FUZZ_CODE(NONFINITE));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -165,9 +163,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!resumed)
         check_unchanged(r);
     if (resumed)
-        go_on(r);
-    else if (option & TRAIN)
-        train(r, 0);
+        save(r);
+    if (option & TRAIN) /* momentum from a file may be anything */
+        train(r, resumed ? FUZZ_CODE(NONFINITE) : 0);
     if (resumed || option & TRAIN)
         renew(r);
     return 0;

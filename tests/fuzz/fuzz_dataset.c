@@ -1,5 +1,5 @@
 /*
- * mutations: 250
+ * mutations: 700
  * Data sets: the input is cut at form feeds into the files of a layout, and read. What was read can
  * be asked for, every sample and split, and describes a config that a model file can hold.
  *

@@ -1,5 +1,5 @@
 /*
- * mutations: 250
+ * mutations: 2000
  * Photos: decoding, then what a photo goes through before a network sees it. Nothing larger than
  * the limits asked for comes out, and the pixels are all there to be read.
  *

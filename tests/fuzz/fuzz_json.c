@@ -1,5 +1,5 @@
 /*
- * mutations: 4000
+ * mutations: 10000
  * JSON: a text that the strict reader accepts is walked beside cJSON's tree of it, value by value;
  * what was read is written and read again. Then the text is taken for a model's config.
  *

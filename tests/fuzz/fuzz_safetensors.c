@@ -1,5 +1,5 @@
 /*
- * mutations: 2500
+ * mutations: 10000
  * safetensors files: what is indexed lies within the file, is found by its name, and reads the same
  * in place and converted; memory stays within what the header of safetensors.h promises.
  *
