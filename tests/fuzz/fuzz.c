@@ -145,17 +145,34 @@ uint8_t fuzz_option(const uint8_t *data, size_t *size)
     return *size > 0 ? data[--*size] : 0;
 }
 
+/* Where the JSON object that begins at byte 8 ends; 0 if it does not. */
+static size_t object_end(const uint8_t *data, size_t size)
+{
+    size_t depth = 0;
+    bool quoted = false;
+
+    for (size_t i = 8; i < size; ++i) {
+        if (quoted && data[i] == '\\')
+            ++i;
+        else if (data[i] == '"')
+            quoted = !quoted;
+        else if (!quoted && data[i] == '{')
+            ++depth;
+        else if (!quoted && data[i] == '}' && (depth == 0 || --depth == 0))
+            return i + 1;
+    }
+    return 0;
+}
+
 void fuzz_mend_header(uint8_t *data, size_t size)
 {
-    size_t length = size;
+    size_t end = object_end(data, size);
 
-    while (length > 8 && data[length - 1] != '}')
-        --length;
-    if (length <= 8)
+    if (end == 0)
         return;
-    while (length < size && data[length] == ' ') /* padding */
-        ++length;
-    length -= 8;
+    while (end < size && data[end] == ' ') /* padding */
+        ++end;
+    end -= 8;
     for (int i = 0; i < 8; ++i)
-        data[i] = (uint8_t)(i < 4 ? length >> 8 * i : 0);
+        data[i] = (uint8_t)(i < 4 ? end >> 8 * i : 0);
 }
