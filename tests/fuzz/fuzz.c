@@ -10,12 +10,33 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "format/json.h"
-
 _Noreturn void fuzz_fail(const char *file, int line, const char *what)
 {
     fprintf(stderr, "%s:%d: failed: %s (last error: %s)\n", file, line, what, hmt_last_error());
     __builtin_trap();
+}
+
+bool fuzz_utf8(const char *text, size_t size)
+{
+    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+    const unsigned char *s = (const unsigned char *)text, *end = s + size;
+
+    while (s < end) {
+        const int length = *s < 0x80 ? 1 : *s < 0xc0 ? 0 : *s < 0xe0 ? 2 : *s < 0xf0 ? 3 : 4;
+        uint32_t code = length < 2 ? *s : *s & (0xffu >> (length + 1));
+
+        if (length == 0 || length > end - s || *s > 0xf7)
+            return false;
+        for (int i = 1; i < length; ++i) {
+            if (s[i] >> 6 != 2)
+                return false;
+            code = code << 6 | (s[i] & 0x3f);
+        }
+        if (code < least[length] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000))
+            return false;
+        s += length;
+    }
+    return true;
 }
 
 hmt_status fuzz_status(hmt_status status, unsigned allowed, const char *file, int line,
@@ -26,7 +47,7 @@ hmt_status fuzz_status(hmt_status status, unsigned allowed, const char *file, in
 
     if (status != HMT_OK && (status > 0 || status < -31 || (allowed >> -(int)status & 1) == 0))
         fuzz_fail(file, line, call);
-    if ((size == 0) != (status == HMT_OK) || !json_utf8_valid(message, size))
+    if ((size == 0) != (status == HMT_OK) || !fuzz_utf8(message, size))
         fuzz_fail(file, line, "the message is one line of UTF-8, and there on failures only");
     for (size_t i = 0; i < size; ++i)
         if ((unsigned char)message[i] < 0x20 || message[i] == 0x7f)

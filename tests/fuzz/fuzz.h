@@ -28,6 +28,8 @@ _Noreturn void fuzz_fail(const char *file, int line, const char *what);
 #define FUZZ_STATUS(call, allowed) fuzz_status((call), (allowed), __FILE__, __LINE__, #call)
 hmt_status fuzz_status(hmt_status status, unsigned allowed, const char *file, int line,
                        const char *call);
+/* Well-formed UTF-8; not the library's own judgement. */
+bool fuzz_utf8(const char *text, size_t size);
 /* A call that must succeed. */
 #define FUZZ_OK(call) ((void)FUZZ_STATUS(call, 0))
 

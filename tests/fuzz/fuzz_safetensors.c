@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "core/status.h"
-#include "format/json.h"
 #include "format/safetensors.h"
 #include "fuzz.h"
 
@@ -23,7 +22,7 @@ static void check_entry(const safetensors_index *index, const safetensors_entry 
     float *values;
 
     FUZZ_CHECK(safetensors_find(index, entry->name) == entry);
-    FUZZ_CHECK(json_utf8_valid(entry->name, strlen(entry->name)));
+    FUZZ_CHECK(fuzz_utf8(entry->name, strlen(entry->name)));
     FUZZ_CHECK(entry->rank >= 0 && entry->rank <= SAFETENSORS_MAX_RANK);
     FUZZ_CHECK(entry->offset <= size && entry->bytes <= size - entry->offset);
     FUZZ_CHECK(entry->bytes == entry->count * safetensors_dtype_size(entry->dtype));
@@ -71,7 +70,7 @@ static void check_index(const safetensors_index *index, size_t size)
         if (i < ENTRIES_ASKED)
             FUZZ_CHECK(safetensors_metadata(index, pair->key) == pair);
         FUZZ_CHECK(pair->value[pair->value_size] == '\0');
-        FUZZ_CHECK(json_utf8_valid(pair->value, pair->value_size));
+        FUZZ_CHECK(fuzz_utf8(pair->value, pair->value_size));
     }
     FUZZ_CHECK(safetensors_find(index, "no such tensor, surely") == NULL);
 }
