@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -272,6 +273,42 @@ static void a_shape_can_be_any_number(void)
     CHECK(strstr(hmt_last_error(), "nor the tensors of an HMTNet") != NULL);
 }
 
+/* A file of many tensors that are let pass and of much metadata is not compared pair by pair: it
+ * took minutes of a processor. */
+static void long_headers_are_read_at_once(void)
+{
+    enum { PAIRS = 200 * 1000, TENSORS = 30 * 1000, ROOM = 100 * TENSORS + 16 * PAIRS };
+    static const char first[] = "{\"__metadata__\":{\"-\":\"\"";
+    char *file = malloc(8 + ROOM), *at = file + 8 + sizeof first - 1;
+    hmt_load_options options = HMT_LOAD_OPTIONS_INIT;
+    hmt_model_config all;
+    hmt_model *model = NULL;
+    clock_t begin;
+    size_t length;
+
+    CHECK(file != NULL);
+    memcpy(file + 8, first, sizeof first - 1);
+    for (int i = 0; i < PAIRS; ++i)
+        at += sprintf(at, ",\"%x\":\"\"", (unsigned)i);
+    at += sprintf(at, "}");
+    for (int i = 0; i < TENSORS; ++i)
+        at += sprintf(at,
+                      ",\"%x.num_batches_tracked\":{\"dtype\":\"U8\",\"shape\":[0],"
+                      "\"data_offsets\":[0,0]}",
+                      (unsigned)i);
+    at += sprintf(at, "}");
+    length = (size_t)(at - file) - 8;
+    for (int i = 0; i < 8; ++i)
+        file[i] = (char)(length >> 8 * i & 0xff);
+    hmt_model_config_init(&all);
+    options.config = &all;
+    begin = clock();
+    CHECK_STATUS(hmt_model_load_memory(NULL, file, 8 + length, &options, &model), HMT_ERROR_FORMAT);
+    CHECK(strstr(hmt_last_error(), "has no tensor conv1.weight") != NULL);
+    CHECK((double)(clock() - begin) / CLOCKS_PER_SEC < 10.0);
+    free(file);
+}
+
 /* PyTorch's own safetensors file, which carries no config: its shapes tell, and its predictions are
  * known. */
 static void foreign_file(void)
@@ -317,6 +354,7 @@ int main(void)
     lies();
     flat_vectors_are_vectors();
     a_shape_can_be_any_number();
+    long_headers_are_read_at_once();
     foreign_file();
     remove(path);
     return test_finish();

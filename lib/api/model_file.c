@@ -196,9 +196,11 @@ static hmt_status check_strangers(const hmt_model *model, const source_file *fil
         const char *name = file->index.entries[i].name;
         size_t length = strlen(name);
 
+        /* is_slot() goes through all metadata, so it is asked last: few tensors can come there. */
         if (graph_find_param(&model->graph, name) < 0 && !is_scales(model, file, name) &&
-            !is_slot(model, file, name) &&
-            (length < sizeof counter || strcmp(name + length - (sizeof counter - 1), counter) != 0))
+            (length < sizeof counter ||
+             strcmp(name + length - (sizeof counter - 1), counter) != 0) &&
+            !is_slot(model, file, name))
             return status_fail(HMT_ERROR_FORMAT, "%s: tensor %s is not part of the network",
                                file->what, name);
     }
