@@ -58,6 +58,11 @@ void fuzz_seed(const void *data, size_t size, const char *options, size_t count)
 /* The same of a file. */
 void fuzz_seed_file(const char *path, const char *options, size_t count);
 
+/* For making seeds from files: a file's content, at most `room` bytes; and bytes with their first
+ * `from`, which must be there, spelt `to`, as long. */
+size_t fuzz_read(const char *path, uint8_t *content, size_t room);
+void fuzz_respell(uint8_t *data, size_t size, const char *from, const char *to);
+
 /* What fuzz_seed() was given, for the program that replays them. */
 typedef struct fuzz_input {
     uint8_t *data;

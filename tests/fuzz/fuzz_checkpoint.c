@@ -1,5 +1,5 @@
 /*
- * mutations: 150
+ * mutations: 60
  * Checkpoints: a trainer that goes on from one has its momentum and can train and save; a file that
  * is refused has changed neither the model nor the momentum, and the trainer still trains.
  *
@@ -7,7 +7,6 @@
  * train a step: that is slow.
  */
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -175,9 +174,28 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 void fuzz_seeds(void)
 {
     static const char *const options[] = {"\2", "\3", "\376", "\377"};
+    /* One thing wrong in each: what may stand first in a file, and what is looked for last. */
+    static const char *const spelling[][2] = {
+        {"hmtnet.training", "hmtnet_training"},
+        {"hmtnet.recipe", "hmtnet_recipe"},
+        {"hmtnet.note", "hmtnet_note"},
+        {"\\\"batch\\\":2", "\\\"batch\\\":3"},
+        {"\\\"steps\\\":1", "\\\"Steps\\\":1"},
+        {"\\\"steps\\\":1", "\\\"steps\\\":-"},
+        {"{\\\"version\\\":1,\\\"steps", "{\\\"version\\\":2,\\\"steps"},
+        {"\"momentum.rbranch.rbn3.bias", "\"momentum.rbranch.rbn3.bios"},
+    };
+    static uint8_t file[1 << 16], spelt[1 << 16];
 
     for (uint8_t i = 0; i < 4; ++i) {
         rig_of(i & AVERAGED);
         fuzz_seed_file(fuzz_path(rigs[i & AVERAGED].home), options[i], 1);
+    }
+    for (size_t i = 0; i < sizeof spelling / sizeof spelling[0]; ++i) {
+        const size_t size = fuzz_read(fuzz_path(rigs[0].home), file, sizeof file);
+
+        memcpy(spelt, file, size);
+        fuzz_respell(spelt, size, spelling[i][0], spelling[i][1]);
+        fuzz_seed(spelt, size, options[0], 1);
     }
 }

@@ -6,7 +6,6 @@
  * Options, two bytes: bits 0-1 how it is loaded (from memory, mapped, read), bit 2 mends the
  * header's length, bit 3 gives a config for files without one, bit 4 infers; then the dtype.
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -148,29 +147,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 /* ---- seeds ---- */
 
-static size_t read_back(const char *path, uint8_t *file, size_t room)
-{
-    FILE *in = fopen(path, "rb");
-    size_t size;
-
-    FUZZ_CHECK(in != NULL);
-    size = fread(file, 1, room, in);
-    fclose(in);
-    return size;
-}
-
-/* The same file with its first `from` spelt `to`, both of a length. */
-static void respell(uint8_t *file, size_t size, const char *from, const char *to)
-{
-    const size_t length = strlen(from);
-
-    for (size_t i = 0; i + length <= size; ++i)
-        if (memcmp(file + i, from, length) == 0) {
-            memcpy(file + i, to, length);
-            return;
-        }
-}
-
 /* Values that no layer does without: a fresh model's batch norms do nothing. */
 static void fill(hmt_model *model)
 {
@@ -211,7 +187,7 @@ static void seed_foreign(const hmt_model *model, safetensors_dtype dtype, int32_
     FUZZ_OK(file_writer_open(&writer, &fuzz_allocator, path));
     FUZZ_OK(safetensors_write(&writer, &fuzz_allocator, &job));
     FUZZ_OK(file_writer_commit(&writer));
-    fuzz_seed(file, read_back(path, file, sizeof file), "\25\1", 2);
+    fuzz_seed(file, fuzz_read(path, file, sizeof file), "\25\1", 2);
     for (size_t i = 0; i < count; ++i)
         free((float *)(void *)(uintptr_t)tensors[i].values);
     free(tensors);
@@ -234,10 +210,10 @@ void fuzz_seeds(void)
         FUZZ_OK(hmt_model_create(fuzz_context(), &config, 3, &model));
         fill(model);
         FUZZ_OK(hmt_model_save(model, path, (hmt_dtype)dtype));
-        size = read_back(path, file, sizeof file);
+        size = fuzz_read(path, file, sizeof file);
         fuzz_seed(file, size, options[dtype], 2);
         if (dtype == HMT_DTYPE_F32) { /* a file without our config */
-            respell(file, size, "hmtnet.config", "hmtnet_config");
+            fuzz_respell(file, size, "hmtnet.config", "hmtnet_config");
             fuzz_seed(file, size, "\5\1", 2);
             fuzz_seed(file, size, "\35\1", 2);
             seed_foreign(model, SAFETENSORS_F16, 1);

@@ -117,6 +117,9 @@ static void seed(const char *header, size_t size)
 void fuzz_seeds(void)
 {
     seed("{}", 0);
+    seed("{\"__metadata__\":{},\"__metadata__\":{}}", 0);
+    seed("{\"a\":{\"dtype\":\"U8\",\"shape\":[1,1,1,1,1,1,1,1,1],\"data_offsets\":[0,1]}}", 1);
+    seed("{\"a\":{\"dtype\":\"F64\",\"shape\":[4294967296,4294967296],\"data_offsets\":[0,0]}}", 0);
     seed("{\"__metadata__\":{\"format\":\"pt\",\"k\\u00e9y\":\"a \\\"quote\\\" \\ud83d\\ude00\"}}",
          0);
     seed("{\"a\":{\"dtype\":\"F32\",\"shape\":[2,3],\"data_offsets\":[0,24]}}   ", 24);

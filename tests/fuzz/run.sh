@@ -18,7 +18,7 @@ fuzz_one() {
     mkdir -p "$corpus" "$build/crashes"
     "$programs/replay_$target" --seeds "$build/corpus/$target-seeds"
     if LSAN_OPTIONS=suppressions=$here/../lsan.supp "$programs/fuzz_$target" -max_total_time="$seconds" -max_len=32768 \
-        -rss_limit_mb=1024 -malloc_limit_mb=256 -timeout=20 -print_final_stats=1 -artifact_prefix="$build/crashes/$target-" \
+        -rss_limit_mb=1024 -malloc_limit_mb=256 -timeout=20 -print_final_stats=1 -dict="$here/fuzz.dict" -artifact_prefix="$build/crashes/$target-" \
         "$corpus" "$build/corpus/$target-seeds" >"$log" 2>&1; then
         echo "$target: $(sed -n 's/^stat::number_of_executed_units: *//p' "$log") inputs, $(find "$corpus" -type f | wc -l) kept"
     else
@@ -36,4 +36,5 @@ if [ $# -eq 0 ]; then
         set -- "$@" "${name#fuzz_}"
     done
 fi
+# shellcheck disable=SC2016 # the inner shell expands it
 printf '%s\n' "$@" | xargs -n 1 -P 2 bash -c 'fuzz_one "$0"'

@@ -5,16 +5,16 @@
 
 #include "fuzz.h"
 
-enum { MOST_SEEDS = 256 };
-
-static fuzz_input inputs[MOST_SEEDS];
+static fuzz_input *inputs;
 static size_t input_count;
 
 void fuzz_seed(const void *data, size_t size, const char *options, size_t count)
 {
-    fuzz_input *input = &inputs[input_count++];
+    fuzz_input *input;
 
-    FUZZ_CHECK(input_count <= MOST_SEEDS);
+    inputs = realloc(inputs, (input_count + 1) * sizeof *inputs);
+    FUZZ_CHECK(inputs != NULL);
+    input = &inputs[input_count++];
     input->size = size + count;
     input->data = malloc(input->size + 1);
     FUZZ_CHECK(input->data != NULL);
@@ -22,16 +22,34 @@ void fuzz_seed(const void *data, size_t size, const char *options, size_t count)
     memcpy(input->data + size, options, count);
 }
 
-void fuzz_seed_file(const char *path, const char *options, size_t count)
+size_t fuzz_read(const char *path, uint8_t *content, size_t room)
 {
-    static uint8_t content[1 << 20];
     FILE *file = fopen(path, "rb");
     size_t size;
 
     FUZZ_CHECK(file != NULL);
-    size = fread(content, 1, sizeof content, file);
+    size = fread(content, 1, room, file);
     fclose(file);
-    fuzz_seed(content, size, options, count);
+    return size;
+}
+
+void fuzz_respell(uint8_t *data, size_t size, const char *from, const char *to)
+{
+    const size_t length = strlen(from);
+    size_t at = 0;
+
+    FUZZ_CHECK(strlen(to) == length);
+    while (at + length <= size && memcmp(data + at, from, length) != 0)
+        ++at;
+    FUZZ_CHECK(at + length <= size);
+    memcpy(data + at, to, length);
+}
+
+void fuzz_seed_file(const char *path, const char *options, size_t count)
+{
+    static uint8_t content[1 << 20];
+
+    fuzz_seed(content, fuzz_read(path, content, sizeof content), options, count);
 }
 
 const fuzz_input *fuzz_inputs(size_t *count)
