@@ -166,6 +166,15 @@ uint8_t fuzz_option(const uint8_t *data, size_t *size)
     return *size > 0 ? data[--*size] : 0;
 }
 
+uint8_t *fuzz_copy(const uint8_t *data, size_t size)
+{
+    uint8_t *copy = malloc(size > 0 ? size : 1);
+
+    FUZZ_CHECK(copy != NULL);
+    memcpy(copy, data, size);
+    return copy;
+}
+
 /* Where the JSON object that begins at byte 8 ends; 0 if it does not. */
 static size_t object_end(const uint8_t *data, size_t size)
 {

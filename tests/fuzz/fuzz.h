@@ -49,6 +49,8 @@ const char *fuzz_file(const char *name, const void *data, size_t size);
 
 /* The last byte, taken away; 0 if there is none. */
 uint8_t fuzz_option(const uint8_t *data, size_t *size);
+/* The bytes on the heap, without one to spare, so that a sanitizer sees a read beyond them. */
+uint8_t *fuzz_copy(const uint8_t *data, size_t size);
 /* Sets the length in a safetensors file so that the header ends where its JSON does, or with the
  * spaces behind that: mutations of the JSON then reach what lies behind it. */
 void fuzz_mend_header(uint8_t *data, size_t size);

@@ -7,9 +7,12 @@
  * train a step: that is slow.
  */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/status.h"
+#include "format/safetensors.h"
 #include "fuzz.h"
 
 enum { AVERAGED = 1, MEND = 2, TRAIN = 0xfc, BATCH = 2, IMAGE = 3 * 224 * 224, MOST_VALUES = 4096 };
@@ -114,6 +117,11 @@ static bool check_note(const char *path)
     FUZZ_OK(hmt_checkpoint_note(fuzz_context(), path, note, length + 1, &again));
     FUZZ_OK(hmt_checkpoint_note(fuzz_context(), path, cut, sizeof cut, NULL));
     FUZZ_CHECK(again == length && note[length] == '\0');
+    if (length > 0) { /* the first capacity that has no room for the last byte */
+        FUZZ_OK(hmt_checkpoint_note(fuzz_context(), path, note, length, NULL));
+        FUZZ_CHECK(note[length - 1] == '\0');
+        FUZZ_OK(hmt_checkpoint_note(fuzz_context(), path, note, length + 1, NULL));
+    }
     FUZZ_CHECK(length < sizeof cut ? memcmp(cut, note, length + 1) == 0
                                    : memcmp(cut, note, 3) == 0 && cut[3] == '\0');
     free(note);
@@ -130,7 +138,34 @@ static void check_unchanged(rig *r)
     FUZZ_CHECK(memcmp(momentum, r->momentum, r->count * sizeof *momentum) == 0);
 }
 
-/* What was resumed can be saved. */
+/* The trainer has the values that stand in the file, and can save them. */
+static void check_resumed(rig *r, const uint8_t *file, size_t size)
+{
+    static float values[MOST_VALUES], momentum[MOST_VALUES];
+    safetensors_index index;
+    size_t at = 0;
+
+    read_all(r, values, momentum);
+    status_clear();
+    FUZZ_OK(safetensors_open(&fuzz_allocator, file, size, "file", &index));
+    for (size_t i = 0; i < hmt_model_param_count(r->model); ++i) {
+        hmt_param_info info = HMT_PARAM_INFO_INIT;
+        const safetensors_entry *entry;
+        char name[128];
+
+        FUZZ_OK(hmt_model_param_info(r->model, i, &info));
+        snprintf(name, sizeof name, "momentum.%s", info.name);
+        for (int slot = 0; slot < 1 + info.trainable; ++slot) {
+            entry = safetensors_find(&index, slot == 0 ? info.name : name);
+            FUZZ_CHECK(entry != NULL && entry->count == (uint64_t)info.count);
+            FUZZ_CHECK(memcmp(file + entry->offset, (slot == 0 ? values : momentum) + at,
+                              entry->bytes) == 0);
+        }
+        at += (size_t)info.count;
+    }
+    safetensors_close(&index);
+}
+
 static void save(rig *r)
 {
     const char *path = fuzz_path("further");
@@ -142,17 +177,14 @@ static void save(rig *r)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const uint8_t option = fuzz_option(data, &size);
-    uint8_t *file = malloc(size + 1);
+    uint8_t *file = fuzz_copy(data, size);
     const char *path;
     rig *r = rig_of(option);
     bool note, resumed;
 
-    FUZZ_CHECK(file != NULL);
-    memcpy(file, data, size);
     if (option & MEND)
         fuzz_mend_header(file, size);
     path = fuzz_file("checkpoint", file, size);
-    free(file);
     fuzz_begin(4 * size + 1024);
     note = check_note(path);
     resumed =
@@ -162,8 +194,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     FUZZ_CHECK(note || !resumed);
     if (!resumed)
         check_unchanged(r);
-    if (resumed)
+    if (resumed) {
+        check_resumed(r, file, size);
         save(r);
+    }
+    free(file);
     if ((option & TRAIN) == TRAIN) /* momentum from a file may be anything */
         train(r, resumed ? FUZZ_CODE(NONFINITE) : 0);
     if (resumed || (option & TRAIN) == TRAIN)
@@ -197,5 +232,18 @@ void fuzz_seeds(void)
         memcpy(spelt, file, size);
         fuzz_respell(spelt, size, spelling[i][0], spelling[i][1]);
         fuzz_seed(spelt, size, options[0], 1);
+    }
+    for (int momentum = 0; momentum < 2; ++momentum) { /* two tensors of other lengths, or values */
+        const char *const last[2] = {"rbn1.bias", "rbn2.bias"};
+        const char *const name[2] = {"\"momentum.conv1.weight", "\"momentum.conv2.weight"};
+        const char *const *swap = momentum ? name : last;
+        const size_t size = fuzz_read(fuzz_path(rigs[0].home), file, sizeof file);
+        char other[32] = {0};
+
+        memset(other, '0', strlen(swap[0]));
+        fuzz_respell(file, size, swap[0], other);
+        fuzz_respell(file, size, swap[1], swap[0]);
+        fuzz_respell(file, size, other, swap[1]);
+        fuzz_seed(file, size, options[0], 1);
     }
 }

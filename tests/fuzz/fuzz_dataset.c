@@ -158,11 +158,23 @@ static void seed(const char *text, uint8_t option)
     fuzz_seed(text, strlen(text), &options[1], 1);
 }
 
+/* A table of a cell more than there may be in a row. */
+static void seed_wide(void)
+{
+    char text[600] = "path,score";
+
+    for (int i = 2; i < 257; ++i)
+        strcat(text, ",c");
+    seed(text, 0);
+}
+
 void fuzz_seeds(void)
 {
+    seed_wide();
     seed("\xEF\xBB\xBFscore,extra,path,race,gender\r\n3.5,x,a.png,pink,m\r\n\r\n"
          ",\"y, \"\"z\"\"\",\"sub/b,\"\"1\"\".png\",blue,f\n1e1,x,/abs/c.png,,f\n-2,x,d.png,green,",
          0);
+    seed("path,score\na.jpg,1e39\n", 0);
     seed("path,gender,race,score\na.jpg,female,asian,1\nb.jpg,male,caucasian,5\n", FIXED);
     seed("mty1.jpg 3.5\nftw2.jpg 2\nfty3.jpg 4\n\fmty1.jpg 3.5\n\fftw2.jpg 2\n\fftw2.jpg 2\n", 1);
     seed("AM1.jpg 3.5\nCF2.jpg 2\n\fCM3.jpg 2.25\n\fAM1.jpg 3.5\n\fCM3.jpg 2.25\n", 2);

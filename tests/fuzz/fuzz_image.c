@@ -93,9 +93,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const hmt_decode_options o = decode_options(limits);
     hmt_pixels pixels = {0};
     hmt_context *context = fuzz_context();
+    uint8_t *file = fuzz_copy(data, size);
 
     fuzz_begin(CODEC_BYTES + 2 * size + 64 * (size_t)MOST_PIXELS);
-    if (FUZZ_STATUS(hmt_decode_memory(context, data, size, &o, &pixels),
+    if (FUZZ_STATUS(hmt_decode_memory(context, file, size, &o, &pixels),
                     FUZZ_CODE(FORMAT) | FUZZ_CODE(UNSUPPORTED) | FUZZ_CODE(LIMIT)) == HMT_OK) {
         FUZZ_CHECK(pixels.format == HMT_PIXEL_RGB && pixels.width > 0 && pixels.height > 0);
         FUZZ_CHECK((uint64_t)pixels.width * (uint64_t)pixels.height <= o.max_pixels);
@@ -105,6 +106,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     FUZZ_CHECK(memcmp(&pixels, &untouched, sizeof pixels) == 0);
     fuzz_end();
+    free(file);
     return 0;
 }
 

@@ -185,10 +185,12 @@ static void check_config(const char *text, size_t size)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const uint8_t options = fuzz_option(data, &size);
+    uint8_t *text = fuzz_copy(data, size);
 
     if ((options & 1) == 0)
-        check_text((const char *)data, size);
-    check_config((const char *)data, size);
+        check_text((const char *)text, size);
+    check_config((const char *)text, size);
+    free(text);
     return 0;
 }
 
@@ -218,8 +220,11 @@ void fuzz_seeds(void)
     config.wiring = HMT_WIRING_PAPER;
     config.aggregator = HMT_AGGREGATOR_CONCATENATE;
     config.race_classes = HMT_MAX_CLASSES;
-    strcpy(config.race_labels[2], "\xc3\xa4\"\\ other");
+    strcpy(config.race_labels[2], "\xc3\xa4\"\\");
+    strcpy(config.race_labels[3], "other");
     config.width = 0.1;
     FUZZ_OK(config_to_json(&config, text, sizeof text));
+    fuzz_seed(text, strlen(text), "\1", 1);
+    fuzz_respell((uint8_t *)text, strlen(text), "\"other\"", "\"o\",\"e\""); /* one class more */
     fuzz_seed(text, strlen(text), "\1", 1);
 }

@@ -80,10 +80,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static const safetensors_index none;
     const uint8_t options = fuzz_option(data, &size);
     safetensors_index index;
-    uint8_t *file = malloc(size + 1);
+    uint8_t *file = fuzz_copy(data, size);
 
-    FUZZ_CHECK(file != NULL);
-    memcpy(file, data, size);
     if (options & 1)
         fuzz_mend_header(file, size);
     status_clear();

@@ -76,7 +76,7 @@ static void edit_number(draft *d)
                                         "9223372036854775807",
                                         "18446744073709551615",
                                         "1,1",
-                                        "1e400",
+                                        "1e39",
                                         "1e-400",
                                         "0.5"};
     size_t at = draw(d, d->size + 1), end;
