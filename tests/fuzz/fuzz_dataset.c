@@ -7,6 +7,7 @@
  * that are left, bit 5 fixes the classes.
  */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -158,19 +159,23 @@ static void seed(const char *text, uint8_t option)
     fuzz_seed(text, strlen(text), &options[1], 1);
 }
 
-/* A table of a cell more than there may be in a row. */
-static void seed_wide(void)
+/* A table of a cell more than there may be in a row, and one of a class too many. */
+static void seed_large(void)
 {
-    char text[600] = "path,score";
+    char text[600] = "path,score", *at = text;
 
     for (int i = 2; i < 257; ++i)
         strcat(text, ",c");
+    seed(text, 0);
+    at += sprintf(at, "path,race");
+    for (int i = 0; i <= HMT_MAX_CLASSES; ++i)
+        at += sprintf(at, "\n%d.jpg,c%d", i, i);
     seed(text, 0);
 }
 
 void fuzz_seeds(void)
 {
-    seed_wide();
+    seed_large();
     seed("\xEF\xBB\xBFscore,extra,path,race,gender\r\n3.5,x,a.png,pink,m\r\n\r\n"
          ",\"y, \"\"z\"\"\",\"sub/b,\"\"1\"\".png\",blue,f\n1e1,x,/abs/c.png,,f\n-2,x,d.png,green,",
          0);
