@@ -1,5 +1,5 @@
 /*
- * mutations: 700
+ * mutations: 600
  * Data sets: the input is cut at form feeds into the files of a layout, and read. What was read can
  * be asked for, every sample and split, and describes a config that a model file can hold.
  *
