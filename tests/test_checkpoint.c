@@ -284,6 +284,38 @@ static void damaged_files_are_refused(void)
     end(&r);
 }
 
+/* The last tensor that is looked for is not there: those before it have not been set. */
+static void half_a_momentum_is_none(void)
+{
+    static const char last[] = "momentum.rbranch.rbn3.bias";
+    hmt_trainer_options options = recipe();
+    run r = begin("reference", NULL, &options), fresh, again;
+    static char data[1 << 20];
+    FILE *file;
+    size_t size, found = 0;
+
+    steps(&r, 0, 1);
+    CHECK_STATUS(hmt_trainer_save(r.trainer, path, NULL), HMT_OK);
+    file = fopen(path, "rb");
+    size = file != NULL ? fread(data, 1, sizeof data, file) : 0;
+    CHECK(file != NULL && fclose(file) == 0 && size < sizeof data);
+    for (size_t i = 0; i + sizeof last < size; ++i)
+        if (memcmp(data + i, last, sizeof last - 1) == 0) {
+            data[i] = 'M';
+            ++found;
+        }
+    CHECK(found == 1);
+    put((unsigned char *)data, size);
+    fresh = begin("reference", path, &options);
+    again = begin("reference", path, &options);
+    CHECK_STATUS(hmt_trainer_resume(again.trainer, other), HMT_ERROR_FORMAT);
+    CHECK(strstr(hmt_last_error(), last) != NULL);
+    CHECK(same_run(&fresh, &again));
+    end(&r);
+    end(&fresh);
+    end(&again);
+}
+
 int main(void)
 {
     snprintf(path, sizeof path, "/tmp/hmtnet-checkpoint-%ld.safetensors", (long)getpid());
@@ -294,6 +326,7 @@ int main(void)
     a_note_comes_back();
     what_does_not_fit_is_refused();
     damaged_files_are_refused();
+    half_a_momentum_is_none();
     remove(path);
     remove(other);
     return test_finish();

@@ -223,6 +223,8 @@ static void what_is_wrong_in_scut_fbp5500_is_named(void)
     refused(HMT_DATASET_SCUT_FBP5500, "w", HMT_ERROR_FORMAT, "mty1.jpg stands there twice");
     put_bytes(labels, "mty1.jpg 2\n\0", 12);
     refused(HMT_DATASET_SCUT_FBP5500, "w", HMT_ERROR_FORMAT, "zero byte");
+    put(labels, "mty1.jpg 2\nm\xE4\xC2\x9Bx.jpg 3\n"); /* Latin-1, and a terminal's command */
+    refused(HMT_DATASET_SCUT_FBP5500, "w", HMT_ERROR_FORMAT, "All_labels.txt:2: m???x.jpg is");
     put(labels, "mty1.jpg 2\nmty2.jpg 3\n");
     put("w/train_test_files/split_of_60%training and 40%testing/train.txt", "mty9.jpg 2\n");
     refused(HMT_DATASET_SCUT_FBP5500, "w", HMT_ERROR_FORMAT,

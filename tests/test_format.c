@@ -14,6 +14,7 @@
 #include "core/status.h"
 #include "counter.h"
 #include "format/half.h"
+#include "format/json.h"
 #include "format/safetensors.h"
 
 /* A file with this header and `data` bytes behind it, in memory. */
@@ -123,6 +124,25 @@ static void lies_are_named(void)
         if (strstr(hmt_last_error(), headers[i].fragment) == NULL)
             printf("expected '%s', found '%s'\n", headers[i].fragment, hmt_last_error());
         CHECK(strstr(hmt_last_error(), headers[i].fragment) != NULL);
+        free(data);
+    }
+}
+
+/* Where a message cuts a name short it stays UTF-8. */
+static void messages_are_whole_characters(void)
+{
+    for (int shift = 0; shift < 2; ++shift) {
+        char header[1000] = "{\"a";
+        size_t size;
+        unsigned char *data;
+
+        header[2 + shift] = '\0';
+        for (int i = 0; i < 400; ++i)
+            strcat(header, "\xC3\xA4");
+        strcat(header, "\":{}}");
+        data = blob(header, 0, &size);
+        CHECK_STATUS(open_and_close(data, size), HMT_ERROR_FORMAT);
+        CHECK(json_utf8_valid(hmt_last_error(), strlen(hmt_last_error())));
         free(data);
     }
 }
@@ -471,6 +491,7 @@ int main(void)
         return 1;
     close(descriptor);
     lies_are_named();
+    messages_are_whole_characters();
     lengths_are_checked();
     memory_is_bounded();
     what_is_written_comes_back();

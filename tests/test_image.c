@@ -304,6 +304,35 @@ static hmt_status decode_scans(size_t scans)
     return status;
 }
 
+/* An orientation of nearly 2 GiB, by the chunk's own word, before the pixels or behind them. */
+static void lying_chunk(void)
+{
+    static const unsigned char lie[8] = {0x7f, 0xff, 0xff, 0xff, 'e', 'X', 'I', 'f'};
+    enum { FIRST_END = 33, LAST_CHUNK = 12 };
+    meter m = {0};
+    hmt_context *context = metered(&m);
+    unsigned char *data;
+    size_t size;
+
+    CHECK_STATUS(file_read(&memory_default, fixture("rgb8.png"), 1 << 20, &data, &size), HMT_OK);
+    for (int behind = 0; behind < 2; ++behind) {
+        unsigned char file[1024];
+        const size_t at = behind ? size - LAST_CHUNK : FIRST_END;
+        hmt_pixels p;
+
+        CHECK(size + sizeof lie <= sizeof file);
+        memcpy(file, data, at);
+        memcpy(file + at, lie, sizeof lie);
+        memcpy(file + at + sizeof lie, data + at, size - at);
+        CHECK_STATUS(hmt_decode_memory(context, file, size + sizeof lie, NULL, &p),
+                     HMT_ERROR_FORMAT);
+    }
+    CHECK(m.most < 1 << 20);
+    memory_free(&memory_default, data);
+    hmt_context_free(context);
+    CHECK(m.live == 0);
+}
+
 static void too_many_scans(void)
 {
     CHECK_STATUS(decode_scans(499), HMT_OK);
@@ -534,6 +563,7 @@ int main(void)
     own_fixtures();
     limits();
     text_bomb();
+    lying_chunk();
     too_many_scans();
     foreign_kinds();
     formats_and_strides();

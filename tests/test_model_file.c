@@ -6,9 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "check.h"
+#include "core/memory.h"
 #include "fill.h"
 #include "format/safetensors.h"
 
@@ -183,6 +185,130 @@ static void lies(void)
     hmt_model_free(model);
 }
 
+/* Writes the model's parameters with vectors as (length,1): in 16 bits, those called `name` in 8.
+ */
+static void write_flat_vectors(const hmt_model *model, const char *name)
+{
+    static float ones[4096];
+    const size_t count = hmt_model_param_count(model);
+    safetensors_tensor *tensors = calloc(count, sizeof *tensors);
+    const safetensors_job job = {.tensors = tensors, .tensor_count = count};
+    float *values[128];
+    file_writer writer = {0};
+
+    CHECK(count <= 128);
+    for (size_t i = 0; i < sizeof ones / sizeof ones[0]; ++i)
+        ones[i] = 1.0f;
+    for (size_t i = 0; i < count; ++i) {
+        hmt_param_info info = HMT_PARAM_INFO_INIT;
+
+        CHECK_STATUS(hmt_model_param_info(model, i, &info), HMT_OK);
+        values[i] = malloc((size_t)info.count * sizeof(float));
+        CHECK_STATUS(hmt_model_param_read(model, i, values[i], (size_t)info.count), HMT_OK);
+        tensors[i] =
+            (safetensors_tensor){.name = info.name,
+                                 .dtype = strcmp(info.name, name) == 0 ? TENSORS_I8 : TENSORS_F16,
+                                 .rank = info.dimensions > 1 ? info.dimensions : 2,
+                                 .values = values[i],
+                                 .scales = ones};
+        memcpy(tensors[i].shape, info.shape, sizeof info.shape);
+    }
+    CHECK_STATUS(file_writer_open(&writer, &memory_default, path), HMT_OK);
+    CHECK_STATUS(safetensors_write(&writer, &memory_default, &job), HMT_OK);
+    CHECK_STATUS(file_writer_commit(&writer), HMT_OK);
+    for (size_t i = 0; i < count; ++i)
+        free(values[i]);
+    free(tensors);
+}
+
+/* Vectors become float32 however many dimensions they have in the file; only weights stay narrow.
+ */
+static void flat_vectors_are_vectors(void)
+{
+    hmt_model *model = make(0.03), *loaded[2] = {NULL, NULL};
+    float *images = calloc(3 * 224 * 224, sizeof *images);
+    hmt_load_options options = HMT_LOAD_OPTIONS_INIT;
+    hmt_model_config config = {.struct_size = sizeof config};
+    hmt_prediction p[2];
+
+    CHECK_STATUS(hmt_model_get_config(model, &config), HMT_OK);
+    options.config = &config;
+    write_flat_vectors(model, "");
+    for (int copy = 0; copy < 2; ++copy) {
+        hmt_session *session = NULL;
+
+        options.copy = copy;
+        CHECK_STATUS(hmt_model_load(NULL, path, &options, &loaded[copy]), HMT_OK);
+        CHECK_STATUS(hmt_session_create(loaded[copy], NULL, &session), HMT_OK);
+        CHECK_STATUS(hmt_infer(session, images, 1, &p[copy]), HMT_OK);
+        hmt_session_free(session);
+    }
+    CHECK(p[0].score == p[1].score && difference(loaded[0], loaded[1]) == 0.0);
+    hmt_model_free(loaded[0]);
+    hmt_model_free(loaded[1]);
+    write_flat_vectors(model, "bn49.running_var");
+    for (options.copy = 0; options.copy < 2; ++options.copy)
+        CHECK_STATUS(hmt_model_load(NULL, path, &options, &loaded[0]), HMT_ERROR_UNSUPPORTED);
+    hmt_model_free(model);
+    free(images);
+}
+
+/* Without our config the shapes tell, and those of empty tensors may be of any size. */
+static void a_shape_can_be_any_number(void)
+{
+    static const char header[] =
+        "{\"conv1.weight\":{\"dtype\":\"F32\",\"shape\":[96,0],\"data_offsets\":[0,0]},"
+        "\"conv5.weight\":{\"dtype\":\"F32\",\"shape\":[9223372036854775807,0],\"data_offsets\":[0,"
+        "0]},"
+        "\"fc6.weight\":{\"dtype\":\"F32\",\"shape\":[0,9223372036854775806],\"data_offsets\":[0,0]"
+        "},"
+        "\"gbranch.gconv3.weight\":{\"dtype\":\"F32\",\"shape\":[2,0],\"data_offsets\":[0,0]},"
+        "\"rbranch.rconv3.weight\":{\"dtype\":\"F32\",\"shape\":[2,0],\"data_offsets\":[0,0]}}";
+    unsigned char file[8 + sizeof header] = {(sizeof header - 1) % 256, (sizeof header - 1) / 256};
+    hmt_model *model = NULL;
+
+    memcpy(file + 8, header, sizeof header - 1);
+    CHECK_STATUS(hmt_model_load_memory(NULL, file, 8 + sizeof header - 1, NULL, &model),
+                 HMT_ERROR_FORMAT);
+    CHECK(strstr(hmt_last_error(), "nor the tensors of an HMTNet") != NULL);
+}
+
+/* A file of many tensors that are let pass and of much metadata is not compared pair by pair: it
+ * took minutes of a processor. */
+static void long_headers_are_read_at_once(void)
+{
+    enum { PAIRS = 200 * 1000, TENSORS = 30 * 1000, ROOM = 100 * TENSORS + 16 * PAIRS };
+    static const char first[] = "{\"__metadata__\":{\"-\":\"\"";
+    char *file = malloc(8 + ROOM), *at = file + 8 + sizeof first - 1;
+    hmt_load_options options = HMT_LOAD_OPTIONS_INIT;
+    hmt_model_config all;
+    hmt_model *model = NULL;
+    clock_t begin;
+    size_t length;
+
+    CHECK(file != NULL);
+    memcpy(file + 8, first, sizeof first - 1);
+    for (int i = 0; i < PAIRS; ++i)
+        at += sprintf(at, ",\"%x\":\"\"", (unsigned)i);
+    at += sprintf(at, "}");
+    for (int i = 0; i < TENSORS; ++i)
+        at += sprintf(at,
+                      ",\"%x.num_batches_tracked\":{\"dtype\":\"U8\",\"shape\":[0],"
+                      "\"data_offsets\":[0,0]}",
+                      (unsigned)i);
+    at += sprintf(at, "}");
+    length = (size_t)(at - file) - 8;
+    for (int i = 0; i < 8; ++i)
+        file[i] = (char)(length >> 8 * i & 0xff);
+    hmt_model_config_init(&all);
+    options.config = &all;
+    begin = clock();
+    CHECK_STATUS(hmt_model_load_memory(NULL, file, 8 + length, &options, &model), HMT_ERROR_FORMAT);
+    CHECK(strstr(hmt_last_error(), "has no tensor conv1.weight") != NULL);
+    CHECK((double)(clock() - begin) / CLOCKS_PER_SEC < 10.0);
+    free(file);
+}
+
 /* PyTorch's own safetensors file, which carries no config: its shapes tell, and its predictions are
  * known. */
 static void foreign_file(void)
@@ -226,6 +352,9 @@ int main(void)
     round_trips();
     mapped_files_do_not_change();
     lies();
+    flat_vectors_are_vectors();
+    a_shape_can_be_any_number();
+    long_headers_are_read_at_once();
     foreign_file();
     remove(path);
     return test_finish();

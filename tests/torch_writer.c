@@ -190,20 +190,9 @@ static bool is_written(const torch_tensor *tensors, size_t index)
 
 /* ---- the stream ---- */
 
-static void write_stream(torch_bytes *out, const torch_recipe *recipe, const torch_tensor *tensors,
-                         size_t count)
+void torch_write_object(torch_bytes *out, const torch_recipe *recipe, const torch_tensor *tensors,
+                        size_t count)
 {
-    if (recipe->protocol >= 4)
-        torch_put(out, "\x80\x04\x95\x0d\0\0\0\0\0\0\0", 11);
-    else
-        torch_put(out, "\x80\x02", 2);
-    torch_put(out, "\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.", 13);
-    torch_put(out, "\x80\x02M\xe9\x03.", 6);
-    torch_put(out, "\x80\x02}(", 4);
-    put_text(out, "protocol_version");
-    put_int(out, 1001);
-    put_text(out, "little_endian");
-    put_op(out, recipe->big_endian ? "\x89u." : "\x88u.");
     put_object(out, recipe, tensors, count);
     put_op(out, "\x80\x02](");
     for (size_t i = 0; i < count * (recipe->keys_twice ? 2 : 1); ++i) {
@@ -221,6 +210,23 @@ static void write_stream(torch_bytes *out, const torch_recipe *recipe, const tor
         torch_number(out, (uint64_t)tensors[i].elements, 8);
         torch_put(out, tensors[i].data, tensors[i].bytes);
     }
+}
+
+static void write_stream(torch_bytes *out, const torch_recipe *recipe, const torch_tensor *tensors,
+                         size_t count)
+{
+    if (recipe->protocol >= 4)
+        torch_put(out, "\x80\x04\x95\x0d\0\0\0\0\0\0\0", 11);
+    else
+        torch_put(out, "\x80\x02", 2);
+    torch_put(out, "\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.", 13);
+    torch_put(out, "\x80\x02M\xe9\x03.", 6);
+    torch_put(out, "\x80\x02}(", 4);
+    put_text(out, "protocol_version");
+    put_int(out, 1001);
+    put_text(out, "little_endian");
+    put_op(out, recipe->big_endian ? "\x89u." : "\x88u.");
+    torch_write_object(out, recipe, tensors, count);
 }
 
 /* ---- the archive ---- */

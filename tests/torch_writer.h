@@ -50,6 +50,9 @@ typedef struct torch_recipe {
     bool list;            /* a list in the state dict's place */
 } torch_recipe;
 
+/* What a stream has behind its preface: the object's pickle, the storages' keys, the storages. */
+void torch_write_object(torch_bytes *out, const torch_recipe *recipe, const torch_tensor *tensors,
+                        size_t count);
 void torch_write(torch_bytes *out, const torch_recipe *recipe, const torch_tensor *tensors,
                  size_t count);
 

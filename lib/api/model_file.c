@@ -44,7 +44,7 @@ static hmt_status deduce_config(const source_file *file, hmt_model_config *confi
     int64_t widest = length_of(index, "fc6.weight", 0);
 
     if (trunk < 1 || trunk > 4 * 96 || genders < 2 || genders > HMT_MAX_CLASSES || races < 2 ||
-        races > HMT_MAX_CLASSES || last < 1 || widest < 1)
+        races > HMT_MAX_CLASSES || last < 1 || last > 4 * 512 || widest < 1 || widest > 4 * 4096)
         return status_fail(
             HMT_ERROR_FORMAT,
             "%s: has neither our config in its metadata nor the tensors of an HMTNet", file->what);
@@ -157,7 +157,9 @@ static hmt_status load_param(hmt_model *model, const source_file *file, int32_t 
         model->values[index] = (float *)(void *)(file->map.data + entry->offset);
         return HMT_OK;
     }
-    narrow = file->map.data != NULL ? tensors_narrow(&file->index, entry) : NULL;
+    /* By the network's dimensions: a vector may have more in the file. */
+    narrow = file->map.data != NULL && param->dimensions > 1 ? tensors_narrow(&file->index, entry)
+                                                             : NULL;
     if (scales != NULL)
         factors = tensors_in_place(&file->index, scales);
     if (narrow != NULL && (scales == NULL || factors != NULL)) {
@@ -190,9 +192,11 @@ static hmt_status check_strangers(const hmt_model *model, const source_file *fil
         const char *name = file->index.entries[i].name;
         size_t length = strlen(name);
 
+        /* is_slot() goes through all metadata, so it is asked last: few tensors can come there. */
         if (graph_find_param(&model->graph, name) < 0 && !is_scales(model, file, name) &&
-            !is_slot(model, file, name) &&
-            (length < sizeof counter || strcmp(name + length - (sizeof counter - 1), counter) != 0))
+            (length < sizeof counter ||
+             strcmp(name + length - (sizeof counter - 1), counter) != 0) &&
+            !is_slot(model, file, name))
             return status_fail(HMT_ERROR_FORMAT, "%s: tensor %s is not part of the network",
                                file->what, name);
     }

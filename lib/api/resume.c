@@ -108,15 +108,24 @@ static hmt_status check_params(const hmt_model *model, const tensors_index *inde
     return HMT_OK;
 }
 
-/* Sets one slot of every weight that has it. */
-static hmt_status set_slot(hmt_trainer *trainer, const tensors_index *index, hmt_slot slot)
+static hmt_status set_value(hmt_trainer *trainer, size_t i, hmt_slot slot, const float *values)
 {
-    const hmt_model *model = trainer->model;
+    const hmt_plan_weight *weight = &trainer->train.lowered->plan.weights[i];
+    hmt_status status =
+        trainer->model->context->backend->weights_set(trainer->weights, weight, slot, values);
+
+    return status == HMT_OK ? devices_set(trainer->devices, weight, slot, values) : status;
+}
+
+/* Finds one slot of every weight that has it, and with `set` sets it. */
+static hmt_status each_slot(hmt_trainer *trainer, const tensors_index *index, hmt_slot slot,
+                            bool set)
+{
     const hmt_plan *plan = &trainer->train.lowered->plan;
     char name[CHECKPOINT_NAME];
 
     for (size_t i = 0; i < plan->weight_count; ++i) {
-        const graph_param *param = &model->graph.params[plan->weights[i].param];
+        const graph_param *param = &trainer->model->graph.params[plan->weights[i].param];
         const float *values;
         hmt_status status;
 
@@ -124,15 +133,23 @@ static hmt_status set_slot(hmt_trainer *trainer, const tensors_index *index, hmt
             continue;
         checkpoint_name(name, slot, param->name);
         status = find_tensor(index, name, param, &values);
-        if (status == HMT_OK)
-            status = model->context->backend->weights_set(trainer->weights, &plan->weights[i], slot,
-                                                          values);
-        if (status == HMT_OK)
-            status = devices_set(trainer->devices, &plan->weights[i], slot, values);
+        if (status == HMT_OK && set)
+            status = set_value(trainer, i, slot, values);
         if (status != HMT_OK)
             return status;
     }
     return HMT_OK;
+}
+
+/* Momentum and values, all found before any is set. */
+static hmt_status set_slots(hmt_trainer *trainer, const tensors_index *index)
+{
+    hmt_status status = HMT_OK;
+
+    for (int set = 0; set < 2; ++set)
+        for (int slot = HMT_SLOT_VALUE; slot <= HMT_SLOT_MOMENTUM && status == HMT_OK; ++slot)
+            status = each_slot(trainer, index, (hmt_slot)slot, set != 0);
+    return status;
 }
 
 hmt_status hmt_trainer_resume(hmt_trainer *trainer, const char *path)
@@ -159,9 +176,7 @@ hmt_status hmt_trainer_resume(hmt_trainer *trainer, const char *path)
     if (status == HMT_OK)
         status = check_params(trainer->model, &file.index);
     if (status == HMT_OK)
-        status = set_slot(trainer, &file.index, HMT_SLOT_MOMENTUM);
-    if (status == HMT_OK)
-        status = set_slot(trainer, &file.index, HMT_SLOT_VALUE);
+        status = set_slots(trainer, &file.index);
     if (status == HMT_OK)
         trainer->steps = trainer->home_steps = steps;
     checkpoint_close(&file);

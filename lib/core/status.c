@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/utf8.h"
+
 static _Thread_local char message[512];
 
 void status_clear(void)
@@ -12,14 +14,27 @@ void status_clear(void)
     message[0] = '\0';
 }
 
+/* A file's bytes may stand in a message, and a name in it may have been cut: control characters
+ * (those of U+0080 to U+009F too, which terminals obey) and what is not UTF-8 become '?'. */
+static void make_printable(char *text)
+{
+    for (size_t left = strlen(text), length; left > 0; text += length, left -= length) {
+        const unsigned char *c = (const unsigned char *)text;
+
+        length = utf8_length(text, left);
+        if (c[0] >= 0x20 && c[0] != 0x7f && length > 0 && (c[0] != 0xc2 || c[1] >= 0xa0))
+            continue;
+        *text = '?';
+        length = 1;
+    }
+}
+
 hmt_status status_fail_v(hmt_status status, const char *format, va_list arguments)
 {
     if (message[0] != '\0')
         return status;
     vsnprintf(message, sizeof message, format, arguments);
-    for (char *c = message; *c != '\0'; ++c)
-        if ((unsigned char)*c < 0x20 || *c == 0x7f)
-            *c = '?';
+    make_printable(message);
     return status;
 }
 

@@ -16,7 +16,8 @@
 void status_clear(void);
 
 /* Sets this thread's message unless it has one already, and returns `status`. One line, no newline,
- * at most 511 bytes; control characters in what is formatted are shown as '?'. */
+ * at most 511 bytes of UTF-8; control characters in what is formatted, and what is not UTF-8, are
+ * shown as '?'. */
 hmt_status status_fail(hmt_status status, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 hmt_status status_fail_v(hmt_status status, const char *format, va_list arguments)

@@ -23,6 +23,7 @@ typedef struct reader {
     size_t left;
     uint8_t **rows; /* of rgba */
     uint8_t *rgba;
+    bool in_rows; /* between the chunks before the pixels and those behind them */
     hmt_status status;
 } reader;
 
@@ -44,8 +45,13 @@ static void *allocate(png_structp png, png_alloc_size_t size)
 {
     reader *r = png_get_mem_ptr(png);
     void *block;
-    hmt_status status = memory_uninitialised(r->allocator, size, 1, "the PNG decoder", &block);
+    hmt_status status;
 
+    /* libpng only warns of a chunk that is larger than its limit, and asks for what the chunk says
+     * that it has; without the memory it passes over the chunk, as far as that is there. */
+    if (!r->in_rows && size > CHUNK_BYTES)
+        return NULL;
+    status = memory_uninitialised(r->allocator, size, 1, "the PNG decoder", &block);
     if (status != HMT_OK)
         r->status = status;
     return block;
@@ -133,8 +139,10 @@ static void decode(reader *r, const hmt_decode_options *o, decoded *out)
         r->status = allocate_rows(r, (int32_t)width, (int32_t)height);
     if (r->status != HMT_OK)
         return;
+    r->in_rows = true;
     set_transforms(r);
     png_read_image(r->png, r->rows);
+    r->in_rows = false;
     png_read_end(r->png, r->info);
     if (png_get_eXIf_1(r->png, r->info, &width, &exif) != 0)
         out->orientation = image_exif_orientation(exif, width);
