@@ -114,6 +114,11 @@ static void seed(torch_recipe recipe)
 
 void fuzz_seeds(void)
 {
+    /* Opcodes that a state dict does not need. */
+    static const char opcodes[] =
+        "\x80\x04\x95\0\0\0\0\0\0\0\0]\x94(K\1M\2\0J\3\0\0\0\x8a\1\4G\0\0\0\0\0\0\0\0\x8c\1s"
+        "C\1b\x88\x89N)\x85\x86\x87h\0j\0\0\0\0e\x8f\x94(\x90\x93\x81\x92Rb012q\1r\2\0\0\0Q.";
+
     seed((torch_recipe){.prefix = ""});
     seed((torch_recipe){.zip64 = true, .within = "state_dict"});
     seed((torch_recipe){.stream = true});
@@ -122,7 +127,5 @@ void fuzz_seeds(void)
     seed((torch_recipe){.calls = {"os", "system"}});
     seed((torch_recipe){.compressed = true});
     seed((torch_recipe){.big_endian = true});
-    fuzz_seed("\x80\x04\x95\0\0\0\0\0\0\0\0]\x94(K\1M\2\0J\3\0\0\0\x8a\1\4G\0\0\0\0\0\0\0\0\x8c\1s"
-              "C\1b\x88\x89N)\x85\x86\x87h\0j\0\0\0\0e\x8f\x94(\x90\x93\x81\x92Rb012q\1r\2\0\0\0Q.",
-              89, "\1", 1);
+    fuzz_seed(opcodes, sizeof opcodes - 1, "\1", 1);
 }
