@@ -253,14 +253,6 @@ static conv_problem problem_of(const question *q)
     return p;
 }
 
-/* The last of those that a device measures, if all of them run. */
-static const conv_candidate *last_measured(const device *d, const conv_graph *g)
-{
-    const int32_t count = g->candidate_count < d->candidates ? g->candidate_count : d->candidates;
-
-    return &g->candidates[count - 1];
-}
-
 /* A candidate that was kept is found again by its name, as for a shape that was measured before. */
 static void find_again(const question *q, const device *d, const conv_candidate *kept)
 {
@@ -294,7 +286,7 @@ static void ask(const question *q)
     else if (q->layer->wide && q->batch >= USUAL_BATCH)
         expect(q, &g, on_tensor_cores(&g) > 0, "no tensor cores");
     if (q->batch == USUAL_BATCH && g.candidate_count > 0)
-        find_again(q, &d, last_measured(&d, &g));
+        find_again(q, &d, &g.candidates[g.candidate_count - 1]);
     conv_graph_clear(&g);
 }
 
