@@ -86,10 +86,12 @@ static cudnnStatus_t plan_of(const conv_graph *g, cudnnBackendDescriptor_t confi
     return status;
 }
 
-/* Names a configuration: its engine, and how many of that engine's came before. */
+/* Names a configuration: its engine, and how many of that engine's came before in the same kind of
+ * heuristics. The kinds count apart: how much of the first is seen depends on what is looked for.
+ */
 static int32_t name_in(inquiry *q, int64_t engine)
 {
-    int32_t before = 0;
+    int32_t before = q->first;
 
     for (int32_t i = 0; i < q->seen; ++i)
         before += q->engines[i] == engine;
@@ -128,6 +130,8 @@ void conv_candidates_ask(conv_graph *g, cudnnBackendHeurMode_t mode, int32_t mos
     const cudnnBackendDescriptorType_t type = CUDNN_BACKEND_ENGINECFG_DESCRIPTOR;
     int64_t count = 0;
 
+    q->seen = 0;
+    q->first = mode == CUDNN_HEUR_MODE_FALLBACK ? SHOWN : 0;
     GRAPH_CALL(g, cudnnBackendCreateDescriptor, CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR, &heuristics);
     set_descriptor(g, heuristics, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, g->graph);
     set(g, heuristics, CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, 1, &mode);

@@ -60,8 +60,9 @@ enum { SHOWN = 128 };
 /* What asking the heuristics keeps in mind. */
 typedef struct inquiry {
     int32_t wanted; /* name, or -1 */
-    int32_t seen;   /* configurations of any kind */
-    int64_t engines[2 * SHOWN];
+    int32_t seen;   /* configurations, of the kind of heuristics that is being asked */
+    int32_t first;  /* number of an engine's first configuration of that kind */
+    int64_t engines[SHOWN];
 } inquiry;
 
 /* Adds candidates that one kind of heuristics gives, until there are `most`. */
