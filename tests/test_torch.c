@@ -443,6 +443,25 @@ static void files_lie(void)
     torch_release(&bytes);
 }
 
+/* A directory that gives a member more bytes than the archive has. */
+static void members_end_within_the_archive(void)
+{
+    const torch_tensor a =
+        shaped(stored(tensor("a.weight"), "FloatStorage", 1 << 20), 1, 1 << 20, 1, 1);
+    torch_bytes bytes = {NULL, 0, 0};
+    unsigned char *entry;
+
+    torch_write(&bytes, &(torch_recipe){0}, &a, 1);
+    for (entry = bytes.data + bytes.size - 60; memcmp(entry + 46, "faces/data/0", 12) != 0;
+         --entry) {
+    }
+    for (int i = 0; i < 2; ++i)
+        memcpy(entry + 20 + 4 * i, "\0\0\x40\0", 4); /* both sizes, 4 MiB */
+    CHECK_STATUS(open_and_close(bytes.data, bytes.size), HMT_ERROR_FORMAT);
+    CHECK(strstr(hmt_last_error(), "the zip archive's member is damaged") != NULL);
+    torch_release(&bytes);
+}
+
 /* ---- the pickle machine ---- */
 
 #define PICKLE(bytes) bytes, sizeof bytes - 1
@@ -490,6 +509,7 @@ static void pickles_are_checked(void)
          HMT_ERROR_FORMAT, "a key without its value"},
         {PICKLE("}(K\x01u."), HMT_ERROR_FORMAT, "a key without its value"},
         {PICKLE("(N\x86."), HMT_ERROR_FORMAT, "too few values"},
+        {PICKLE("}(Ns."), HMT_ERROR_FORMAT, "nothing that takes these items"},
         {PICKLE("(Ns."), HMT_ERROR_FORMAT, "nothing that takes these items"},
         {PICKLE("Ns."), HMT_ERROR_FORMAT, "too few values"},
         {PICKLE("NNs."), HMT_ERROR_FORMAT, "nothing that takes these items"},
@@ -798,6 +818,7 @@ int main(void)
     storages_that_lie_are_named();
     objects_that_lie_are_named();
     files_lie();
+    members_end_within_the_archive();
     damage_is_survived();
     memory_is_bounded();
     too_many_values_are_refused();
