@@ -32,10 +32,11 @@ __device__ __forceinline__ void element_set(__nv_bfloat16 *to, float v)
     *to = __float2bfloat16(v);
 }
 
-/* Elements i*W to i*W + W - 1. */
+/* Elements i*W to i*W + W - 1. The address must be a multiple of a pack's size. */
 template <typename T, int W>
 __device__ __forceinline__ void load(const T *from, uint32_t i, float (&v)[W])
 {
+    HMT_ALIGNED(from, sizeof(pack<T, W>));
     const pack<T, W> p = reinterpret_cast<const pack<T, W> *>(from)[i];
 
     for (int k = 0; k < W; ++k)
@@ -48,6 +49,7 @@ __device__ __forceinline__ void store(T *to, uint32_t i, const float (&v)[W])
 
     for (int k = 0; k < W; ++k)
         element_set(&p.at[k], v[k]);
+    HMT_ALIGNED(to, sizeof(pack<T, W>));
     reinterpret_cast<pack<T, W> *>(to)[i] = p;
 }
 
