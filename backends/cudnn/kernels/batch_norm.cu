@@ -250,7 +250,7 @@ void kernel_normalise(map x, map y, int64_t rows, int32_t channels, const norm_v
 {
     const uint32_t count = static_cast<uint32_t>(rows * channels);
 
-    WITH_TYPE(y.type, WITH_WIDTH(channels,
+    WITH_TYPE(y.type, WITH_WIDTH(in_fours(channels, at<T>(x), at<T>(y)),
                                  HMT_LAUNCH((normalise<T, W>), grid_for(count / W), THREADS, stream,
                                             at<T>(x), at<T>(y), count / W, channels, *n)));
 }
@@ -271,11 +271,11 @@ void kernel_norm_backward(map dy, map x, map y, map dx, int64_t rows, int32_t ch
     HMT_LAUNCH(backward_factors, grid_for(channels), THREADS, stream, part, all, channels, chunks,
                *n, dgamma, dbeta, coefficients);
     if (dx.at)
-        WITH_TYPE(
-            dy.type,
-            WITH_WIDTH(channels, HMT_LAUNCH((norm_backward<T, W>), grid_for(count / W), THREADS,
-                                            stream, at<T>(dy), at<T>(x), at<T>(y), at<T>(dx),
-                                            count / W, channels, n->mean, coefficients)));
+        WITH_TYPE(dy.type,
+                  WITH_WIDTH(in_fours(channels, at<T>(dy), at<T>(x), at<T>(y), at<T>(dx)),
+                             HMT_LAUNCH((norm_backward<T, W>), grid_for(count / W), THREADS, stream,
+                                        at<T>(dy), at<T>(x), at<T>(y), at<T>(dx), count / W,
+                                        channels, n->mean, coefficients)));
 }
 
 void kernel_scale_channels(map dy, map dx, int64_t rows, int32_t channels, const float *slope,
@@ -283,9 +283,10 @@ void kernel_scale_channels(map dy, map dx, int64_t rows, int32_t channels, const
 {
     const uint32_t count = static_cast<uint32_t>(rows * channels);
 
-    WITH_TYPE(dx.type, WITH_WIDTH(channels, HMT_LAUNCH((scale_channels<T, W>), grid_for(count / W),
-                                                       THREADS, stream, at<T>(dy), at<T>(dx),
-                                                       count / W, channels, slope)));
+    WITH_TYPE(dx.type,
+              WITH_WIDTH(in_fours(channels, at<T>(dy), at<T>(dx)),
+                         HMT_LAUNCH((scale_channels<T, W>), grid_for(count / W), THREADS, stream,
+                                    at<T>(dy), at<T>(dx), count / W, channels, slope)));
 }
 
 void kernel_channel_sums(map x, int64_t rows, int32_t channels, float *out, double *scratch,

@@ -69,7 +69,15 @@ static inline dim3 grid_for(uint64_t threads)
     return dim3(static_cast<unsigned>((threads + THREADS - 1) / THREADS), 1, 1);
 }
 
-/* Runs a statement with T the element type, and with W 4 where `length` allows packs of four. */
+/* Whether arrays divide into packs of four: by their length, and by where each of them begins.
+ * Arrays that are not there (NULL) do. */
+template <typename... T> static inline bool in_fours(uint64_t length, const T *...arrays)
+{
+    return length % 4 == 0 &&
+           ((reinterpret_cast<uintptr_t>(arrays) % sizeof(pack<T, 4>) == 0) && ...);
+}
+
+/* Runs a statement with T the element type; with W 4 for packs of four, 1 otherwise. */
 #define WITH_TYPE(type, ...)                                                                       \
     do {                                                                                           \
         if ((type) == STORAGE_BFLOAT16) {                                                          \
@@ -80,9 +88,9 @@ static inline dim3 grid_for(uint64_t threads)
             __VA_ARGS__;                                                                           \
         }                                                                                          \
     } while (0)
-#define WITH_WIDTH(length, ...)                                                                    \
+#define WITH_WIDTH(fours, ...)                                                                     \
     do {                                                                                           \
-        if ((length) % 4 == 0) {                                                                   \
+        if (fours) {                                                                               \
             const int W = 4;                                                                       \
             __VA_ARGS__;                                                                           \
         } else {                                                                                   \
