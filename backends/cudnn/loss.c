@@ -4,25 +4,35 @@
  */
 #include "exec.h"
 
-/* Scratch: a double for each row, then logits and gradient as float. */
+/* Scratch: a double for each row, logits and gradient as float, each where vectors can be read. */
 typedef struct room {
     double *part;
     float *logits, *gradient;
 } room;
 
+static uint64_t rows_bytes(const tensor *t)
+{
+    return device_round((uint64_t)t->order.n * sizeof(double));
+}
+
+static uint64_t values_bytes(const tensor *t)
+{
+    return device_round((uint64_t)t->count * sizeof(float));
+}
+
 static room room_of(const exec *e, const tensor *t)
 {
-    double *part = (double *)(void *)e->scratch;
-    float *logits = (float *)(void *)(part + t->order.n);
+    char *logits = e->scratch + rows_bytes(t);
 
-    return (room){part, logits, logits + t->count};
+    return (room){(double *)(void *)e->scratch, (float *)(void *)logits,
+                  (float *)(void *)(logits + values_bytes(t))};
 }
 
 hmt_status loss_prepare(exec *e, int32_t step)
 {
     const tensor *t = &e->tensors[exec_step(e, step)->in[0]];
 
-    exec_scratch(e, (uint64_t)t->order.n * sizeof(double) + 2 * (uint64_t)t->count * sizeof(float));
+    exec_scratch(e, rows_bytes(t) + 2 * values_bytes(t));
     return HMT_OK;
 }
 

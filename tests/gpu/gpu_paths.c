@@ -1,6 +1,7 @@
 /*
  * gpu_paths MODULE: what the conformance suite does not reach in the GPU backend, through the
- * stand-ins: 8-bit pixels, staged batches, sessions on several threads, two GPUs that train as one.
+ * stand-ins: 8-bit pixels, staged batches, sessions on several threads, two GPUs that train as one,
+ * and arrays that do not begin where four elements could be read at once.
  */
 #include <math.h>
 #include <pthread.h>
@@ -344,6 +345,77 @@ static void group(hmt_precision precision, double tolerance)
     graph_clear(&g);
 }
 
+/* ---------------------------------------------------------------------------- alignment --------
+ */
+
+/* fc7 at width 0.3: its second chunk of weights begins at an odd element and has a multiple of four
+ * of them. What comes back is what went in, and what was trained goes in. */
+static void odd_chunks(hmt_precision precision)
+{
+    enum { FEATURES = 1229 };
+    rig r;
+    rig_plan p;
+    graph g;
+
+    graph_init(&g, &memory_default);
+    graph_head_add(&g, HMT_TASK_GENDER,
+                   graph_linear(&g, "logits",
+                                graph_linear(&g, "fc7", graph_input(&g, "input", FEATURES, 1, 1),
+                                             FEATURES, true),
+                                3, true),
+                   3);
+    CHECK_STATUS(rig_open(&r, backend, &g, 1, precision, false), HMT_OK);
+    CHECK_STATUS(rig_prepare(&r, &training, &p), HMT_OK);
+    for (size_t i = 0; i < p.low->plan.weight_count; ++i) {
+        const hmt_plan_weight *w = &p.low->plan.weights[i];
+        const int64_t count = rig_count(w->shape);
+        float *given = r.params[w->param];
+        hmt_status status;
+
+        for (int round = 0; round < 2; ++round) {
+            float *got = rig_slot(&p, i, HMT_SLOT_VALUE, &status);
+
+            CHECK_STATUS(status, HMT_OK);
+            CHECK(got != NULL && memcmp(got, given, (size_t)count * sizeof *got) == 0);
+            free(got);
+            for (int64_t k = 0; k < count; ++k)
+                given[k] = 0.5f - given[k];
+            CHECK_STATUS(backend->weights_set(r.weights, w, HMT_SLOT_VALUE, given), HMT_OK);
+        }
+    }
+    rig_release(&p);
+    rig_close(&r);
+    graph_clear(&g);
+}
+
+/* A loss of an odd batch and four classes, whose logits and gradient pass through scratch. */
+static void odd_loss(void)
+{
+    lower_options options = training;
+    rig r, reference;
+    rig_plan p, b;
+    graph g;
+
+    options.batch = 5;
+    graph_init(&g, &memory_default);
+    graph_head_add(&g, HMT_TASK_GENDER,
+                   graph_linear(&g, "logits", graph_input(&g, "input", 8, 1, 1), 4, true), 4);
+    CHECK_STATUS(rig_open(&r, backend, &g, 1, HMT_PRECISION_BFLOAT16, false), HMT_OK);
+    CHECK_STATUS(rig_open(&reference, &backend_reference, &g, 1, HMT_PRECISION_FLOAT32, false),
+                 HMT_OK);
+    CHECK_STATUS(rig_prepare(&r, &options, &p), HMT_OK);
+    CHECK_STATUS(rig_prepare(&reference, &options, &b), HMT_OK);
+    CHECK_STATUS(rig_step(&p, &rate), HMT_OK);
+    CHECK_STATUS(rig_step(&b, &rate), HMT_OK);
+    CHECK(fabs(rig_loss(&p) - rig_loss(&b)) < 0.02 * rig_loss(&b));
+    CHECK(parameters_differ(&p, &b) < 0.01);
+    rig_release(&p);
+    rig_release(&b);
+    rig_close(&r);
+    rig_close(&reference);
+    graph_clear(&g);
+}
+
 int main(int argc, char **argv)
 {
     size_t leaks;
@@ -357,6 +429,9 @@ int main(int argc, char **argv)
     threads();
     group(HMT_PRECISION_FLOAT32, 1e-4);
     group(HMT_PRECISION_BFLOAT16, 0.2);
+    odd_chunks(HMT_PRECISION_FLOAT32);
+    odd_chunks(HMT_PRECISION_BFLOAT16);
+    odd_loss();
     CHECK(standin_leaks(stdout) == leaks);
     CHECK(standin_complaints() == excused);
     return test_finish();

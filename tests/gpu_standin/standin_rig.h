@@ -7,6 +7,8 @@
 
 #include <math.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "../check.h"
 #include "arithmetic/rounding.h"
@@ -19,6 +21,32 @@ static inline cudaStream_t rig_stream(void)
     cudaStream_t stream = NULL;
     OK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
     return stream;
+}
+
+/* Runs in a child: 0 if it returned, its exit status or the signal that ended it, or -1. What it
+ * said on stderr is kept. */
+static inline int rig_child(void (*run)(void), char *said, size_t room)
+{
+    int ends[2], status = 0;
+    pid_t child;
+    size_t got = 0;
+    ssize_t part;
+
+    fflush(NULL);
+    if (pipe(ends) != 0 || (child = fork()) < 0)
+        return -1;
+    if (child == 0) {
+        dup2(ends[1], STDERR_FILENO);
+        run();
+        _exit(0);
+    }
+    close(ends[1]);
+    while (got < room - 1 && (part = read(ends[0], said + got, room - 1 - got)) > 0)
+        got += (size_t)part;
+    said[got] = '\0';
+    close(ends[0]);
+    waitpid(child, &status, 0);
+    return WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
 }
 
 /* -1..1, the same for the same seed. */

@@ -2,6 +2,8 @@
  * The layer that compiles kernels for the host: indices of blocks and threads in three dimensions, arguments by value, device
  * functions, templates, bfloat16, order and capture.
  */
+#include <csignal>
+
 #include "host_kernels.h"
 
 extern "C" {
@@ -94,6 +96,36 @@ static void test_capture(cudaStream_t stream)
     OK(cudaFree(memory));
 }
 
+struct alignas(16) four {
+    float at[4];
+};
+
+__global__ static void copy_fours(const float *from, float *to)
+{
+    HMT_ALIGNED(from, sizeof(four));
+    *reinterpret_cast<four *>(to) = *reinterpret_cast<const four *>(from);
+}
+
+static void copy_from(size_t first)
+{
+    const float values[8] = {};
+    cudaStream_t stream = rig_stream();
+    float *memory = static_cast<float *>(rig_upload(values, 8, 0, stream));
+
+    HMT_LAUNCH(copy_fours, 1, 1, stream, memory + first, memory);
+    OK(cudaStreamSynchronize(stream));
+}
+
+/* A vector access that a GPU refuses ends the process. */
+static void test_alignment()
+{
+    char said[512];
+
+    CHECK(rig_child([] { copy_from(4); }, said, sizeof said) == 0);
+    CHECK(rig_child([] { copy_from(3); }, said, sizeof said) == SIGABRT);
+    CHECK(strstr(said, "kernel copy_fours") != NULL && strstr(said, "16 bytes at a time") != NULL);
+}
+
 int main()
 {
     cudaStream_t stream = rig_stream();
@@ -102,6 +134,7 @@ int main()
     test_grid(stream);
     test_bfloat16(stream);
     test_capture(stream);
+    test_alignment();
     OK(cudaStreamDestroy(stream));
     CHECK(standin_leaks(stdout) == 0);
     return test_finish();

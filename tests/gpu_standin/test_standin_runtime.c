@@ -4,36 +4,14 @@
  */
 #include <signal.h>
 #include <string.h>
-#include <sys/wait.h>
 
 #include "runtime_rig.h"
 
-/* Runs in a child: 0 if it returned, the signal that ended it, or -1. What it said on stderr is
- * kept. */
 static char said[4096];
 
 static int in_child(void (*run)(void))
 {
-    int ends[2], status = 0;
-    pid_t child;
-    ssize_t got = 0, part;
-
-    fflush(NULL);
-    if (pipe(ends) != 0 || (child = fork()) < 0)
-        return -1;
-    if (child == 0) {
-        dup2(ends[1], STDERR_FILENO);
-        run();
-        _exit(0);
-    }
-    close(ends[1]);
-    while (got < (ssize_t)sizeof said - 1 &&
-           (part = read(ends[0], said + got, sizeof said - 1 - (size_t)got)) > 0)
-        got += part;
-    said[got] = '\0';
-    close(ends[0]);
-    waitpid(child, &status, 0);
-    return WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
+    return rig_child(run, said, sizeof said);
 }
 
 static void host_reads(void)

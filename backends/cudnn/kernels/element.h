@@ -32,10 +32,11 @@ __device__ __forceinline__ void element_set(__nv_bfloat16 *to, float v)
     *to = __float2bfloat16(v);
 }
 
-/* Elements i*W to i*W + W - 1. */
+/* Elements i*W to i*W + W - 1. The address must be a multiple of a pack's size. */
 template <typename T, int W>
 __device__ __forceinline__ void load(const T *from, uint32_t i, float (&v)[W])
 {
+    HMT_ALIGNED(from, sizeof(pack<T, W>));
     const pack<T, W> p = reinterpret_cast<const pack<T, W> *>(from)[i];
 
     for (int k = 0; k < W; ++k)
@@ -48,6 +49,7 @@ __device__ __forceinline__ void store(T *to, uint32_t i, const float (&v)[W])
 
     for (int k = 0; k < W; ++k)
         element_set(&p.at[k], v[k]);
+    HMT_ALIGNED(to, sizeof(pack<T, W>));
     reinterpret_cast<pack<T, W> *>(to)[i] = p;
 }
 
@@ -67,7 +69,15 @@ static inline dim3 grid_for(uint64_t threads)
     return dim3(static_cast<unsigned>((threads + THREADS - 1) / THREADS), 1, 1);
 }
 
-/* Runs a statement with T the element type, and with W 4 where `length` allows packs of four. */
+/* Whether arrays divide into packs of four: by their length, and by where each of them begins.
+ * Arrays that are not there (NULL) do. */
+template <typename... T> static inline bool in_fours(uint64_t length, const T *...arrays)
+{
+    return length % 4 == 0 &&
+           ((reinterpret_cast<uintptr_t>(arrays) % sizeof(pack<T, 4>) == 0) && ...);
+}
+
+/* Runs a statement with T the element type; with W 4 for packs of four, 1 otherwise. */
 #define WITH_TYPE(type, ...)                                                                       \
     do {                                                                                           \
         if ((type) == STORAGE_BFLOAT16) {                                                          \
@@ -78,9 +88,9 @@ static inline dim3 grid_for(uint64_t threads)
             __VA_ARGS__;                                                                           \
         }                                                                                          \
     } while (0)
-#define WITH_WIDTH(length, ...)                                                                    \
+#define WITH_WIDTH(fours, ...)                                                                     \
     do {                                                                                           \
-        if ((length) % 4 == 0) {                                                                   \
+        if (fours) {                                                                               \
             const int W = 4;                                                                       \
             __VA_ARGS__;                                                                           \
         } else {                                                                                   \

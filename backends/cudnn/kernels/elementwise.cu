@@ -22,8 +22,9 @@ void kernel_relu(map x, map y, int64_t count, cudaStream_t stream)
 {
     const uint32_t all = static_cast<uint32_t>(count);
 
-    WITH_TYPE(y.type, WITH_WIDTH(all, HMT_LAUNCH((relu<T, W>), grid_for(all / W), THREADS, stream,
-                                                 at<T>(x), at<T>(y), all / W)));
+    WITH_TYPE(y.type, WITH_WIDTH(in_fours(all, at<T>(x), at<T>(y)),
+                                 HMT_LAUNCH((relu<T, W>), grid_for(all / W), THREADS, stream,
+                                            at<T>(x), at<T>(y), all / W)));
 }
 
 template <typename T, int W>
@@ -45,9 +46,9 @@ void kernel_relu_backward(map dy, map y, map dx, int64_t count, cudaStream_t str
 {
     const uint32_t all = static_cast<uint32_t>(count);
 
-    WITH_TYPE(dx.type,
-              WITH_WIDTH(all, HMT_LAUNCH((relu_backward<T, W>), grid_for(all / W), THREADS, stream,
-                                         at<T>(dy), at<T>(y), at<T>(dx), all / W)));
+    WITH_TYPE(dx.type, WITH_WIDTH(in_fours(all, at<T>(dy), at<T>(y), at<T>(dx)),
+                                  HMT_LAUNCH((relu_backward<T, W>), grid_for(all / W), THREADS,
+                                             stream, at<T>(dy), at<T>(y), at<T>(dx), all / W)));
 }
 
 struct addends {
@@ -56,6 +57,15 @@ struct addends {
     int32_t count;
     int32_t relu;
 };
+
+template <typename T> static bool addends_in_fours(const addends &a, uint64_t count)
+{
+    bool all = true;
+
+    for (int32_t i = 0; i < a.count; ++i)
+        all = all && in_fours(count, static_cast<const T *>(a.x[i]));
+    return all;
+}
 
 template <typename T, int W> __global__ void sum(addends a, T *y, uint32_t packs)
 {
@@ -89,22 +99,24 @@ void kernel_sum(const void *const *x, const float *scale, int32_t inputs, map y,
     }
     a.count = inputs;
     a.relu = relu;
-    WITH_TYPE(y.type, WITH_WIDTH(all, HMT_LAUNCH((sum<T, W>), grid_for(all / W), THREADS, stream, a,
-                                                 at<T>(y), all / W)));
+    WITH_TYPE(y.type, WITH_WIDTH(in_fours(all, at<T>(y)) && addends_in_fours<T>(a, all),
+                                 HMT_LAUNCH((sum<T, W>), grid_for(all / W), THREADS, stream, a,
+                                            at<T>(y), all / W)));
 }
 
 template <typename T, int W>
 __global__ void add_bias(T *y, uint32_t packs, int32_t channels, const float *bias, int32_t relu)
 {
     const uint32_t i = thread_index();
-    float v[W];
+    float v[W], b[W] = {};
 
     if (i >= packs)
         return;
     load<T, W>(y, i, v);
+    if (bias)
+        load<float, W>(bias, i % (channels / W), b);
     for (int k = 0; k < W; ++k) {
-        if (bias)
-            v[k] += bias[i * W % channels + k];
+        v[k] += b[k];
         v[k] = relu ? rectify(v[k]) : v[k];
     }
     store<T, W>(y, i, v);
@@ -115,9 +127,9 @@ void kernel_bias(map y, int64_t rows, int32_t channels, const float *bias, int32
 {
     const uint32_t count = static_cast<uint32_t>(rows * channels);
 
-    WITH_TYPE(y.type,
-              WITH_WIDTH(channels, HMT_LAUNCH((add_bias<T, W>), grid_for(count / W), THREADS,
-                                              stream, at<T>(y), count / W, channels, bias, relu)));
+    WITH_TYPE(y.type, WITH_WIDTH(in_fours(channels, at<T>(y), bias),
+                                 HMT_LAUNCH((add_bias<T, W>), grid_for(count / W), THREADS, stream,
+                                            at<T>(y), count / W, channels, bias, relu)));
 }
 
 template <typename T>

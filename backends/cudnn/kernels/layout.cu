@@ -54,8 +54,9 @@ static void reorder_typed(map from, extent a, map to, extent b, cudaStream_t str
         HMT_LAUNCH((reorder<A, B>), grid_for(count), THREADS, stream, at<A>(from), a, at<B>(to), b,
                    count);
     else
-        WITH_WIDTH(count, HMT_LAUNCH((convert<A, B, W>), grid_for(count / W), THREADS, stream,
-                                     at<A>(from), at<B>(to), count / W));
+        WITH_WIDTH(in_fours(count, at<A>(from), at<B>(to)),
+                   HMT_LAUNCH((convert<A, B, W>), grid_for(count / W), THREADS, stream, at<A>(from),
+                              at<B>(to), count / W));
 }
 
 void kernel_reorder(map from, extent a, map to, extent b, cudaStream_t stream)

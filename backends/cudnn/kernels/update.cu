@@ -30,11 +30,12 @@ void kernel_sgd(float *values, float *momentum, void *copy, map gradient, int64_
                 const hmt_sgd *group, cudaStream_t stream)
 {
     const uint32_t all = static_cast<uint32_t>(count);
+    __nv_bfloat16 *rounded = static_cast<__nv_bfloat16 *>(copy);
 
     WITH_TYPE(gradient.type,
-              WITH_WIDTH(all, HMT_LAUNCH((sgd<T, W>), grid_for(all / W), THREADS, stream, values,
-                                         momentum, static_cast<__nv_bfloat16 *>(copy),
-                                         at<T>(gradient), all / W, group)));
+              WITH_WIDTH(in_fours(all, values, momentum, rounded, at<T>(gradient)),
+                         HMT_LAUNCH((sgd<T, W>), grid_for(all / W), THREADS, stream, values,
+                                    momentum, rounded, at<T>(gradient), all / W, group)));
 }
 
 __global__ void statistics(float *running_mean, float *running_variance, const float *mean,
