@@ -25,7 +25,8 @@ static struct {
 } settings = {.resamples = 2000, .seed = 1, .confidence = 0.95};
 
 static const cli_option options[] = {
-    {"model", 'm', CLI_TEXT, &settings.model, "FILE", "the model, .safetensors", 0, 0},
+    {"model", 'm', CLI_TEXT, &settings.model, "FILE",
+     "the model, a .safetensors file or PyTorch checkpoint", 0, 0},
     {"data", 'd', CLI_TEXT, &settings.data, "PATH",
      "the labelled photos: a table, or with --kind a data\nset's folder", 0, 0},
     {"kind", 0, CLI_CHOICE, &settings.kind, "csv|scut-fbp5500|scut-fbp|mebeauty",

@@ -35,7 +35,8 @@ static struct {
               .blur = 4.0};
 
 static const cli_option options[] = {
-    {"model", 'm', CLI_TEXT, &settings.model, "FILE", "the model, a .safetensors file", 0, 0},
+    {"model", 'm', CLI_TEXT, &settings.model, "FILE",
+     "the model, a .safetensors file or PyTorch checkpoint", 0, 0},
     {"output", 'o', CLI_TEXT, &settings.output, "FILE|FOLDER",
      "a .png with a row for each photo; or a folder that\nexists, for a .png of each photo", 0, 0},
     {"method", 0, CLI_TEXT, &settings.methods, "LIST",

@@ -28,7 +28,8 @@ static struct {
 } settings = {.batch = 32, .tap = "relu5"};
 
 static const cli_option options[] = {
-    {"model", 'm', CLI_TEXT, &settings.model, "FILE", "the model, a .safetensors file", 0, 0},
+    {"model", 'm', CLI_TEXT, &settings.model, "FILE",
+     "the model, a .safetensors file or PyTorch checkpoint", 0, 0},
     {"output", 'o', CLI_TEXT, &settings.output, "FILE",
      "the array, a .npy file; an old one is replaced when\nall is written", 0, 0},
     {"table", 0, CLI_TEXT, &settings.table, "FILE",

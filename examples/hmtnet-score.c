@@ -34,7 +34,8 @@ static struct {
 } settings = {.batch = 32};
 
 static const cli_option options[] = {
-    {"model", 'm', CLI_TEXT, &settings.model, "FILE", "the model, a .safetensors file", 0, 0},
+    {"model", 'm', CLI_TEXT, &settings.model, "FILE",
+     "the model, a .safetensors file or PyTorch checkpoint", 0, 0},
     {"output", 'o', CLI_TEXT, &settings.output, "FILE",
      "write here instead of standard output; an old file is\nreplaced when all is written", 0, 0},
     {"format", 'f', CLI_CHOICE, &settings.format, "csv|jsonl",
