@@ -6,6 +6,7 @@
 #   --tests     also what the tests need, and builds them
 #   --checks    also what .ci/run's further checks need
 #   --no-build  installs only
+# $HMTNET_CMAKE_OPTIONS: further options for CMake, words with blanks between them.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -110,12 +111,14 @@ install_onednn() {
 }
 
 build_library() {
-    local options=(-DCMAKE_BUILD_TYPE=Release "-DHMTNET_BUILD_TESTS=$tests")
+    local more options=(-DCMAKE_BUILD_TYPE=Release "-DHMTNET_BUILD_TESTS=$tests")
     system_onednn || options+=("-DCMAKE_PREFIX_PATH=$prefix")
     # A build that has the tests keeps them.
     if [ "$tests" = OFF ] && grep -qs 'HMTNET_BUILD_TESTS:BOOL=ON' "$build/CMakeCache.txt"; then
         options=("${options[@]/HMTNET_BUILD_TESTS=OFF/HMTNET_BUILD_TESTS=ON}")
     fi
+    read -ra more <<<"${HMTNET_CMAKE_OPTIONS:-}"
+    options+=("${more[@]}")
     [ -e "$build/Makefile" ] || say "building in $build"
     cmake -S "$here" -B "$build" "${options[@]}" >>"$log" 2>&1 ||
         die "cmake failed: $(grep -m 1 -A 2 'CMake Error' "$log" | tr '\n' ' '); see $log"

@@ -97,7 +97,7 @@ static void put_tensor(torch_bytes *out, const torch_recipe *recipe, const torch
         dense = dense && tensor->stride[i] == 0;
     for (int i = tensor->rank - 1; i >= 0; --i) {
         stride[i] = dense ? step : tensor->stride[i];
-        step = dense ? step * tensor->shape[i] : step;
+        step = (int64_t)((uint64_t)step * (uint64_t)tensor->shape[i]); /* shapes may lie */
     }
     if (tensor->parameter) {
         put_global(out, "torch._utils", "_rebuild_parameter");

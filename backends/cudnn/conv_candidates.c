@@ -123,11 +123,32 @@ static void consider(conv_graph *g, cudnnBackendDescriptor_t config, inquiry *q)
     g->candidates[g->candidate_count++] = c;
 }
 
-/* Considers what one kind of heuristics gives, until there are `most` candidates. */
+/* The configurations that finalised heuristics have, first to last; *count of them, at most SHOWN.
+ */
+static cudnnStatus_t list_configs(conv_graph *g, cudnnBackendDescriptor_t heuristics,
+                                  cudnnBackendDescriptor_t configs[SHOWN], int64_t *count)
+{
+    const cudnnBackendAttributeName_t name = CUDNN_ATTR_ENGINEHEUR_RESULTS;
+    int64_t given = 0;
+    cudnnStatus_t status =
+        cudnnBackendGetAttribute(heuristics, name, CUDNN_TYPE_BACKEND_DESCRIPTOR, 0, &given, NULL);
+
+    *count = 0;
+    if (status != CUDNN_STATUS_SUCCESS || given == 0)
+        return status;
+    *count = given < SHOWN ? given : SHOWN;
+    for (int64_t i = 0; i < *count && g->status == HMT_OK; ++i)
+        GRAPH_CALL(g, cudnnBackendCreateDescriptor, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR,
+                   &configs[i]);
+    return g->status == HMT_OK
+               ? cudnnBackendGetAttribute(heuristics, name, CUDNN_TYPE_BACKEND_DESCRIPTOR, *count,
+                                          &given, configs)
+               : CUDNN_STATUS_SUCCESS;
+}
+
 void conv_candidates_ask(conv_graph *g, cudnnBackendHeurMode_t mode, int32_t most, inquiry *q)
 {
     cudnnBackendDescriptor_t configs[SHOWN] = {NULL}, heuristics = NULL;
-    const cudnnBackendDescriptorType_t type = CUDNN_BACKEND_ENGINECFG_DESCRIPTOR;
     int64_t count = 0;
 
     q->seen = 0;
@@ -135,22 +156,18 @@ void conv_candidates_ask(conv_graph *g, cudnnBackendHeurMode_t mode, int32_t mos
     GRAPH_CALL(g, cudnnBackendCreateDescriptor, CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR, &heuristics);
     set_descriptor(g, heuristics, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, g->graph);
     set(g, heuristics, CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, 1, &mode);
-    for (int i = 0; i < SHOWN && g->status == HMT_OK; ++i)
-        GRAPH_CALL(g, cudnnBackendCreateDescriptor, type, &configs[i]);
-    /* A pattern that no engine knows is refused here. */
     if (g->status == HMT_OK) {
+        /* A pattern that no engine knows is refused here. */
         cudnnStatus_t status = cudnnBackendFinalize(heuristics);
 
         if (status == CUDNN_STATUS_SUCCESS)
-            status =
-                cudnnBackendGetAttribute(heuristics, CUDNN_ATTR_ENGINEHEUR_RESULTS,
-                                         CUDNN_TYPE_BACKEND_DESCRIPTOR, SHOWN, &count, configs);
-        if (status != CUDNN_STATUS_SUCCESS) {
-            count = 0;
+            status = list_configs(g, heuristics, configs, &count);
+        if (status != CUDNN_STATUS_SUCCESS)
             snprintf(g->text, sizeof g->text, ": %s", cudnnGetErrorString(status));
-        }
+        if (status != CUDNN_STATUS_SUCCESS || g->status != HMT_OK)
+            count = 0;
     }
-    for (int64_t i = 0; i < count && i < SHOWN && g->candidate_count < most; ++i) {
+    for (int64_t i = 0; i < count && g->candidate_count < most; ++i) {
         consider(g, configs[i], q);
         configs[i] = NULL;
     }
