@@ -736,6 +736,7 @@ static void what_fits_is_taken(void)
     CHECK_STATUS(hmt_model_param_find(model, "fc8.weight", &fc8), HMT_OK);
     s.tensors[fc8].shape[0] = 1;
     s.tensors[fc8].shape[1] -= 1;
+    free((void *)s.tensors[0].data);
     s.tensors[0] = (torch_tensor){.name = "bn49.num_batches_tracked",
                                   .storage_class = "LongStorage",
                                   .elements = 1,
@@ -760,11 +761,8 @@ static void what_fits_is_taken(void)
     CHECK_STATUS(hmt_model_import(NULL, path, NULL, 0), HMT_ERROR_ARGUMENT);
     CHECK_STATUS(hmt_model_import(model, NULL, NULL, 0), HMT_ERROR_ARGUMENT);
     CHECK_STATUS(hmt_model_import(model, "/nonexistent.pth", NULL, 0), HMT_ERROR_NOT_FOUND);
-    free((void *)s.tensors[1].data);
-    s.tensors[1].data = NULL;
-    state_free(&(state){.count = 0});
-    for (size_t i = 2; i < s.count; ++i)
-        free((void *)s.tensors[i].data);
+    s.tensors[0].data = NULL; /* not ours */
+    state_free(&s);
     hmt_session_free(session);
     hmt_model_free(trunk);
     hmt_model_free(model);
