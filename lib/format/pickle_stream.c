@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/status.h"
+#include "format/little_endian.h"
 
 /* What stands behind an opcode. */
 typedef enum operand {
@@ -88,9 +89,7 @@ static hmt_status read_number(pickle_stream *s, size_t bytes, pickle_instruction
 {
     if (s->size - s->at < bytes)
         return cut_off(s, in);
-    in->number = 0;
-    for (size_t i = bytes; i-- > 0;)
-        in->number = in->number << 8 | s->data[s->at + i];
+    in->number = little_endian(s->data + s->at, bytes);
     s->at += bytes;
     return HMT_OK;
 }

@@ -10,6 +10,7 @@
 
 #include "core/status.h"
 #include "format/json.h"
+#include "format/little_endian.h"
 
 enum {
     LENGTH_BYTES = 8, /* of the header's length, at the beginning of the file */
@@ -29,15 +30,14 @@ typedef struct header {
 
 static hmt_status find_header(const unsigned char *data, size_t size, const char *what, header *h)
 {
-    uint64_t length = 0;
+    uint64_t length;
 
     memset(h, 0, sizeof *h);
     h->what = what;
     if (size < LENGTH_BYTES + 2)
         return status_fail(HMT_ERROR_FORMAT, "%s: %zu bytes are too few for a safetensors file",
                            what, size);
-    for (int i = LENGTH_BYTES - 1; i >= 0; --i)
-        length = length << 8 | data[i];
+    length = little_endian(data, LENGTH_BYTES);
     if (length > SAFETENSORS_MAX_HEADER)
         return status_fail(HMT_ERROR_FORMAT,
                            "%s: not a safetensors file: its header would have %" PRIu64

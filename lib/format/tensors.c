@@ -9,6 +9,7 @@
 #include "core/sort.h"
 #include "core/status.h"
 #include "format/half.h"
+#include "format/little_endian.h"
 #include "format/safetensors.h"
 #include "format/tensors.h"
 #include "format/torch.h"
@@ -40,23 +41,14 @@ size_t tensors_dtype_size(tensors_dtype dtype)
     return dtypes[dtype].size;
 }
 
+static int compare_name(const void *name, const void *entry)
+{
+    return strcmp(name, ((const tensors_entry *)entry)->name);
+}
+
 const tensors_entry *tensors_find(const tensors_index *index, const char *name)
 {
-    size_t low = 0, high = index->count;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        const tensors_entry *entry = index->order[middle];
-        int order = strcmp(name, entry->name);
-
-        if (order == 0)
-            return entry;
-        if (order < 0)
-            high = middle;
-        else
-            low = middle + 1;
-    }
-    return NULL;
+    return sort_find(index->order, index->count, name, compare_name);
 }
 
 const tensors_pair *tensors_metadata(const tensors_index *index, const char *key)
@@ -94,15 +86,6 @@ const void *tensors_narrow(const tensors_index *index, const tensors_entry *entr
         (uintptr_t)data % sizeof(uint16_t) != 0 || !half_little_endian())
         return NULL;
     return data;
-}
-
-static uint64_t little_endian(const unsigned char *bytes, size_t count)
-{
-    uint64_t bits = 0;
-
-    while (count-- > 0)
-        bits = bits << 8 | bytes[count];
-    return bits;
 }
 
 static void read_f32(const unsigned char *data, float *values, size_t count)
@@ -264,7 +247,7 @@ hmt_status tensors_allocate(tensors_index *index, size_t count, size_t pairs, si
 
 static int by_name(const void *a, const void *b)
 {
-    return strcmp(((const tensors_entry *)a)->name, ((const tensors_entry *)b)->name);
+    return compare_name(((const tensors_entry *)a)->name, b);
 }
 
 static int by_key(const void *a, const void *b)

@@ -9,6 +9,7 @@
 #include "core/memory.h"
 #include "core/sort.h"
 #include "core/status.h"
+#include "format/little_endian.h"
 #include "format/torch.h"
 #include "format/zip.h"
 
@@ -125,13 +126,17 @@ static hmt_status check_globals(const torch_file *c)
 
 /* ---- storages ---- */
 
+/* A key, a text, and a storage. */
+static int compare_key(const void *left, const void *right)
+{
+    const pickle_value *a = left, *b = ((const torch_storage *)right)->key;
+
+    return sort_bytes(a->text, a->size, b->text, b->size);
+}
+
 static int by_key(const void *left, const void *right)
 {
-    const pickle_value *a = ((const torch_storage *)left)->key,
-                       *b = ((const torch_storage *)right)->key;
-    const int order = memcmp(a->text, b->text, a->size < b->size ? a->size : b->size);
-
-    return order != 0 ? order : (a->size > b->size) - (a->size < b->size);
+    return compare_key(((const torch_storage *)left)->key, right);
 }
 
 /* ("storage", class, key, location, elements[, view]) */
@@ -194,21 +199,7 @@ static hmt_status read_storages(torch_file *c)
 /* The one storage with this key; NULL if there is none. */
 static torch_storage *find_storage(const torch_file *c, const pickle_value *key)
 {
-    const torch_storage wanted = {.key = key};
-    size_t low = 0, high = c->distinct;
-
-    while (low < high) {
-        const size_t middle = low + (high - low) / 2;
-        const int order = by_key(&wanted, c->order[middle]);
-
-        if (order == 0)
-            return (torch_storage *)c->order[middle];
-        if (order < 0)
-            high = middle;
-        else
-            low = middle + 1;
-    }
-    return NULL;
+    return (torch_storage *)sort_find(c->order, c->distinct, key, compare_key);
 }
 
 static hmt_status misplaced(const torch_file *c, const torch_storage *s)
@@ -378,8 +369,8 @@ static hmt_status place_stream(torch_file *c, size_t at)
                                  c->what);
             break;
         }
-        for (size_t byte = 8; c->size - at >= 8 && byte-- > 0;)
-            count = count << 8 | c->data[at + byte];
+        if (c->size - at >= 8)
+            count = little_endian(c->data + at, 8);
         if (c->size - at < 8 || count != s->count || !place(s, at + 8, c->size - at - 8))
             status = misplaced(c, s);
         else

@@ -10,6 +10,7 @@
 #include "core/memory.h"
 #include "core/sort.h"
 #include "core/status.h"
+#include "format/little_endian.h"
 
 /* Signatures, and the sizes of what has no names in it. */
 enum {
@@ -35,18 +36,9 @@ typedef struct archive {
     uint64_t entries, begin, end; /* the directory: members, offsets of its bytes */
 } archive;
 
-static uint64_t number(const unsigned char *bytes, size_t count)
-{
-    uint64_t value = 0;
-
-    while (count-- > 0)
-        value = value << 8 | bytes[count];
-    return value;
-}
-
 bool zip_is(const unsigned char *data, size_t size)
 {
-    return size >= 4 && number(data, 4) == LOCAL;
+    return size >= 4 && little_endian(data, 4) == LOCAL;
 }
 
 static hmt_status damaged(const archive *a, const char *part, uint64_t at)
@@ -62,8 +54,8 @@ static hmt_status find_end(const archive *a, size_t *at)
         a->size < END_SIZE + LONGEST_COMMENT ? a->size : END_SIZE + LONGEST_COMMENT;
 
     for (size_t back = END_SIZE; back <= furthest; ++back)
-        if (number(a->data + a->size - back, 4) == END &&
-            number(a->data + a->size - back + 20, 2) == back - END_SIZE) {
+        if (little_endian(a->data + a->size - back, 4) == END &&
+            little_endian(a->data + a->size - back + 20, 2) == back - END_SIZE) {
             *at = a->size - back;
             return HMT_OK;
         }
@@ -77,15 +69,16 @@ static hmt_status read_end64(archive *a, size_t end)
     const unsigned char *locator = a->data + end - LOCATOR64_SIZE, *record;
     uint64_t at;
 
-    if (end < LOCATOR64_SIZE || number(locator, 4) != LOCATOR64)
+    if (end < LOCATOR64_SIZE || little_endian(locator, 4) != LOCATOR64)
         return HMT_OK;
-    at = number(locator + 8, 8);
-    if (a->size < END64_SIZE || at > a->size - END64_SIZE || number(a->data + at, 4) != END64)
+    at = little_endian(locator + 8, 8);
+    if (a->size < END64_SIZE || at > a->size - END64_SIZE ||
+        little_endian(a->data + at, 4) != END64)
         return damaged(a, "64-bit directory", end - LOCATOR64_SIZE);
     record = a->data + at;
-    a->entries = number(record + 32, 8);
-    a->end = number(record + 40, 8);
-    a->begin = number(record + 48, 8);
+    a->entries = little_endian(record + 32, 8);
+    a->end = little_endian(record + 40, 8);
+    a->begin = little_endian(record + 48, 8);
     return HMT_OK;
 }
 
@@ -97,11 +90,11 @@ static hmt_status find_directory(archive *a)
 
     if (status != HMT_OK)
         return status;
-    if (number(record + 4, 2) != 0 || number(record + 6, 2) != 0)
+    if (little_endian(record + 4, 2) != 0 || little_endian(record + 6, 2) != 0)
         return status_fail(HMT_ERROR_UNSUPPORTED, "%s: a zip archive of several volumes", a->what);
-    a->entries = number(record + 10, 2);
-    a->end = number(record + 12, 4); /* its size, at first */
-    a->begin = number(record + 16, 4);
+    a->entries = little_endian(record + 10, 2);
+    a->end = little_endian(record + 12, 4); /* its size, at first */
+    a->begin = little_endian(record + 16, 4);
     status = read_end64(a, end);
     if (status != HMT_OK)
         return status;
@@ -115,8 +108,8 @@ static hmt_status find_directory(archive *a)
 static bool read_extra64(const unsigned char *extra, size_t size, uint64_t *wanted[3])
 {
     while (size >= 4) {
-        const uint64_t id = number(extra, 2);
-        size_t length = (size_t)number(extra + 2, 2);
+        const uint64_t id = little_endian(extra, 2);
+        size_t length = (size_t)little_endian(extra + 2, 2);
 
         if (length > size - 4)
             return false;
@@ -127,7 +120,7 @@ static bool read_extra64(const unsigned char *extra, size_t size, uint64_t *want
                 continue;
             if (length < 8)
                 return false;
-            *wanted[i] = number(extra, 8);
+            *wanted[i] = little_endian(extra, 8);
             extra += 8;
             length -= 8;
         }
@@ -144,9 +137,10 @@ static hmt_status find_content(const archive *a, uint64_t header, zip_member *me
     uint64_t length;
 
     if (a->size < LOCAL_SIZE || header > a->size - LOCAL_SIZE ||
-        number(a->data + header, 4) != LOCAL)
+        little_endian(a->data + header, 4) != LOCAL)
         return damaged(a, "member", header);
-    length = LOCAL_SIZE + number(a->data + header + 26, 2) + number(a->data + header + 28, 2);
+    length = LOCAL_SIZE + little_endian(a->data + header + 26, 2) +
+             little_endian(a->data + header + 28, 2);
     if (length > a->size - header || member->size > a->size - header - length)
         return damaged(a, "member", header);
     member->offset = header + length;
@@ -159,38 +153,31 @@ static hmt_status read_entry(const archive *a, uint64_t *at, zip_member *member)
     uint64_t method, packed, header, *wide[] = {&member->size, &packed, &header};
     size_t extra, comment;
 
-    if (a->end - *at < ENTRY_SIZE || number(entry, 4) != ENTRY)
+    if (a->end - *at < ENTRY_SIZE || little_endian(entry, 4) != ENTRY)
         return damaged(a, "directory", *at);
-    method = number(entry + 10, 2);
-    packed = number(entry + 20, 4);
-    member->size = number(entry + 24, 4);
-    member->name_size = (size_t)number(entry + 28, 2);
-    extra = (size_t)number(entry + 30, 2);
-    comment = (size_t)number(entry + 32, 2);
-    header = number(entry + 42, 4);
+    method = little_endian(entry + 10, 2);
+    packed = little_endian(entry + 20, 4);
+    member->size = little_endian(entry + 24, 4);
+    member->name_size = (size_t)little_endian(entry + 28, 2);
+    extra = (size_t)little_endian(entry + 30, 2);
+    comment = (size_t)little_endian(entry + 32, 2);
+    header = little_endian(entry + 42, 4);
     member->name = (const char *)entry + ENTRY_SIZE;
     if (a->end - *at - ENTRY_SIZE < member->name_size + extra + comment ||
         !read_extra64(entry + ENTRY_SIZE + member->name_size, extra, wide))
         return damaged(a, "directory", *at);
     *at += ENTRY_SIZE + member->name_size + extra + comment;
     member->stored =
-        method == 0 && packed == member->size && (number(entry + 8, 2) & ENCRYPTED) == 0;
+        method == 0 && packed == member->size && (little_endian(entry + 8, 2) & ENCRYPTED) == 0;
     member->size = packed;
     return find_content(a, header, member);
-}
-
-static int compare_names(const char *a, size_t a_size, const char *b, size_t b_size)
-{
-    const int order = memcmp(a, b, a_size < b_size ? a_size : b_size);
-
-    return order != 0 ? order : (a_size > b_size) - (a_size < b_size);
 }
 
 static int by_name(const void *left, const void *right)
 {
     const zip_member *a = left, *b = right;
 
-    return compare_names(a->name, a->name_size, b->name, b->name_size);
+    return sort_bytes(a->name, a->name_size, b->name, b->name_size);
 }
 
 static hmt_status read_members(const archive *a, zip_directory *out)
@@ -246,28 +233,29 @@ void zip_close(zip_directory *directory)
     *directory = (zip_directory){.allocator = NULL};
 }
 
+/* A member's name in two parts. */
+typedef struct path {
+    const char *folder, *name;
+    size_t folder_size, name_size;
+} path;
+
+/* The folder is compared first, then what is left of the member's name. */
+static int compare_path(const void *key, const void *item)
+{
+    const path *p = key;
+    const zip_member *member = item;
+    const size_t shared = member->name_size < p->folder_size ? member->name_size : p->folder_size;
+    const int order = sort_bytes(p->folder, p->folder_size, member->name, shared);
+
+    return order != 0 ? order
+                      : sort_bytes(p->name, p->name_size, member->name + shared,
+                                   member->name_size - shared);
+}
+
 const zip_member *zip_find(const zip_directory *directory, const char *folder, size_t folder_size,
                            const char *name, size_t name_size)
 {
-    size_t low = 0, high = directory->count;
+    const path wanted = {folder, name, folder_size, name_size};
 
-    while (low < high) {
-        const size_t middle = low + (high - low) / 2;
-        const zip_member *member = directory->order[middle];
-        /* The folder is compared first, then what is left of the member's name. */
-        const size_t shared = member->name_size < folder_size ? member->name_size : folder_size;
-        int order = memcmp(folder, member->name, shared);
-
-        if (order == 0)
-            order = shared < folder_size ? 1
-                                         : compare_names(name, name_size, member->name + shared,
-                                                         member->name_size - shared);
-        if (order == 0)
-            return member;
-        if (order < 0)
-            high = middle;
-        else
-            low = middle + 1;
-    }
-    return NULL;
+    return sort_find(directory->order, directory->count, &wanted, compare_path);
 }
