@@ -13,6 +13,7 @@
 #include "core/memory.h"
 #include "fill.h"
 #include "format/safetensors.h"
+#include "model_params.h"
 
 static char path[256];
 
@@ -35,34 +36,6 @@ static hmt_model *make(double width)
     return model;
 }
 
-/* The largest difference between two models' parameters, relative to the parameter's largest value.
- */
-static double difference(const hmt_model *a, const hmt_model *b)
-{
-    double worst = 0.0;
-
-    CHECK(hmt_model_param_count(a) == hmt_model_param_count(b));
-    for (size_t i = 0; i < hmt_model_param_count(a); ++i) {
-        hmt_param_info info = HMT_PARAM_INFO_INIT;
-        float *x, *y;
-        double largest = 1e-30, off = 0.0;
-
-        CHECK_STATUS(hmt_model_param_info(a, i, &info), HMT_OK);
-        x = malloc((size_t)info.count * sizeof *x);
-        y = malloc((size_t)info.count * sizeof *y);
-        CHECK_STATUS(hmt_model_param_read(a, i, x, (size_t)info.count), HMT_OK);
-        CHECK_STATUS(hmt_model_param_read(b, i, y, (size_t)info.count), HMT_OK);
-        for (int64_t k = 0; k < info.count; ++k) {
-            largest = fmax(largest, fabs(x[k]));
-            off = fmax(off, fabs((double)x[k] - y[k]));
-        }
-        worst = fmax(worst, off / largest);
-        free(x);
-        free(y);
-    }
-    return worst;
-}
-
 static void round_trips(void)
 {
     static const double allowed[] = {0.0, 1e-3, 8e-3};
@@ -78,7 +51,7 @@ static void round_trips(void)
             o.copy = copy;
             CHECK_STATUS(hmt_model_save(model, path, (hmt_dtype)dtype), HMT_OK);
             CHECK_STATUS(hmt_model_load(NULL, path, &o, &loaded), HMT_OK);
-            off = difference(model, loaded);
+            off = params_difference(model, loaded);
             CHECK(off <= allowed[dtype] && (dtype == HMT_DTYPE_F32 || off > 0.0));
             CHECK_STATUS(hmt_model_get_config(model, &a), HMT_OK);
             CHECK_STATUS(hmt_model_get_config(loaded, &b), HMT_OK);
@@ -105,13 +78,13 @@ static void mapped_files_do_not_change(void)
     CHECK_STATUS(hmt_model_param_find(first, "fc8.bias", &index), HMT_OK);
     CHECK_STATUS(hmt_model_param_write(first, index, &value, 1), HMT_OK);
     CHECK_STATUS(hmt_model_load(NULL, path, NULL, &second), HMT_OK);
-    CHECK(difference(model, second) == 0.0);
+    CHECK(params_difference(model, second) == 0.0);
     /* Replacing the file by a new one leaves those that are mapped alone. */
     CHECK_STATUS(hmt_model_save(first, path, HMT_DTYPE_F32), HMT_OK);
-    CHECK(difference(model, second) == 0.0);
+    CHECK(params_difference(model, second) == 0.0);
     hmt_model_free(second);
     CHECK_STATUS(hmt_model_load(NULL, path, NULL, &second), HMT_OK);
-    CHECK(difference(first, second) == 0.0);
+    CHECK(params_difference(first, second) == 0.0);
     hmt_model_free(first);
     hmt_model_free(second);
     hmt_model_free(model);
@@ -175,7 +148,7 @@ static void lies(void)
     for (size_t length = 0; length < size; length += 1 + length / 3)
         CHECK_STATUS(hmt_model_load_memory(NULL, data, length, NULL, &loaded), HMT_ERROR_FORMAT);
     CHECK_STATUS(hmt_model_load_memory(NULL, data, size, NULL, &loaded), HMT_OK);
-    CHECK(difference(model, loaded) == 0.0);
+    CHECK(params_difference(model, loaded) == 0.0);
     hmt_model_free(loaded);
     CHECK_STATUS(hmt_model_load_memory(NULL, NULL, size, NULL, &loaded), HMT_ERROR_ARGUMENT);
     CHECK_STATUS(hmt_model_load(NULL, "/nonexistent.safetensors", NULL, &loaded),
@@ -243,7 +216,7 @@ static void flat_vectors_are_vectors(void)
         CHECK_STATUS(hmt_infer(session, images, 1, &p[copy]), HMT_OK);
         hmt_session_free(session);
     }
-    CHECK(p[0].score == p[1].score && difference(loaded[0], loaded[1]) == 0.0);
+    CHECK(p[0].score == p[1].score && params_difference(loaded[0], loaded[1]) == 0.0);
     hmt_model_free(loaded[0]);
     hmt_model_free(loaded[1]);
     write_flat_vectors(model, "bn49.running_var");

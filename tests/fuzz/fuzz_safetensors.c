@@ -11,35 +11,9 @@
 #include "core/status.h"
 #include "format/safetensors.h"
 #include "fuzz.h"
+#include "fuzz_tensor.h"
 
 enum { ENTRIES_ASKED = 200 };
-
-static void check_entry(const tensors_index *index, const tensors_entry *entry, size_t size)
-{
-    const float *in_place = tensors_in_place(index, entry);
-    const unsigned char *narrow = tensors_narrow(index, entry);
-    const bool converts = entry->dtype <= TENSORS_F64;
-    float *values;
-
-    FUZZ_CHECK(tensors_find(index, entry->name) == entry);
-    FUZZ_CHECK(fuzz_utf8(entry->name, strlen(entry->name)));
-    FUZZ_CHECK(entry->rank >= 0 && entry->rank <= TENSORS_MAX_RANK);
-    FUZZ_CHECK(entry->offset <= size && entry->bytes <= size - entry->offset);
-    FUZZ_CHECK(entry->bytes == entry->count * tensors_dtype_size(entry->dtype));
-    FUZZ_CHECK(in_place == NULL || (const unsigned char *)in_place == index->data + entry->offset);
-    FUZZ_CHECK(narrow == NULL || (narrow == index->data + entry->offset && entry->rank >= 2));
-    values = malloc(entry->count * sizeof *values + 1);
-    FUZZ_CHECK(values != NULL || !converts);
-    status_clear();
-    if (!converts)
-        FUZZ_CHECK(FUZZ_STATUS(tensors_read(index, entry, values), FUZZ_CODE(UNSUPPORTED)) !=
-                   HMT_OK);
-    else
-        FUZZ_OK(tensors_read(index, entry, values));
-    if (in_place != NULL)
-        FUZZ_CHECK(memcmp(in_place, values, entry->bytes) == 0);
-    free(values);
-}
 
 /* I8 tensors are read with the scales that a model would take for them. */
 static void check_scaled(const tensors_index *index, const tensors_entry *entry,
@@ -61,7 +35,8 @@ static void check_index(const tensors_index *index, size_t size)
     const size_t asked = index->count < ENTRIES_ASKED ? index->count : ENTRIES_ASKED;
 
     for (size_t i = 0; i < asked; ++i) {
-        check_entry(index, &index->entries[i], size);
+        fuzz_tensor(index, &index->entries[i], size);
+        FUZZ_CHECK(!index->entries[i].strided);
         check_scaled(index, &index->entries[i], &index->entries[(i + 1) % index->count]);
     }
     for (size_t i = 0; i < index->metadata_count; ++i) {

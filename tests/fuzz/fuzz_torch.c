@@ -12,39 +12,13 @@
 #include "core/status.h"
 #include "format/torch.h"
 #include "fuzz.h"
+#include "fuzz_tensor.h"
 #include "torch_writer.h"
 
 enum { ENTRIES_ASKED = 200, BYTES_A_BYTE = 128 };
 
 static const char preface[] = "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."
                               "\x80\x02M\xe9\x03.\x80\x02}X\x0d\0\0\0little_endian\x88s.";
-
-static void check_entry(const tensors_index *index, const tensors_entry *entry, size_t size)
-{
-    const float *in_place = tensors_in_place(index, entry);
-    const unsigned char *narrow = tensors_narrow(index, entry);
-    const size_t element = tensors_dtype_size(entry->dtype);
-    float *values;
-
-    FUZZ_CHECK(tensors_find(index, entry->name) == entry);
-    FUZZ_CHECK(fuzz_utf8(entry->name, strlen(entry->name)));
-    FUZZ_CHECK(entry->rank >= 0 && entry->rank <= TENSORS_MAX_RANK);
-    FUZZ_CHECK(entry->offset <= size && entry->bytes <= size - entry->offset);
-    FUZZ_CHECK(entry->count * element <= entry->bytes);
-    FUZZ_CHECK(entry->strided || entry->count * element == entry->bytes);
-    FUZZ_CHECK(!entry->strided || (in_place == NULL && narrow == NULL));
-    values = malloc(entry->count * sizeof *values + 1);
-    FUZZ_CHECK(values != NULL);
-    status_clear();
-    if (entry->dtype > TENSORS_F64)
-        FUZZ_CHECK(FUZZ_STATUS(tensors_read(index, entry, values), FUZZ_CODE(UNSUPPORTED)) !=
-                   HMT_OK);
-    else
-        FUZZ_OK(tensors_read(index, entry, values));
-    if (in_place != NULL)
-        FUZZ_CHECK(memcmp(in_place, values, entry->bytes) == 0);
-    free(values);
-}
 
 /* Entries share no byte. */
 static void check_apart(const tensors_index *index)
@@ -79,7 +53,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (FUZZ_STATUS(torch_open(&fuzz_allocator, file, length, "file", &index),
                         FUZZ_CODE(FORMAT) | FUZZ_CODE(UNSUPPORTED) | FUZZ_CODE(LIMIT)) == HMT_OK) {
             for (size_t i = 0; i < index.count && i < ENTRIES_ASKED; ++i)
-                check_entry(&index, &index.entries[i], length);
+                fuzz_tensor(&index, &index.entries[i], length);
             check_apart(&index);
         } else {
             FUZZ_CHECK(memcmp(&index, &none, sizeof index) == 0);
