@@ -518,8 +518,9 @@ HMT_API hmt_status hmt_model_copy(hmt_model *model, hmt_context *context, hmt_mo
  * copies and files are refused with the same status until hmt_trainer_free(); from then on the
  * model is that of the step named, and can be copied to another context and saved.
  * @return HMT_OK also without a trainer; HMT_ERROR_BACKEND, _MEMORY, _STATE (a step failed
- * half-way; if a CPU backend had begun to change the model's own memory, also after
- * hmt_trainer_free(): load the model again)
+ * half-way, or another thread is in the middle of one). A CPU backend trains some parameters in the
+ * model's own memory: if a step failed half-way there, or hmt_trainer_free() could not copy the
+ * others, the model mixes two steps, and each call on its parameters is _STATE: load it again
  */
 HMT_API hmt_status hmt_model_sync(hmt_model *model);
 
@@ -606,7 +607,9 @@ typedef struct hmt_session_options {
  * Prepares a model for inference by one thread: plans the layers, packs weights (shared with the
  * model's other sessions), allocates all that running needs, starts the threads to run with
  * (hmt_context_options.threads). A session refuses to run (HMT_ERROR_STATE) once the model's
- * parameters have been changed by a trainer or hmt_model_param_write().
+ * parameters have been changed by a trainer, hmt_model_param_write() or hmt_model_import(); a run
+ * during which another thread changes them fails likewise, and so does a call that saves, copies or
+ * reads the model meanwhile. Nothing waits for the other thread.
  * @return HMT_ERROR_ARGUMENT, _NOT_FOUND (tap), _MEMORY (also: a thread did not start), _BACKEND,
  *         _STATE (OpenMP would not give the threads, where they are its own), _CANCELLED
  */
@@ -819,7 +822,8 @@ typedef struct hmt_trainer_options {
 HMT_API hmt_status hmt_trainer_create(hmt_model *model, const hmt_trainer_options *options,
                                       hmt_trainer **trainer);
 /** Brings the parameters back to the model, with the option average their average, see
- * hmt_model_sync(), and releases the trainer. If they cannot be had the context's log is told. */
+ * hmt_model_sync(), and releases the trainer. If they cannot be had the context's log is told why;
+ * hmt_last_error() keeps what it had. */
 HMT_API void hmt_trainer_free(hmt_trainer *trainer);
 
 /** A labelled batch; the arrays are the caller's and only read during the call. */

@@ -15,20 +15,21 @@
 static hmt_status choose_weights(hmt_trainer *trainer, void **weights)
 {
     hmt_model *model = trainer->model;
+    uint64_t generation;
     hmt_status status;
 
     *weights = trainer->weights;
     if (!average_is_on(trainer))
         return HMT_OK;
+    status = model_read_begin(model, &generation);
     if (trainer->evaluated != NULL &&
-        trainer->evaluated->generation != atomic_load(&model->generation)) {
+        (status != HMT_OK || trainer->evaluated->generation != generation)) {
         execution_clear(&trainer->evaluation);
         model_weights_release(model, trainer->evaluated);
         trainer->evaluated = NULL;
     }
-    status = model_sync(model);
     if (status == HMT_OK && trainer->evaluated == NULL)
-        status = model_weights_acquire(model, &trainer->evaluated);
+        status = model_weights_acquire(model, generation, &trainer->evaluated);
     if (status == HMT_OK)
         *weights = trainer->evaluated->weights;
     return status;

@@ -50,6 +50,8 @@ static hmt_status go_back(hmt_session *session, hmt_task task, int32_t label)
     session->gradient_task = HMT_TASK_COUNT; /* until it has succeeded, of nothing */
     if (status == HMT_OK)
         status = execution_run(&session->run, HMT_PHASE_BACKWARD, NULL, tasks, NULL, 0);
+    if (status == HMT_OK)
+        status = session_check_fresh(session);
     if (status == HMT_OK) {
         session->gradient_task = task;
         session->gradient_label = label;

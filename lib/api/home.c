@@ -52,13 +52,17 @@ hmt_status home_prepare(hmt_trainer *trainer)
 bool home_spoiled(const hmt_trainer *trainer)
 {
     const hmt_plan *plan = &trainer->train.lowered->plan;
+    const bool behind = trainer->home_steps != trainer->steps; /* those that are not in place */
+    bool in_place = false, apart = false;
 
-    if (!trainer->broken || average_is_on(trainer))
+    if (average_is_on(trainer))
         return false;
     for (size_t i = 0; i < plan->weight_count; ++i)
-        if (plan->weights[i].trained && trainer->in_place[plan->weights[i].param])
-            return true;
-    return false;
+        if (plan->weights[i].trained) {
+            in_place = in_place || trainer->in_place[plan->weights[i].param];
+            apart = apart || !trainer->in_place[plan->weights[i].param];
+        }
+    return in_place && (trainer->broken || (behind && apart));
 }
 
 /* Elements of the trained parameters that are changed on a device, not in place. */
@@ -121,6 +125,7 @@ hmt_status home_bring(hmt_trainer *trainer)
 {
     const hmt_allocator *allocator = &trainer->model->context->allocator;
     const size_t elements = average_is_on(trainer) ? 0 : count_elements(trainer);
+    const uint64_t generation = model_generation(trainer->model);
     void *room = NULL;
     hmt_status status = HMT_OK;
 
@@ -137,6 +142,8 @@ hmt_status home_bring(hmt_trainer *trainer)
     if (status == HMT_OK)
         status = home_gather(trainer, room);
     if (status == HMT_OK)
+        status = model_read_end(trainer->model, generation);
+    if (status == HMT_OK)
         put(trainer, room);
     memory_free(allocator, room);
     if (status == HMT_OK)
@@ -145,13 +152,6 @@ hmt_status home_bring(hmt_trainer *trainer)
 }
 
 /* ---- the model ---- */
-
-hmt_status model_fail_spoiled(void)
-{
-    return status_fail(HMT_ERROR_STATE,
-                       "a training step failed half-way and left the model's parameters half "
-                       "changed; load it again");
-}
 
 /* Adds to the message what the model is left with. */
 static hmt_status fail_not_home(hmt_status status, const hmt_trainer *trainer)
@@ -173,14 +173,17 @@ hmt_status model_sync(hmt_model *model)
     hmt_status status = HMT_OK;
 
     pthread_mutex_lock(&model->lock);
-    if (model->spoiled)
+    if (model->spoiled) {
         status = model_fail_spoiled();
-    else if (model->stale && model->trainer != NULL)
+    } else if (model_generation(model) % 2 != 0) {
+        status = model_fail_changing();
+    } else if (model->stale && model->trainer != NULL) {
         status = home_bring(model->trainer);
-    if (status == HMT_OK)
-        model->stale = false;
-    else if (!model->spoiled)
-        fail_not_home(status, model->trainer);
+        if (status == HMT_OK)
+            model->stale = false;
+        else
+            fail_not_home(status, model->trainer);
+    }
     pthread_mutex_unlock(&model->lock);
     return status;
 }

@@ -40,8 +40,12 @@ static hmt_status take(hmt_model *model, const tensors_index *index, int32_t *ta
     hmt_status status = HMT_OK;
 
     pthread_mutex_lock(&model->lock);
-    if (model->trainer != NULL)
-        status = model_fail_trained();
+    status = model_check_writable(model);
+    if (status != HMT_OK) {
+        pthread_mutex_unlock(&model->lock);
+        return status;
+    }
+    model_change_begin(model);
     for (int32_t i = 0; i < model->graph.param_count && status == HMT_OK; ++i) {
         const tensors_entry *entry = fitting(model, index, i);
 
@@ -50,8 +54,7 @@ static hmt_status take(hmt_model *model, const tensors_index *index, int32_t *ta
         if (taken != NULL)
             taken[i] = entry != NULL;
     }
-    if (status == HMT_OK)
-        atomic_fetch_add(&model->generation, 1);
+    model_change_end(model);
     pthread_mutex_unlock(&model->lock);
     return status;
 }

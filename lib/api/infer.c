@@ -57,6 +57,8 @@ static hmt_status run(hmt_session *session, run_input input, size_t count)
         if (session->logits[task] != NULL)
             status = execution_read(&session->run, session->run.lowered->head_tensor[task],
                                     session->logits[task]);
+    if (status == HMT_OK)
+        status = session_check_fresh(session);
     session->last_count = status == HMT_OK ? count : 0;
     return status;
 }

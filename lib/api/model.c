@@ -75,7 +75,7 @@ static void forget(hmt_model *model, int32_t param)
      * for; it is only a wish. */
     if (pthread_mutex_trylock(&model->lock) != 0)
         return;
-    if (model->trainer == NULL && atomic_load(&model->generation) == 1) {
+    if (model->trainer == NULL && atomic_load(&model->generation) == MODEL_UNCHANGED) {
         if (narrow->data != NULL && narrow->block == NULL)
             file_map_forget(&model->map, narrow->data, model_narrow_bytes(model, param));
         else if (narrow->data == NULL && !model->owned[param])
@@ -133,7 +133,7 @@ hmt_status model_make(hmt_context *context, const hmt_model_config *config, hmt_
     }
     model = block;
     atomic_init(&model->references, 1);
-    atomic_init(&model->generation, 1);
+    atomic_init(&model->generation, MODEL_UNCHANGED);
     pthread_mutex_init(&model->lock, NULL);
     model->context = held;
     model->config = *config;
@@ -376,21 +376,17 @@ static hmt_status check_transfer(const hmt_model *model, size_t index, const flo
 
 hmt_status hmt_model_param_read(const hmt_model *model, size_t index, float *values, size_t count)
 {
+    uint64_t generation;
     hmt_status status;
 
     status_clear();
     status = check_transfer(model, index, values, count);
     if (status == HMT_OK)
-        status = model_sync((hmt_model *)model);
-    if (status == HMT_OK)
-        read_values(model, (int32_t)index, 0, (int64_t)count, values);
-    return status;
-}
-
-hmt_status model_fail_trained(void)
-{
-    return status_fail(HMT_ERROR_STATE,
-                       "the model's parameters belong to its trainer; free that first");
+        status = model_read_begin((hmt_model *)model, &generation);
+    if (status != HMT_OK)
+        return status;
+    read_values(model, (int32_t)index, 0, (int64_t)count, values);
+    return model_read_end((hmt_model *)model, generation);
 }
 
 hmt_status hmt_model_param_write(hmt_model *model, size_t index, const float *values, size_t count)
@@ -404,20 +400,19 @@ hmt_status hmt_model_param_write(hmt_model *model, size_t index, const float *va
     if (status != HMT_OK)
         return status;
     pthread_mutex_lock(&model->lock);
-    if (model->trainer != NULL) {
-        status = model_fail_trained();
-    } else {
+    status = model_check_writable(model);
+    if (status == HMT_OK) {
+        model_change_begin(model);
         memcpy(model->values[index], values, count * sizeof(float));
-        atomic_fetch_add(&model->generation, 1);
+        model_change_end(model);
     }
     pthread_mutex_unlock(&model->lock);
     return status;
 }
 
-hmt_status model_weights_acquire(hmt_model *model, model_weights **out)
+hmt_status model_weights_acquire(hmt_model *model, uint64_t generation, model_weights **out)
 {
     const hmt_context *context = model->context;
-    uint64_t generation = atomic_load(&model->generation);
     void *block = NULL;
     hmt_status status = HMT_OK;
 

@@ -41,12 +41,17 @@ struct hmt_model {
     hmt_source source; /* how a backend reads values */
 
     pthread_mutex_t lock;
-    atomic_uint_least64_t generation; /* goes up whenever a parameter changes */
+    /* Of the parameters: goes up by one when they begin to change and when they have changed, so it
+     * is odd meanwhile. */
+    atomic_uint_least64_t generation;
     model_weights *weights; /* the newest; held by its sessions, not by the model. Under lock */
     hmt_trainer *trainer;   /* under lock */
     bool stale;             /* values are behind the trainer's parameters */
-    bool spoiled;           /* values are those of no step: a failed one has half changed them */
+    bool spoiled;           /* values are those of no step. Under lock */
 };
+
+/* The generation of a model that nobody has changed since it was made. */
+enum { MODEL_UNCHANGED = 2 };
 
 /* Makes a model of config without values (all NULL). The caller fills them in or releases the
  * model. */
@@ -67,12 +72,31 @@ void model_release(hmt_model *model);
 /* Brings a trainer's parameters back, if there is one that has gone on since: hmt_model_sync(). */
 hmt_status model_sync(hmt_model *model);
 
-/* HMT_ERROR_STATE, for a model that is spoiled; for one whose trainer alone may change it. */
-hmt_status model_fail_spoiled(void);
-hmt_status model_fail_trained(void);
+/*
+ * Whoever changes parameters does it between model_change_begin() and model_change_end(); whoever
+ * reads them, while another thread might train the model against the rules, does it between
+ * model_read_begin() and model_read_end(), and throws away what was read if either fails. Nobody
+ * waits for anybody.
+ */
+void model_change_begin(hmt_model *model);
+void model_change_end(hmt_model *model);
+/* Brings the parameters up to date, as model_sync(). HMT_ERROR_STATE while they are being changed.
+ */
+hmt_status model_read_begin(hmt_model *model, uint64_t *generation);
+/* HMT_ERROR_STATE if they have changed since. */
+hmt_status model_read_end(hmt_model *model, uint64_t generation);
+/* The generation now; what was read before stays before it. */
+uint64_t model_generation(hmt_model *model);
 
-/* The weights that sessions of today share; release with model_weights_release(). */
-hmt_status model_weights_acquire(hmt_model *model, model_weights **weights);
+/* HMT_ERROR_STATE if a host may not change the model: it is spoiled, or its trainer alone may.
+ * Under the model's lock. */
+hmt_status model_check_writable(const hmt_model *model);
+/* HMT_ERROR_STATE: the model is spoiled; another thread is changing it. */
+hmt_status model_fail_spoiled(void);
+hmt_status model_fail_changing(void);
+
+/* The weights that the sessions of a generation share; release with model_weights_release(). */
+hmt_status model_weights_acquire(hmt_model *model, uint64_t generation, model_weights **weights);
 void model_weights_release(hmt_model *model, model_weights *weights);
 
 #endif

@@ -49,16 +49,19 @@ static hmt_status copy_param(const hmt_model *model, int32_t param, hmt_model *c
 hmt_status hmt_model_copy(hmt_model *model, hmt_context *context, hmt_model **out)
 {
     hmt_model *copy = NULL;
+    uint64_t generation;
     hmt_status status;
 
     status_clear();
     if (model == NULL || out == NULL)
         return status_fail(HMT_ERROR_ARGUMENT, "hmt_model_copy: model or copy is NULL");
-    status = model_sync(model);
+    status = model_read_begin(model, &generation);
     if (status == HMT_OK)
         status = model_make(context, &model->config, &copy);
     for (int32_t i = 0; status == HMT_OK && i < model->graph.param_count; ++i)
         status = copy_param(model, i, copy);
+    if (status == HMT_OK)
+        status = model_read_end(model, generation);
     if (status != HMT_OK) {
         model_release(copy);
         return status;

@@ -408,7 +408,7 @@ static void describe(const hmt_model *model, hmt_dtype dtype, contents *c)
     qsort(c->tensors, c->count, sizeof *c->tensors, file_order);
 }
 
-static hmt_status write(const hmt_model *model, const char *path, const contents *c,
+static hmt_status write(hmt_model *model, uint64_t generation, const char *path, const contents *c,
                         const char *config)
 {
     const hmt_context *context = model->context;
@@ -426,6 +426,8 @@ static hmt_status write(const hmt_model *model, const char *path, const contents
     if (status == HMT_OK)
         status = safetensors_write(&writer, &context->allocator, &job);
     if (status == HMT_OK)
+        status = model_read_end(model, generation);
+    if (status == HMT_OK)
         status = file_writer_commit(&writer);
     file_writer_discard(&writer);
     return status;
@@ -436,6 +438,7 @@ hmt_status hmt_model_save(hmt_model *model, const char *path, hmt_dtype dtype)
     const hmt_allocator *allocator;
     contents c = {NULL, 0, NULL, NULL};
     void *config = NULL;
+    uint64_t generation;
     hmt_status status;
 
     status_clear();
@@ -444,7 +447,7 @@ hmt_status hmt_model_save(hmt_model *model, const char *path, hmt_dtype dtype)
                            "hmt_model_save: model or path is NULL, or no dtype has the number %d",
                            (int)dtype);
     allocator = &model->context->allocator;
-    status = model_sync(model);
+    status = model_read_begin(model, &generation);
     if (status == HMT_OK)
         status = model_widen(model, false);
     if (status == HMT_OK)
@@ -455,7 +458,7 @@ hmt_status hmt_model_save(hmt_model *model, const char *path, hmt_dtype dtype)
         status = config_to_json(&model->config, config, CONFIG_JSON_SIZE);
     if (status == HMT_OK) {
         describe(model, dtype, &c);
-        status = write(model, path, &c, config);
+        status = write(model, generation, path, &c, config);
     }
     contents_free(allocator, &c);
     memory_free(allocator, config);

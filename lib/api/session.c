@@ -133,6 +133,7 @@ hmt_status hmt_session_create(hmt_model *model, const hmt_session_options *optio
 {
     hmt_session_options o = HMT_SESSION_OPTIONS_INIT;
     hmt_session *session;
+    uint64_t generation;
     void *block;
     hmt_status status;
 
@@ -143,7 +144,7 @@ hmt_status hmt_session_create(hmt_model *model, const hmt_session_options *optio
     if (status == HMT_OK)
         status = check_options(&o);
     if (status == HMT_OK)
-        status = model_sync(model);
+        status = model_read_begin(model, &generation);
     if (status == HMT_OK)
         status = memory_zeroed(&model->context->allocator, 1, sizeof *session, "a session", &block);
     if (status != HMT_OK)
@@ -156,13 +157,15 @@ hmt_status hmt_session_create(hmt_model *model, const hmt_session_options *optio
     session->views = o.five_crop ? VIEWS : 1;
     session->gradients = o.gradients;
     session->takes_crops = o.gradients == HMT_GRADIENTS_NONE && execution_takes_crops(model);
-    status = model_weights_acquire(model, &session->weights);
+    status = model_weights_acquire(model, generation, &session->weights);
     if (status == HMT_OK)
         status = context_progress(model->context, "prepare", 0, 1);
     if (status == HMT_OK)
         status = plan_session(session, &o);
     if (status == HMT_OK)
         status = allocate(session);
+    if (status == HMT_OK) /* the weights that were packed are of one generation */
+        status = model_read_end(model, generation);
     if (status == HMT_OK)
         status = context_progress(model->context, "prepare", 1, 1);
     if (status != HMT_OK) {
@@ -218,7 +221,7 @@ hmt_model *hmt_session_model(const hmt_session *session)
 
 hmt_status session_check_fresh(const hmt_session *session)
 {
-    if (atomic_load(&session->model->generation) != session->weights->generation)
+    if (model_generation(session->model) != session->weights->generation)
         return status_fail(
             HMT_ERROR_STATE,
             "the model's parameters have changed since this session was made; make a new one");

@@ -40,7 +40,8 @@ struct hmt_session {
 /* Elements of one image, (3,224,224) or (224,224,3). */
 extern const size_t session_image_elements;
 
-/* HMT_ERROR_STATE once the model's parameters have changed. */
+/* HMT_ERROR_STATE once the model's parameters have changed, which is checked before a run and after
+ * it: the backend may read them where a trainer changes them. */
 hmt_status session_check_fresh(const hmt_session *session);
 
 /* Position of a tap among the session's; -1 with a message if it has none of that name. */

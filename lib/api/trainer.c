@@ -153,10 +153,12 @@ hmt_status hmt_trainer_create(hmt_model *model, const hmt_trainer_options *optio
 
 void hmt_trainer_free(hmt_trainer *trainer)
 {
+    char message[STATUS_SIZE];
     hmt_model *model;
 
     if (trainer == NULL)
         return;
+    status_keep(message);
     model = trainer->model;
     if (model_sync(model) != HMT_OK && model->context->options.log != NULL)
         model->context->options.log(model->context->options.log_user, HMT_LOG_ERROR,
@@ -167,6 +169,7 @@ void hmt_trainer_free(hmt_trainer *trainer)
     model->spoiled = model->spoiled || home_spoiled(trainer);
     pthread_mutex_unlock(&model->lock);
     destroy(trainer);
+    status_restore(message);
 }
 
 hmt_status trainer_check_whole(const hmt_trainer *trainer)
@@ -178,6 +181,28 @@ hmt_status trainer_check_whole(const hmt_trainer *trainer)
                        "%s",
                        (unsigned long long)trainer->steps + 1,
                        home_spoiled(trainer) ? "is to be loaded again" : "has earlier parameters");
+}
+
+/* The second half of a step, from which on the model's parameters are not what they were. */
+static hmt_status change_parameters(hmt_trainer *trainer, hmt_run_task tasks[HMT_TASK_COUNT],
+                                    uint64_t seed)
+{
+    hmt_model *model = trainer->model;
+    hmt_status status;
+
+    pthread_mutex_lock(&model->lock);
+    model->stale = true;
+    model_change_begin(model);
+    pthread_mutex_unlock(&model->lock);
+    status = devices_run(trainer->devices, &trainer->train, HMT_PHASE_BACKWARD, NULL, tasks,
+                         trainer->sgd, seed);
+    if (status == HMT_OK) {
+        ++trainer->steps;
+        status = average_step(trainer);
+    }
+    trainer->broken = status != HMT_OK;
+    model_change_end(model);
+    return status;
 }
 
 hmt_status hmt_train_step(hmt_trainer *trainer, const hmt_batch *batch, hmt_losses *out)
@@ -222,16 +247,8 @@ hmt_status hmt_train_step(hmt_trainer *trainer, const hmt_batch *batch, hmt_loss
     if (status != HMT_OK)
         return status;
     recipe_groups(&trainer->recipe, &trainer->options, trainer->steps, trainer->sgd);
-    trainer->model->stale = true;
-    atomic_fetch_add(&trainer->model->generation, 1);
-    status = devices_run(trainer->devices, &trainer->train, HMT_PHASE_BACKWARD, NULL, tasks,
-                         trainer->sgd, seed);
-    trainer->broken = status != HMT_OK;
-    if (status != HMT_OK)
-        return status;
-    losses.step = ++trainer->steps;
-    status = average_step(trainer);
-    trainer->broken = status != HMT_OK;
+    status = change_parameters(trainer, tasks, seed);
+    losses.step = trainer->steps;
     if (status != HMT_OK)
         return status;
     return out != NULL ? options_give(out, &losses, sizeof losses, "hmt_losses") : HMT_OK;

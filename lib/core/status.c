@@ -7,11 +7,22 @@
 
 #include "core/utf8.h"
 
-static _Thread_local char message[512];
+static _Thread_local char message[STATUS_SIZE];
 
 void status_clear(void)
 {
     message[0] = '\0';
+}
+
+void status_keep(char kept[STATUS_SIZE])
+{
+    memcpy(kept, message, sizeof message);
+    status_clear();
+}
+
+void status_restore(const char kept[STATUS_SIZE])
+{
+    memcpy(message, kept, sizeof message);
 }
 
 /* A file's bytes may stand in a message, and a name in it may have been cut: control characters

@@ -23,6 +23,12 @@ hmt_status status_fail(hmt_status status, const char *format, ...)
 hmt_status status_fail_v(hmt_status status, const char *format, va_list arguments)
     __attribute__((format(printf, 2, 0)));
 
+/* Puts this thread's message aside and clears it; puts it back: for calls that return no status,
+ * which do not touch the caller's message. */
+enum { STATUS_SIZE = 512 };
+void status_keep(char kept[STATUS_SIZE]);
+void status_restore(const char kept[STATUS_SIZE]);
+
 /* HMT_ERROR_NOT_FOUND for ENOENT and ENOTDIR, HMT_ERROR_MEMORY for ENOMEM, else HMT_ERROR_IO, with
  * a message "cannot WHAT PATH: why" from `error` (an errno). */
 hmt_status status_fail_errno(int error, const char *what, const char *path);
