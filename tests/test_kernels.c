@@ -12,6 +12,7 @@
 #include "format/half.h"
 #include "kernel_numbers.h"
 #include "kernels_wide.h"
+#include "onednn/processor.h"
 
 enum { MOST = 16 };
 
@@ -67,6 +68,9 @@ static float *image_panels(const kernels *k, int64_t n, int64_t inputs, const fl
     return panels;
 }
 
+/* One image with and without prefetches of the weight; for more they mean nothing. */
+static const weight_prefetch prefetches[] = {PREFETCH_HARDWARE, PREFETCH_NONTEMPORAL};
+
 /* By dot products or with the images in panels. */
 static void test_linear(const kernels *k, hmt_dtype stored, int64_t n, int64_t inputs, int64_t rows,
                         bool in_panels)
@@ -90,8 +94,11 @@ static void test_linear(const kernels *k, hmt_dtype stored, int64_t n, int64_t i
                          rows);
         free(panels);
     } else {
-        k->linear(stored, n, inputs, x, NULL, halves != NULL ? halves : w, NULL, rows, bias, 1, y,
-                  rows);
+        for (int i = 0; i < 2; ++i) {
+            k->linear(stored, prefetches[i], n, inputs, x, NULL, halves != NULL ? halves : w, NULL,
+                      rows, bias, 1, y, rows);
+            CHECK(near(y, expected, n * rows, 1e-4));
+        }
     }
     CHECK(near(y, expected, n * rows, in_panels ? 3e-4 : 1e-4)); /* one sum, not LANES */
     free(x);
@@ -139,7 +146,8 @@ static void test_integers(const kernels *k, int64_t n, int64_t inputs, int64_t r
         x[i] = largest ? 32767 : (int16_t)(noise[i] * 32767);
     for (int64_t i = 0; i < rows * inputs; ++i)
         w[i] = largest ? -128 : (int8_t)(noise[n * inputs + i] * 127);
-    k->linear(HMT_DTYPE_I8, n, inputs, x, steps, w, scales, rows, bias, 0, y, rows);
+    k->linear(HMT_DTYPE_I8, prefetches[rows % 2], n, inputs, x, steps, w, scales, rows, bias, 0, y,
+              rows);
     for (int64_t i = 0; i < n; ++i)
         for (int64_t o = 0; o < rows; ++o) {
             int64_t sum = 0;
@@ -456,10 +464,12 @@ static void test_level(const kernels *k)
     test_linear_gradient(k, 3, 128, 2 * MOST);
     for (int64_t n = 1; n <= 6; ++n)
         test_integers(k, n, 1 + n * 37, 3 + n, false);
+    test_integers(k, 1, 38, 5, false); /* the other prefetch */
     test_integers(k, 1, 18432, 5, true);
     test_integers(k, 5, 2100, 4, true);
     test_quantise(k);
     test_winograd(k, 6);
+    test_winograd(k, 5);
     test_winograd(k, 4);
     test_winograd(k, 3);
     test_winograd(k, 2);
@@ -479,7 +489,8 @@ static void test_halves(const kernels *k)
         if (isnan(expected))
             continue;
         halves[0] = (uint16_t)i;
-        k->linear(HMT_DTYPE_F16, 1, 1, &one, NULL, halves, NULL, 1, NULL, 0, &found, 1);
+        k->linear(HMT_DTYPE_F16, PREFETCH_HARDWARE, 1, 1, &one, NULL, halves, NULL, 1, NULL, 0,
+                  &found, 1);
         if (found != expected) {
             CHECK(found == expected);
             break;
@@ -487,8 +498,31 @@ static void test_halves(const kernels *k)
     }
 }
 
+/* Intel's processors and unknown ones read ahead by themselves, whatever their vectors' width. */
+static void test_prefetch(void)
+{
+    const struct {
+        processor here;
+        weight_prefetch best;
+    } known[] = {{{"AuthenticAMD", 0x19}, PREFETCH_NONTEMPORAL},
+                 {{"AuthenticAMD", 0x1a}, PREFETCH_NONTEMPORAL},
+                 {{"AuthenticAMD", 0x17}, PREFETCH_HARDWARE},
+                 {{"GenuineIntel", 6}, PREFETCH_HARDWARE},
+                 {{"GenuineIntel", 0x19}, PREFETCH_HARDWARE},
+                 {{"", 0}, PREFETCH_HARDWARE}};
+    const processor here = processor_detect();
+
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; ++i)
+        CHECK(processor_best_prefetch(&known[i].here) == known[i].best);
+    CHECK(processor_prefetch("hardware") == PREFETCH_HARDWARE);
+    CHECK(processor_prefetch("nontemporal") == PREFETCH_NONTEMPORAL);
+    CHECK(processor_prefetch(NULL) == processor_best_prefetch(&here));
+    CHECK(processor_prefetch("other") == processor_best_prefetch(&here));
+}
+
 int main(void)
 {
+    test_prefetch();
     test_level(&kernels_plain);
     test_level(&kernels_wide);
     test_halves(&kernels_plain);

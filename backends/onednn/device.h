@@ -13,7 +13,8 @@
 typedef struct device {
     const hmt_host *host;
     dnnl_engine_t engine;
-    const kernels *kernels; /* ours, for this processor */
+    const kernels *kernels;   /* ours, for this processor */
+    weight_prefetch prefetch; /* HMT_PREFETCH, else by the processor */
     int32_t tile; /* HMT_CONV: outputs of a Winograd tile's side, 0: direct, -1: the best */
 } device;
 

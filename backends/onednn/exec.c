@@ -190,6 +190,16 @@ static void prepare(exec *e)
     connect(e);
 }
 
+/* Whether the plan changes no weight. One that trains may mix images: its losses, and the batch
+ * norms before them, are of the whole batch anyway. */
+static int changes_nothing(const hmt_plan *plan)
+{
+    for (size_t i = 0; i < plan->step_count; ++i)
+        if (plan->steps[i].kind == HMT_STEP_SGD || plan->steps[i].kind == HMT_STEP_STATISTICS)
+            return 0;
+    return 1;
+}
+
 /* Prepares with threads of this kind, but stops as soon as they turn out to need OpenMP's. */
 static hmt_status create(const device *d, const hmt_plan *plan, void *home,
                          enum team_threads threads, exec **out)
@@ -207,6 +217,7 @@ static hmt_status create(const device *d, const hmt_plan *plan, void *home,
     e->device = d;
     e->plan = plan;
     e->weights = home;
+    e->rows_apart = changes_nothing(plan);
     e->input = -1;
     e->beside.by = -1;
     e->tensors = (tensor_state *)(void *)(e + 1);

@@ -79,6 +79,7 @@ struct exec {
     team *team;
     int32_t primitive_threads; /* with which oneDNN computes: 1 beside threads of our own */
     int large;                 /* a primitive is too much for one thread */
+    int rows_apart;            /* an image's results must not depend on the others of its batch */
     hmt_status status;
     int32_t step; /* being prepared */
     int32_t time; /* steps prepared before it: buffers live by this order */

@@ -67,7 +67,7 @@ static void rows_loop(const exec *e, const op *o, const member *m)
     if (e->run_beside && o == &e->ops[e->beside.by] && team_first(m))
         beside_run(e);
     while (team_take_less(m, outputs, LEAST_ROWS, MOST_ROWS, &part))
-        exec_kernels(e)->linear(r->stored, r->images, k, x, steps + r->first,
+        exec_kernels(e)->linear(r->stored, e->device->prefetch, r->images, k, x, steps + r->first,
                                 weight + part.from * k * stored_width(r->stored),
                                 r->scales != NULL ? r->scales + part.from : NULL,
                                 part.to - part.from, bias != NULL ? bias + part.from : NULL,
@@ -81,6 +81,8 @@ void linear_forward(exec *e, const hmt_plan_step *s)
     matrices m = linear_matrices(e, s->in[0], s->out[0], 0);
     const int64_t *in = e->plan->tensors[s->in[0]].shape;
     const int64_t counts = in[0] * in[1] * in[2] * in[3], size = in[0] + (counts + 1) / 2;
+    /* of equal size: a few images are summed in another order than many */
+    const int64_t groups = divide_up(in[0], MOST_IMAGES);
     int32_t weight, x, steps, bias, y;
     rows r = {.stored = HMT_DTYPE_F32};
 
@@ -99,10 +101,11 @@ void linear_forward(exec *e, const hmt_plan_step *s)
         exec_operand(e, 0, x);
         exec_operand(e, 0, steps);
     }
-    for (; r.first < in[0]; r.first += r.images) {
+    for (int64_t i = 0; i < groups; ++i) {
         rows *kept = exec_state(e, sizeof r);
 
-        r.images = in[0] - r.first < MOST_IMAGES ? in[0] - r.first : MOST_IMAGES;
+        r.first = in[0] * i / groups;
+        r.images = in[0] * (i + 1) / groups - r.first;
         if (kept == NULL)
             return;
         *kept = r;

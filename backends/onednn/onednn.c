@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "exec.h"
+#include "processor.h"
 
 static int32_t device_count(void)
 {
@@ -55,8 +56,8 @@ static int32_t convolution_tile(const char *name)
     static const struct {
         const char *name;
         int32_t tile;
-    } tiles[] = {
-        {"direct", 0}, {"winograd2", 2}, {"winograd3", 3}, {"winograd4", 4}, {"winograd6", 6}};
+    } tiles[] = {{"direct", 0},    {"winograd2", 2}, {"winograd3", 3},
+                 {"winograd4", 4}, {"winograd5", 5}, {"winograd6", 6}};
 
     for (size_t i = 0; name != NULL && i < sizeof tiles / sizeof tiles[0]; ++i)
         if (strcmp(name, tiles[i].name) == 0)
@@ -90,6 +91,7 @@ static hmt_status device_open(int32_t index, const hmt_host *host, void **opened
     d = block;
     *d = unopened;
     d->kernels = kernels_select();
+    d->prefetch = processor_prefetch(getenv("HMT_PREFETCH"));
     d->tile = convolution_tile(getenv("HMT_CONV"));
     status =
         device_check(d, NULL, "dnnl_engine_create", dnnl_engine_create(&d->engine, dnnl_cpu, 0));

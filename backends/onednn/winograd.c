@@ -204,9 +204,10 @@ static int negligible(const hmt_plan_step *s, const int64_t *xs, const int64_t *
     return xs[1] * ys[1] * ys[2] * ys[3] * s->window.kernel[0] * s->window.kernel[1] < 1 << 14;
 }
 
-/* Whether F(6x6) is exact enough: of spectra in float32, and not in training's forward pass, whose
- * rounding decides that of all gradients; in the backward pass it adds nothing that shows. */
-static int six_holds(const exec *e, const hmt_plan_step *s)
+/* Whether F(5x5) and F(6x6) are exact enough: of transformed weights in float32, and not in
+ * training's forward pass, whose rounding decides that of all gradients; in the backward pass it
+ * adds nothing that shows. */
+static int large_tiles_hold(const exec *e, const hmt_plan_step *s)
 {
     hmt_dtype stored;
     const float *scales;
@@ -217,12 +218,23 @@ static int six_holds(const exec *e, const hmt_plan_step *s)
     return stored == HMT_DTYPE_F32;
 }
 
-/* Whether F(6x6) is faster than F(4x4): less arithmetic, though kernels' spectra have more values
- * to read, and in training to make, which counts where tiles are few. */
-static int six_pays(const exec *e, const hmt_plan_step *s, const int64_t *ys)
+/* The tiles with which a batch of many costs least. Those larger than 4x4 multiply less, but have
+ * more transformed weights to read, and in training to make, which counts where tiles are few. */
+static int32_t cheapest_tile(const exec *e, const hmt_plan_step *s, const int64_t *ys)
 {
-    return exec_kernels(e)->six_faster && tiles_of(ys, 6) >= (e->plan->training ? 128 : 32) &&
-           winograd_cost(e, s, 6) < winograd_cost(e, s, 4);
+    const int64_t enough = e->plan->training ? 128 : exec_kernels(e)->large_tiles_from;
+    double least = winograd_cost(e, s, 4);
+    int32_t best = 4;
+
+    for (int32_t m = 5; m <= 6 && tiles_of(ys, m) >= enough; ++m) {
+        const double cost = winograd_cost(e, s, m);
+
+        if (cost < least) {
+            least = cost;
+            best = m;
+        }
+    }
+    return best;
 }
 
 /* Outputs of a tile's side, 0 for the direct kernel: what the device was told, else what measured
@@ -235,14 +247,14 @@ static int32_t choose(const exec *e, const hmt_plan_step *s)
     if (!fits(s))
         return 0;
     if (e->device->tile >= 0)
-        return e->device->tile == 6 && !six_holds(e, s) ? 4 : e->device->tile;
+        return e->device->tile > 4 && !large_tiles_hold(e, s) ? 4 : e->device->tile;
     winograd_shapes(e, s, &xs, &ys);
     if (!e->plan->training && negligible(s, xs, ys))
         return 2;
     if (taps < 9 || xs[1] < 32 || ys[1] < 32 || ys[2] * ys[3] < 36)
         return 0;
-    if (six_holds(e, s) && six_pays(e, s, ys))
-        return 6;
+    if (large_tiles_hold(e, s) && cheapest_tile(e, s, ys) > 4)
+        return cheapest_tile(e, s, ys);
     if (e->plan->training)
         return 4;
     tiles = enough_tiles(e, s->weight[0]);

@@ -1,7 +1,7 @@
 /*
- * Cutting a convolution into tiles; see winograd_tiles.h. Images are stitched into canvases that
- * share their padding, so that fewer tiles hang over an edge; a stride of s is s*s interleaved
- * grids.
+ * Cutting a convolution into tiles; see winograd_tiles.h. In training, images are stitched into
+ * canvases that share their padding, so that fewer tiles hang over an edge; elsewhere each image is
+ * a canvas. A stride of s is s*s interleaved grids.
  */
 #include "winograd_tiles.h"
 
@@ -81,13 +81,13 @@ static double cost(const winograd *w, const winograd_cut *down, const winograd_c
            24.0 * tiles * w->points * (double)(w->rows + columns);
 }
 
-/* The canvas for which the batch costs least; that cost. */
-static double stitch(winograd *w, int64_t batch, int64_t columns)
+/* The canvas for which the batch costs least; that cost. At most `most` images share one. */
+static double stitch(winograd *w, int64_t batch, int64_t most, int64_t columns)
 {
     double best = HUGE_VAL;
 
-    for (int64_t down = 1; down <= batch; ++down)
-        for (int64_t across = 1; batch % down == 0 && across <= batch / down; ++across) {
+    for (int64_t down = 1; down <= most; ++down)
+        for (int64_t across = 1; batch % down == 0 && across <= most / down; ++across) {
             const int64_t groups = batch / (down * across);
             const winograd_cut rows = cut(w->pitch[0] * (down - 1) + w->count[0], w->m);
             const winograd_cut cols = cut(w->pitch[1] * (across - 1) + w->count[1], w->m);
@@ -300,25 +300,35 @@ static sides measure(const exec *e, const hmt_plan_step *s, int32_t m, winograd 
     return both;
 }
 
+/* The most images of a canvas. A tile that two images share would let one's rounding, and its NaN,
+ * into the other. */
+static int64_t canvas_images(const exec *e, const sides *both)
+{
+    return e->rows_apart ? 1 : both->in_shape[0];
+}
+
 double winograd_cost(const exec *e, const hmt_plan_step *s, int32_t m)
 {
     winograd w;
     const sides both = measure(e, s, m, &w);
 
-    return stitch(&w, both.in_shape[0], both.columns);
+    return stitch(&w, both.in_shape[0], canvas_images(e, &both), both.columns);
 }
 
 winograd *winograd_plan(exec *e, const hmt_plan_step *s, int32_t m, int64_t chunk)
 {
-    static const char *const names[] = {
-        [2] = "winograd 2x2", [3] = "winograd 3x3", [4] = "winograd 4x4", [6] = "winograd 6x6"};
+    static const char *const names[] = {[2] = "winograd 2x2",
+                                        [3] = "winograd 3x3",
+                                        [4] = "winograd 4x4",
+                                        [5] = "winograd 5x5",
+                                        [6] = "winograd 6x6"};
     const int64_t lanes = exec_kernels(e)->lanes, panel = exec_kernels(e)->panel;
     winograd w, *kept;
     const sides both = measure(e, s, m, &w);
     const int64_t stride = w.kernel.stride;
     int64_t positions, *tables;
 
-    stitch(&w, both.in_shape[0], both.columns);
+    stitch(&w, both.in_shape[0], canvas_images(e, &both), both.columns);
     order(&w);
     positions = (w.cut[0].tiles + w.cut[1].tiles) * (m + WINOGRAD_TAPS - 1);
     exec_chose(e, names[m]);

@@ -28,6 +28,10 @@
  * floating-point mode.
  * - Tensors are dense float32 in N,C,H,W order unless a comment says otherwise. Strings are UTF-8,
  * file names are passed to the system as they are.
+ * - An answer depends on its photo alone: the bits of a prediction, logit, tap or gradient depend on
+ * that row of the input, the model, the session's options, the number of threads and the machine;
+ * not on the other images of the call or batch, the row's place among them, or what ran before,
+ * even if those hold infinities or NaN. hmt_evaluate()'s predictions keep this, too.
  * - Thread safety: distinct objects may be used on distinct threads at the same time. A context and
  * a model may be shared by many threads that only read them (every function that takes them as
  * const, and the creation of sessions); one session or trainer is for one thread at a time.

@@ -37,7 +37,8 @@ KERNEL ints add_pairs(shorts a, shorts b)
 /* y(images,features) += of k elements, at most LONGEST; meanwhile `next` is fetched. */
 KERNEL void integer_block(const int images, const int features, int64_t k, const int16_t *x,
                           const float *steps, int64_t x_row, const int8_t *w, const float *scales,
-                          int64_t w_row, float *y, int64_t y_row, coming_rows next)
+                          int64_t w_row, float *y, int64_t y_row, weight_prefetch prefetch,
+                          coming_rows next)
 {
     ints part[IMAGES][MANY];
     int64_t i = 0;
@@ -61,8 +62,8 @@ KERNEL void integer_block(const int images, const int features, int64_t k, const
             const shorts wo =
                 __builtin_convertvector(*(const loose_bytes *)(w + o * w_row + i), shorts);
 
-            if (images == 1)
-                ask_once(w + o * w_row + i, PAIRS);
+            if (images == 1 && prefetch == PREFETCH_NONTEMPORAL)
+                prefetch_nontemporal(w + o * w_row + i, PAIRS);
             UNROLL
             for (int n = 0; n < images; ++n)
                 part[n][o] = MADD_TO(part[n][o], xs[n], wo);

@@ -128,13 +128,19 @@ static inline int64_t stored_width(hmt_dtype stored)
     return stored == HMT_DTYPE_F32 ? 4 : stored == HMT_DTYPE_I8 ? 1 : 2;
 }
 
+/* How weights that one image reads once come into the first-level cache: by what the processor
+ * foresees, or by non-temporal prefetches too. processor.h chooses. */
+typedef enum weight_prefetch { PREFETCH_HARDWARE, PREFETCH_NONTEMPORAL } weight_prefetch;
+
 typedef struct kernels {
     const char *name;
     int32_t lanes;
     int32_t panel;           /* columns that gemm() makes: 2 * lanes */
     int32_t integers_faster; /* whether sums of 16-bit products take half of what float32's do */
     int32_t panels_faster;   /* whether linear_panels() is, of full panels */
-    int32_t six_faster;      /* whether Winograd's F(6x6) is, of many tiles */
+    /* Tiles of a batch from which Winograd's F(5x5) and F(6x6) pay: they multiply less but read
+     * more transformed weights, and wider vectors wait for memory sooner. */
+    int32_t large_tiles_from;
 
     /* c(m,panel) = a(m,k) b(k,panel), or += if `add`: a(i,p) at a[i*a_row + p*a_step], where one of
      * them is 1, and a_step if b is not float32; rows of b b_step elements of type `stored` and
@@ -146,10 +152,10 @@ typedef struct kernels {
 
     /* y(n,rows) = relu?(x(n,k) w(rows,k)^T + bias), all row-major, rows of y y_row apart; bias may
      * be NULL. x is float, but for HMT_DTYPE_I8 int16_t: it then counts in steps[n], and w in
-     * scales[row]. */
-    void (*linear)(hmt_dtype stored, int64_t n, int64_t k, const void *x, const float *steps,
-                   const void *w, const float *scales, int64_t rows, const float *bias, int relu,
-                   float *y, int64_t y_row);
+     * scales[row]. `prefetch` is w's, for n = 1. */
+    void (*linear)(hmt_dtype stored, weight_prefetch prefetch, int64_t n, int64_t k, const void *x,
+                   const float *steps, const void *w, const float *scales, int64_t rows,
+                   const float *bias, int relu, float *y, int64_t y_row);
     /* The same of x (panel of images,k,image), filled up with zeros, without 8 bits; at most
      * LINEAR_IMAGES images and LINEAR_ROWS rows. */
     void (*linear_panels)(hmt_dtype stored, int64_t n, int64_t k, const float *x, const void *w,

@@ -41,7 +41,7 @@ KERNEL float element(const hmt_dtype stored, const void *array, int64_t at)
 
 KERNEL void linear_block(const hmt_dtype stored, const int images, const int features, int64_t k,
                          const float *x, int64_t x_row, const void *w, int64_t w_row, float *y,
-                         int64_t y_row, coming_rows next)
+                         int64_t y_row, weight_prefetch prefetch, coming_rows next)
 {
     vec part[IMAGES][MANY];
     int64_t i = 0;
@@ -52,8 +52,8 @@ KERNEL void linear_block(const hmt_dtype stored, const int images, const int fea
         for (int o = 0; o < features; ++o)
             part[n][o] = (vec){0};
     }
-    /* Rows are asked for ahead, a cache line at a time; those of float32 are read ahead by
-     * processors with AVX2 themselves, and faster. */
+    /* A cache line a turn, which `prefetch` may fetch ahead. Rows of float32 are read ahead faster
+     * by processors with AVX2 themselves. */
     for (; images == 1 && (stored != HMT_DTYPE_F32 || LANES >= 16) && i + 2 * LANES <= k;
          i += 2 * LANES) {
         const vec x0 = load(x + i), x1 = load(x + i + LANES);
@@ -62,8 +62,9 @@ KERNEL void linear_block(const hmt_dtype stored, const int images, const int fea
         for (int o = 0; o < features; ++o) {
             const int64_t at = o * w_row + i;
 
-            ask_once((const char *)w + at * stored_width(stored),
-                     (int)(2 * LANES * stored_width(stored)));
+            if (prefetch == PREFETCH_NONTEMPORAL)
+                prefetch_nontemporal((const char *)w + at * stored_width(stored),
+                                     (int)(2 * LANES * stored_width(stored)));
             part[0][o] += load_stored(stored, w, at) * x0;
             part[0][o] += load_stored(stored, w, at + LANES) * x1;
         }
@@ -116,6 +117,7 @@ typedef struct linear_operands {
     const float *steps; /* of 8 bits, as scales */
     const char *w;
     const float *scales;
+    weight_prefetch prefetch; /* of w, for one image */
 } linear_operands;
 
 /* Bytes of an element of x. */
@@ -131,10 +133,10 @@ KERNEL void linear_images(const hmt_dtype stored, const int images, const int fe
 {
     if (stored == HMT_DTYPE_I8)
         integer_block(images, features, length, (const int16_t *)(const void *)in.x, in.steps, k,
-                      (const int8_t *)in.w, in.scales, k, y, y_row, next);
+                      (const int8_t *)in.w, in.scales, k, y, y_row, in.prefetch, next);
     else
         linear_block(stored, images, features, length, (const float *)(const void *)in.x, k, in.w,
-                     k, y, y_row, next);
+                     k, y, y_row, in.prefetch, next);
 }
 
 /* All images by `features` rows' piece; meanwhile `next`, as many rows of another piece or NULL,
@@ -150,7 +152,8 @@ KERNEL void linear_pass(const hmt_dtype stored, const int features, int64_t n, l
         const coming_rows rows = {next != NULL ? next + first * k * stored_width(stored) : NULL,
                                   next != NULL ? (int)(last - first) : 0};
         const linear_operands at = {in.x + i * k * x_width(stored),
-                                    in.steps != NULL ? in.steps + i : NULL, in.w, in.scales};
+                                    in.steps != NULL ? in.steps + i : NULL, in.w, in.scales,
+                                    in.prefetch};
 
         if (end - i == IMAGES)
             linear_images(stored, IMAGES, features, at, length, k, y + i * y_row, y_row, rows);
@@ -178,7 +181,7 @@ KERNEL void linear_stored(const hmt_dtype stored, int64_t n, int64_t k, linear_o
         for (int64_t o = 0, step; o < rows; o += step) {
             const char *w = in.w + (o * k + from) * stored_width(stored), *next = NULL;
             const linear_operands at = {in.x + from * x_width(stored), in.steps, w,
-                                        in.scales != NULL ? in.scales + o : NULL};
+                                        in.scales != NULL ? in.scales + o : NULL, in.prefetch};
 
             step = o + group <= rows ? group : 1;
             if (many) /* the group below, or the next piece of the first */
@@ -195,11 +198,11 @@ KERNEL void linear_stored(const hmt_dtype stored, int64_t n, int64_t k, linear_o
     end_sums(n, rows, relu, y, y_row);
 }
 
-static void linear(hmt_dtype stored, int64_t n, int64_t k, const void *x, const float *steps,
-                   const void *w, const float *scales, int64_t rows, const float *bias, int relu,
-                   float *y, int64_t y_row)
+static void linear(hmt_dtype stored, weight_prefetch prefetch, int64_t n, int64_t k, const void *x,
+                   const float *steps, const void *w, const float *scales, int64_t rows,
+                   const float *bias, int relu, float *y, int64_t y_row)
 {
-    const linear_operands in = {x, steps, w, scales};
+    const linear_operands in = {x, steps, w, scales, prefetch};
 
     if (stored == HMT_DTYPE_F32)
         linear_stored(HMT_DTYPE_F32, n, k, in, rows, bias, relu, y, y_row);

@@ -112,9 +112,9 @@ KERNEL vec larger(vec a, vec b)
  * theirs in the second-level cache while all rows do. */
 enum { MANY = LANES >= 16 ? 8 : FEATURES, PIECE = 1024 };
 
-/* Asks for `bytes` of a weight that one image reads once: past the second and third-level caches,
- * which keep what the next run needs. */
-KERNEL void ask_once(const void *weight, const int bytes)
+/* Prefetches `bytes` of a weight that one image reads once, with a non-temporal hint: the second
+ * and third-level caches keep what the next run needs. */
+KERNEL void prefetch_nontemporal(const void *weight, const int bytes)
 {
     enum { LINE = 64 };
 

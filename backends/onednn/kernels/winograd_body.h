@@ -1,5 +1,5 @@
 /*
- * Winograd's minimal filtering F(m x m, 3x3), m = 2, 3, 4 or 6: transforms of squares of values, of
+ * Winograd's minimal filtering F(m x m, 3x3), m = 2 to 6: transforms of squares of values, of
  * tiles read from and written to maps, and of kernels.
  */
 #ifndef HMT_ONEDNN_WINOGRAD_BODY_H
@@ -34,6 +34,7 @@ SQUARE(square_gradient, line_gradient, m + 2, WINOGRAD_TAPS)
 /* Calls a function with m as a constant, so that what is inlined in it is straight code. */
 #define WITH_TILE(function, m, ...)                                                                \
     ((m) == 6   ? function(6, __VA_ARGS__)                                                         \
+     : (m) == 5 ? function(5, __VA_ARGS__)                                                         \
      : (m) == 4 ? function(4, __VA_ARGS__)                                                         \
      : (m) == 3 ? function(3, __VA_ARGS__)                                                         \
                 : function(2, __VA_ARGS__))

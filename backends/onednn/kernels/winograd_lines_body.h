@@ -1,11 +1,12 @@
 /*
- * Winograd's minimal filtering F(m,3), m = 2, 3, 4 or 6, in one dimension, after Lavin and Gray,
+ * Winograd's minimal filtering F(m,3), m = 2 to 6, in one dimension, after Lavin and Gray,
  * "Fast algorithms for convolutional neural networks" (CVPR 2016), section 4. Polynomials are taken
  * at 0, infinity and
  *   F(2,3): +-1
  *   F(3,3): +-a, c, with a = sqrt(1/2), c = 7/4: the error in float32 is that of F(2,3)
  *   F(4,3): +-a, +-b, with b = sqrt(2), in place of 1 and 2: all constants are then between 1/3 and
  *           5/2, and the error in float32 is a third
+ *   F(5,3): +-1/2, +-1, d = 5/2: the error in float32 is that of F(6,3)
  *   F(6,3): +-1/2, +-1, +-2: the error in float32 is four times that of F(4,3) above. No three
  *           pairs that were searched, in steps of a tenth and at random around the best, were
  *           better by more than a tenth
@@ -23,6 +24,7 @@
 #define POINT_A 0.70710678118654752f
 #define POINT_B 1.41421356237309505f
 #define POINT_C 1.75f
+#define POINT_D 2.5f
 
 /* The values at p and -p, of a polynomial's even and odd terms at p. */
 KERNEL void pair(vec *to, const int s, vec even, vec odd)
@@ -49,6 +51,18 @@ KERNEL void line_input(const int m, vec *to, const vec *x, const int s)
         pair(to + s, s, f2, POINT_A * f1);
         to[3 * s] = x[3 * s] - 0.5f * x[s];
         to[4 * s] = f3 - 0.5f * f1;
+        return;
+    }
+    if (m == 5) { /* first by x - d, then as the other points ask */
+        vec f0 = x[s] - POINT_D * x[0], f1 = x[2 * s] - POINT_D * x[s];
+        vec f2 = x[3 * s] - POINT_D * x[2 * s], f3 = x[4 * s] - POINT_D * x[3 * s];
+        vec f4 = x[5 * s] - POINT_D * x[4 * s], f5 = x[6 * s] - POINT_D * x[5 * s];
+
+        to[0] = f4 - 1.25f * f2 + 0.25f * f0;
+        pair(to + s, s, f4 - f2, 0.5f * (f3 - f1));
+        pair(to + 3 * s, s, f4 - 0.25f * f2, f3 - 0.25f * f1);
+        to[5 * s] = x[5 * s] - 1.25f * x[3 * s] + 0.25f * x[s];
+        to[6 * s] = f5 - 1.25f * f3 + 0.25f * f1;
         return;
     }
     if (m == 6) { /* for each pair +-p: x (x^2 - q^2) (x^2 - r^2), times x or p */
@@ -90,6 +104,16 @@ KERNEL void line_output(const int m, vec *to, const vec *x, const int s)
         to[2 * s] = 0.5f * sum + (POINT_C * POINT_C) * x[3 * s] + x[4 * s];
         return;
     }
+    if (m == 5) { /* `sum` and `difference` of the points +-1/2 */
+        vec sum_one = x[3 * s] + x[4 * s], difference_one = x[3 * s] - x[4 * s], d = x[5 * s];
+
+        to[0] = x[0] + sum + sum_one + d;
+        to[s] = 0.5f * difference + difference_one + 2.5f * d;
+        to[2 * s] = 0.25f * sum + sum_one + 6.25f * d;
+        to[3 * s] = 0.125f * difference + difference_one + 15.625f * d;
+        to[4 * s] = 0.0625f * sum + sum_one + 39.0625f * d + x[6 * s];
+        return;
+    }
     if (m == 6) { /* `sum` and `difference` of the points +-1/2 */
         vec sum_one = x[3 * s] + x[4 * s], difference_one = x[3 * s] - x[4 * s];
         vec sum_two = x[5 * s] + x[6 * s], difference_two = x[5 * s] - x[6 * s];
@@ -129,6 +153,19 @@ KERNEL void line_spread(const int m, vec *to, const vec *y, const int s)
         to[4 * s] = y[2 * s];
         return;
     }
+    if (m == 5) {
+        vec even_half = y[0] + 0.25f * y[2 * s] + 0.0625f * y[4 * s];
+        vec odd_half = 0.5f * y[s] + 0.125f * y[3 * s];
+        vec even_one = y[0] + y[2 * s] + y[4 * s], odd_one = y[s] + y[3 * s];
+
+        to[0] = y[0];
+        pair(to + s, s, even_half, odd_half);
+        pair(to + 3 * s, s, even_one, odd_one);
+        to[5 * s] =
+            y[0] + 2.5f * y[s] + 6.25f * y[2 * s] + 15.625f * y[3 * s] + 39.0625f * y[4 * s];
+        to[6 * s] = y[4 * s];
+        return;
+    }
     if (m == 6) {
         vec even_half = y[0] + 0.25f * y[2 * s] + 0.0625f * y[4 * s];
         vec odd_half = 0.5f * y[s] + 0.125f * y[3 * s] + 0.03125f * y[5 * s];
@@ -153,14 +190,20 @@ KERNEL void line_spread(const int m, vec *to, const vec *y, const int s)
     to[5 * s] = y3;
 }
 
-/* 1 / N of points +-a and +-b of F(4,3); of 0, a, -a and c of F(3,3); of +-1/2, +-1, +-2 of F(6,3).
- */
+/* 1 / N of points +-a and +-b of F(4,3); of 0, a, -a and c of F(3,3); of 0, 1/2, -1/2, 1, -1 and d
+ * of F(5,3); of +-1/2, +-1, +-2 of F(6,3). */
 #define NORM_A (-1.0f / 1.5f)
 #define NORM_B (1.0f / 6.0f)
 #define NORM3_0 (2.0f / POINT_C)
 #define NORM3_A (1.0f / (POINT_A - POINT_C))
 #define NORM3_MINUS_A (1.0f / (-POINT_A - POINT_C))
 #define NORM3_C (1.0f / (POINT_C * (POINT_C * POINT_C - 0.5f)))
+#define NORM5_0 (-8.0f / 5.0f)
+#define NORM5_HALF (4.0f / 3.0f)
+#define NORM5_MINUS_HALF (8.0f / 9.0f)
+#define NORM5_ONE (-4.0f / 9.0f)
+#define NORM5_MINUS_ONE (-4.0f / 21.0f)
+#define NORM5_D (4.0f / 315.0f)
 #define NORM6_HALF (32.0f / 45.0f)
 #define NORM6_ONE (-2.0f / 9.0f)
 #define NORM6_TWO (1.0f / 90.0f)
@@ -178,6 +221,18 @@ KERNEL void line_kernel(const int m, vec *to, const vec *g, const int s)
         to[2 * s] = NORM3_MINUS_A * (even - odd);
         to[3 * s] = NORM3_C * (g0 + POINT_C * g1 + (POINT_C * POINT_C) * g2);
         to[4 * s] = g2;
+        return;
+    }
+    if (m == 5) {
+        vec even_half = g0 + 0.25f * g2, odd_half = 0.5f * g1, even_one = g0 + g2;
+
+        to[0] = NORM5_0 * g0;
+        to[s] = NORM5_HALF * (even_half + odd_half);
+        to[2 * s] = NORM5_MINUS_HALF * (even_half - odd_half);
+        to[3 * s] = NORM5_ONE * (even_one + g1);
+        to[4 * s] = NORM5_MINUS_ONE * (even_one - g1);
+        to[5 * s] = NORM5_D * (g0 + 2.5f * g1 + 6.25f * g2);
+        to[6 * s] = g2;
         return;
     }
     to[0] = g0;
@@ -223,6 +278,16 @@ KERNEL void line_gradient(const int m, vec *to, const vec *x, const int s)
         to[0] = NORM3_0 * x[0] + (a + minus_a) + c;
         to[s] = POINT_A * (a - minus_a) + POINT_C * c;
         to[2 * s] = 0.5f * (a + minus_a) + (POINT_C * POINT_C) * c + x[4 * s];
+        return;
+    }
+    if (m == 5) {
+        vec half = NORM5_HALF * x[s], minus_half = NORM5_MINUS_HALF * x[2 * s];
+        vec one = NORM5_ONE * x[3 * s], minus_one = NORM5_MINUS_ONE * x[4 * s];
+        vec d = NORM5_D * x[5 * s];
+
+        to[0] = NORM5_0 * x[0] + (half + minus_half) + (one + minus_one) + d;
+        to[s] = 0.5f * (half - minus_half) + (one - minus_one) + 2.5f * d;
+        to[2 * s] = 0.25f * (half + minus_half) + (one + minus_one) + 6.25f * d + x[6 * s];
         return;
     }
     if (m == 6) {
