@@ -1,7 +1,8 @@
 /* tier: quick
  * An answer depends on its photo alone: the bits of a row are the same at every place of a batch,
  * beside any neighbours (NaN, infinity, 1e30, other photos), in part-filled batches, and after any
- * other run. Argument: the model's width, 1/16 by default.
+ * other run. Arguments: the model's width (1/16), with which batches of every size are tried; the
+ * backend.
  */
 #include <math.h>
 #include <stdbool.h>
