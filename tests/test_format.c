@@ -350,9 +350,11 @@ static int cancel(void *user, const char *what, uint64_t done, uint64_t total)
     return done >= *(const uint64_t *)user;
 }
 
-static hmt_status fetch(void *user, size_t index, const float **values)
+static hmt_status fetch(void *user, size_t index, uint64_t first, size_t count, float *room,
+                        const float **values)
 {
-    *values = tensors[index].values;
+    memcpy(room, tensors[index].values + first, count * sizeof *room);
+    *values = room;
     return index == *(const size_t *)user ? status_fail(HMT_ERROR_BACKEND, "no values") : HMT_OK;
 }
 

@@ -73,12 +73,10 @@ static hmt_status inference(faulty *f, const char *backend)
     hmt_model *model = NULL, *loaded = NULL;
     hmt_session *session = NULL;
     hmt_session_options o = HMT_SESSION_OPTIONS_INIT;
-    hmt_load_options copy = HMT_LOAD_OPTIONS_INIT;
     hmt_prediction p[BATCH];
     const char *taps[1] = {"relu3"};
     hmt_status status = open_context(f, backend, &context);
 
-    copy.copy = 1;
     o.batch = BATCH;
     o.taps = taps;
     o.tap_count = 1;
@@ -89,7 +87,7 @@ static hmt_status inference(faulty *f, const char *backend)
     if (status == HMT_OK)
         status = hmt_model_save(model, path, HMT_DTYPE_I8);
     if (status == HMT_OK)
-        status = hmt_model_load(context, path, &copy, &loaded);
+        status = hmt_model_load(context, path, NULL, &loaded);
     if (status == HMT_OK)
         status = hmt_session_create(loaded, &o, &session);
     if (status == HMT_OK)

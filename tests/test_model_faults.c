@@ -112,7 +112,7 @@ static void loading(void)
 
     CHECK_STATUS(hmt_model_save(model, path, HMT_DTYPE_F32), HMT_OK);
     hmt_model_free(model);
-    for (o.copy = 0; o.copy < 2; ++o.copy)
+    for (o.map = 0; o.map < 2; ++o.map)
         for (int call = 0; call < CALLS; ++call)
             for (int after = 0;; ++after) {
                 hmt_status status;

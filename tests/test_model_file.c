@@ -48,7 +48,7 @@ static void round_trips(void)
             hmt_model *loaded = NULL;
             double off;
 
-            o.copy = copy;
+            o.map = !copy;
             CHECK_STATUS(hmt_model_save(model, path, (hmt_dtype)dtype), HMT_OK);
             CHECK_STATUS(hmt_model_load(NULL, path, &o, &loaded), HMT_OK);
             off = params_difference(model, loaded);
@@ -210,7 +210,7 @@ static void flat_vectors_are_vectors(void)
     for (int copy = 0; copy < 2; ++copy) {
         hmt_session *session = NULL;
 
-        options.copy = copy;
+        options.map = !copy;
         CHECK_STATUS(hmt_model_load(NULL, path, &options, &loaded[copy]), HMT_OK);
         CHECK_STATUS(hmt_session_create(loaded[copy], NULL, &session), HMT_OK);
         CHECK_STATUS(hmt_infer(session, images, 1, &p[copy]), HMT_OK);
@@ -220,7 +220,7 @@ static void flat_vectors_are_vectors(void)
     hmt_model_free(loaded[0]);
     hmt_model_free(loaded[1]);
     write_flat_vectors(model, "bn49.running_var");
-    for (options.copy = 0; options.copy < 2; ++options.copy)
+    for (options.map = 0; options.map < 2; ++options.map)
         CHECK_STATUS(hmt_model_load(NULL, path, &options, &loaded[0]), HMT_ERROR_UNSUPPORTED);
     hmt_model_free(model);
     free(images);

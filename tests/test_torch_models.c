@@ -160,7 +160,7 @@ static void whole_models_come_back(void)
         for (int32_t copy = 0; copy < 2; ++copy) {
             hmt_load_options o = HMT_LOAD_OPTIONS_INIT;
 
-            o.copy = copy;
+            o.map = !copy;
             CHECK_STATUS(hmt_model_load(NULL, path, &o, &loaded), HMT_OK);
             if (loaded == NULL)
                 continue;

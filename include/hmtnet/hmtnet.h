@@ -76,7 +76,7 @@ typedef enum hmt_status {
     HMT_ERROR_STATE = -7,       /**< the object is not in a state that allows this call */
     HMT_ERROR_NOT_FOUND = -8,   /**< no such file, parameter, tap, backend or device */
     HMT_ERROR_BACKEND = -9,     /**< the compute library underneath reported a failure */
-    HMT_ERROR_NONFINITE = -10,  /**< a loss became infinite or not a number */
+    HMT_ERROR_NONFINITE = -10,  /**< a loss, a parameter or a result is infinite or not a number */
     HMT_ERROR_CANCELLED = -11   /**< the progress callback asked to stop */
 } hmt_status;
 
@@ -133,8 +133,10 @@ typedef struct hmt_prediction {
  * Opens a model file for inference, one image at a time, on the CPU with all cores.
  * @param path     a model that hmt_model_save() wrote (.safetensors)
  * @param session  receives the session; release it with hmt_session_free()
- * @return HMT_ERROR_IO, _NOT_FOUND, _FORMAT, _MEMORY, _BACKEND; _ARGUMENT if a pointer is NULL
- * The same as hmt_model_load() and hmt_session_create() with default options.
+ * @return HMT_ERROR_IO, _NOT_FOUND, _FORMAT, _UNSUPPORTED, _LIMIT, _NONFINITE (see
+ * hmt_model_load()), _MEMORY, _BACKEND; _ARGUMENT if a pointer is NULL
+ * The file is copied into memory: what happens to it afterwards does not matter. The same as
+ * hmt_model_load() and hmt_session_create() with default options.
  */
 HMT_API hmt_status hmt_open(const char *path, hmt_session **session);
 
@@ -452,30 +454,36 @@ HMT_API hmt_status hmt_model_create(hmt_context *context, const hmt_model_config
 typedef struct hmt_load_options {
     size_t struct_size;
     const hmt_model_config
-        *config;  /**< for a file that carries no config of ours; NULL: width, classes and
-                       aggregator are told from the shapes, the wiring taken as released */
-    int32_t copy; /**< non-zero: read the file instead of mapping it. A mapped file must not be
-                     shortened or overwritten in place while the model lives (replacing it by rename
-                     is safe) */
+        *config; /**< for a file that carries no config of ours; NULL: width, classes and
+                      aggregator are told from the shapes, the wiring taken as released */
+    int32_t map; /**< non-zero: map the file in place of copying it. Memory is then shared with
+                    other processes, and can be given back to the system, but the file must not be
+                    shortened (which kills the process, SIGBUS) or overwritten in place (which
+                    changes answers) while the model lives; replacing it by rename is safe */
+    int32_t allow_nonfinite; /**< non-zero: values are not checked; the model then also takes any
+                                from hmt_model_param_write(), hmt_model_import() and saves them */
 } hmt_load_options;
 #define HMT_LOAD_OPTIONS_INIT                                                                      \
     {                                                                                              \
-        sizeof(hmt_load_options), NULL, 0                                                          \
+        sizeof(hmt_load_options), NULL, 0, 0                                                       \
     }
 
 /**
  * Loads a safetensors file or a PyTorch checkpoint (a state dict as torch.save() writes it), whose
- * content decides which, with float32, float16, bfloat16 or float64 tensors under the released
- * checkpoint's names. Memory asked for is bounded by the file's length. A checkpoint's pickle is
- * read as data: nothing that it names is imported or called, and one that names other things than
- * tensors is _UNSUPPORTED with that name. Its state dict may stand in it as state_dict,
- * model_state_dict or model; a beginning of all names such as "module." is left out.
- * Weights of a mapped file stay as they are stored: inference from 16-bit weights takes half the
- * memory, and computes in float32. 8-bit weights come from hmt_model_save(HMT_DTYPE_I8); the large
- * inner products then compute with 8-bit weights and 16-bit activations, scaled for each photo, in
- * exact 32-bit sums. A trainer, and writing a parameter, widens either.
+ * content decides which, into memory of the model's own, with float32, float16, bfloat16 or float64
+ * tensors under the released checkpoint's names. Memory asked for is bounded by the file's length.
+ * A checkpoint's pickle is read as data: nothing that it names is imported or called, and one that
+ * names other things than tensors is _UNSUPPORTED with that name. Its state dict may stand in it as
+ * state_dict, model_state_dict or model; a beginning of all names such as "module." is left out. A
+ * file that somebody writes to meanwhile is _IO. Values that are not finite, negative variances and
+ * 8-bit scales that are not finite are _NONFINITE; the message names the tensor and its element.
+ * Weights stay as they are stored, also when the model is saved: inference from 16-bit weights
+ * takes half the memory, and computes in float32. 8-bit weights come from
+ * hmt_model_save(HMT_DTYPE_I8); the large inner products then compute with 8-bit weights and 16-bit
+ * activations, scaled for each photo, in exact 32-bit sums. A trainer, and writing a parameter,
+ * widens either.
  * @return HMT_ERROR_NOT_FOUND, _IO, _FORMAT (the message names the tensor or byte), _UNSUPPORTED,
- * _LIMIT (a pickle of more than a million values), _MEMORY, _ARGUMENT, _CANCELLED
+ * _LIMIT (a pickle of more than a million values), _NONFINITE, _MEMORY, _ARGUMENT, _CANCELLED
  */
 HMT_API hmt_status hmt_model_load(hmt_context *context, const char *path,
                                   const hmt_load_options *options, hmt_model **model);
@@ -495,8 +503,10 @@ typedef enum hmt_dtype {
  * `path` holds the old or the new model, whole, at every moment. A model with a trainer is saved as
  * it is now.
  * @param dtype  storage of weights; batch norm statistics, biases and other vectors stay float32
- * @return HMT_ERROR_NOT_FOUND (no such folder), _IO, _MEMORY, _ARGUMENT, _LIMIT (a weight is too
- *         large for dtype, or for 8 bits not finite), _CANCELLED, _BACKEND
+ * @return HMT_ERROR_NOT_FOUND (no such folder), _IO, _MEMORY, _ARGUMENT, _NONFINITE (training has
+ *         made a parameter infinite, not a number, or a variance negative: the old file stays),
+ *         _LIMIT (a weight is too large for dtype, or for 8 bits not finite), _CANCELLED, _STATE
+ * and _BACKEND (see hmt_model_sync())
  */
 HMT_API hmt_status hmt_model_save(hmt_model *model, const char *path, hmt_dtype dtype);
 
@@ -558,7 +568,9 @@ HMT_API hmt_status hmt_model_param_find(const hmt_model *model, const char *name
 HMT_API hmt_status hmt_model_param_read(const hmt_model *model, size_t index, float *values,
                                         size_t count);
 /** Sets parameter `index`. Sessions made before refuse to run afterwards (HMT_ERROR_STATE). Not
- * while another thread uses the model. */
+ * while another thread uses the model. @return HMT_ERROR_ARGUMENT, _MEMORY, _NONFINITE (a value is
+ * infinite, not a number, or a negative variance, and the model was not loaded with
+ * allow_nonfinite), _STATE (the model has a trainer, or is half changed, see hmt_model_sync()) */
 HMT_API hmt_status hmt_model_param_write(hmt_model *model, size_t index, const float *values,
                                          size_t count);
 /**
@@ -569,8 +581,8 @@ HMT_API hmt_status hmt_model_param_write(hmt_model *model, size_t index, const f
  * @param taken  (count), may be NULL; receives for each parameter 1 if it was taken, else 0
  * @param count  hmt_model_param_count() where there is `taken`
  * @return HMT_ERROR_NOT_FOUND, _IO, _FORMAT (damaged, or nothing in it fits), _UNSUPPORTED (among
- * others a tensor that fits but is of integers), _LIMIT, _MEMORY, _ARGUMENT, _STATE (the model has
- * a trainer)
+ * others a tensor that fits but is of integers), _LIMIT, _NONFINITE and _STATE (as
+ * hmt_model_param_write()), _MEMORY, _ARGUMENT
  */
 HMT_API hmt_status hmt_model_import(hmt_model *model, const char *path, int32_t *taken,
                                     size_t count);
@@ -717,7 +729,7 @@ HMT_API hmt_status hmt_session_gradient(hmt_session *session, hmt_task task, int
 /** Bytes held, known before anything runs. */
 typedef struct hmt_memory {
     size_t struct_size;
-    uint64_t parameters; /**< the model's own: mapped or allocated */
+    uint64_t parameters; /**< the model's own: allocated or, on request, mapped */
     uint64_t packed;     /**< weights kept in the backend's layouts, shared by the model's sessions;
                             optimiser */
     uint64_t arena;      /**< activations and gradients, and the backend's scratch space */
@@ -922,7 +934,8 @@ HMT_API hmt_status hmt_trainer_save(hmt_trainer *trainer, const char *path, cons
  * @param trainer  new, without a step, with the options of the one that saved (profile and the
  *                 learning rate aside), of a model loaded from the same file
  * @return HMT_ERROR_FORMAT (no checkpoint, or damaged), _ARGUMENT (made with other options, or the
- * model has other parameters), _STATE (not new), _NOT_FOUND, _IO, _MEMORY, _BACKEND, _UNSUPPORTED
+ * model has other parameters), _NONFINITE (momentum or a value that is not finite, or a negative
+ * variance), _STATE (not new), _NOT_FOUND, _IO, _MEMORY, _BACKEND, _UNSUPPORTED
  * (a backend without that). After a failure the trainer is to be freed
  */
 HMT_API hmt_status hmt_trainer_resume(hmt_trainer *trainer, const char *path);

@@ -141,17 +141,22 @@ static void describe(contents *c)
         }
 }
 
-/* safetensors_job.fetch */
-static hmt_status fetch(void *user, size_t index, const float **values)
+/* safetensors_job.fetch: a device gives a whole tensor at its first piece. */
+static hmt_status fetch(void *user, size_t index, uint64_t first, size_t count, float *room,
+                        const float **values)
 {
     contents *c = user;
     const hmt_trainer *trainer = c->trainer;
     const origin *from = &c->origins[index];
 
-    *values = c->tensors[index].values;
-    if (from->weight < 0)
+    (void)count, (void)room;
+    if (from->weight < 0) {
+        *values = c->tensors[index].values + first;
         return HMT_OK;
-    *values = c->values;
+    }
+    *values = c->values + first;
+    if (first > 0)
+        return HMT_OK;
     return trainer->model->context->backend->weights_get(
         trainer->weights, &trainer->train.lowered->plan.weights[from->weight], from->slot,
         c->values);
@@ -206,6 +211,9 @@ hmt_status hmt_trainer_save(hmt_trainer *trainer, const char *path, const char *
                            MOST_NOTE);
     allocator = &trainer->model->context->allocator;
     status = model_sync(trainer->model);
+    for (int32_t i = 0; status == HMT_OK && i < trainer->model->graph.param_count; ++i)
+        if (!trainer->model->allow_nonfinite)
+            status = model_check_param(trainer->model, i, path);
     if (status == HMT_OK)
         status = contents_allocate(&c);
     if (status == HMT_OK)

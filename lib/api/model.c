@@ -38,32 +38,6 @@ static const void *source_stored(void *user, const hmt_plan_weight *weight, hmt_
     return weight->fold[2] < 0 && weight->scale == 1.0f ? narrow->data : NULL;
 }
 
-/* `count` values of a parameter from element `from` on. */
-static void read_values(const hmt_model *model, int32_t param, int64_t from, int64_t count,
-                        float *values)
-{
-    const model_narrow *narrow = &model->narrow[param];
-    const graph_param *shape = &model->graph.params[param];
-
-    if (narrow->data == NULL)
-        memcpy(values, model->values[param] + from, (size_t)count * sizeof(float));
-    else if (narrow->dtype == HMT_DTYPE_F16)
-        half_array_from_f16((const uint16_t *)narrow->data + from, values, (size_t)count);
-    else if (narrow->dtype == HMT_DTYPE_BF16)
-        half_array_from_bf16((const uint16_t *)narrow->data + from, values, (size_t)count);
-    else
-        for (int64_t i = 0; i < count; ++i)
-            values[i] = (float)((const int8_t *)narrow->data)[from + i] *
-                        narrow->scales[(from + i) / (shape->count / shape->shape[0])];
-}
-
-size_t model_narrow_bytes(const hmt_model *model, int32_t param)
-{
-    const size_t width = model->narrow[param].dtype == HMT_DTYPE_I8 ? 1 : sizeof(uint16_t);
-
-    return (size_t)model->graph.params[param].count * width;
-}
-
 /* What a backend has copied need not stay in memory, if the file still has it: the model has not
  * been changed and has no trainer, which might change it in place. */
 static void forget(hmt_model *model, int32_t param)
@@ -106,7 +80,7 @@ static hmt_status source_read(void *user, const hmt_plan_weight *weight, int64_t
         if (weight->is_bias)
             *values++ = (float)((raw != NULL ? raw[o] * slope : 0.0) + offset);
         else {
-            read_values(model, weight->param, o * row, row, values);
+            model_read_values(model, weight->param, o * row, row, values);
             for (int64_t i = 0; i < row; ++i)
                 values[i] = (float)(values[i] * slope * weight->scale);
             values += row;
@@ -154,46 +128,6 @@ hmt_status model_make(hmt_context *context, const hmt_model_config *config, hmt_
     model->owned = (bool *)(model->narrow + model->graph.param_count);
     *out = model;
     return HMT_OK;
-}
-
-uint64_t model_param_bytes(const hmt_model *model, int32_t index)
-{
-    const uint64_t count = (uint64_t)model->graph.params[index].count;
-
-    return (model->narrow[index].data != NULL ? model_narrow_bytes(model, index) : 0) +
-           (model->values[index] != NULL ? count * sizeof(float) : 0);
-}
-
-hmt_status model_allocate(hmt_model *model, int32_t index)
-{
-    const graph_param *param = &model->graph.params[index];
-    void *block;
-    hmt_status status = memory_uninitialised(&model->context->allocator, (size_t)param->count,
-                                             sizeof(float), param->name, &block);
-
-    if (status == HMT_OK) {
-        model->values[index] = block;
-        model->owned[index] = true;
-    }
-    return status;
-}
-
-hmt_status model_widen(hmt_model *model, bool forget)
-{
-    hmt_status status = HMT_OK;
-
-    pthread_mutex_lock(&model->lock);
-    for (int32_t i = 0; status == HMT_OK && i < model->graph.param_count; ++i) {
-        if (model->narrow[i].data != NULL && model->values[i] == NULL) {
-            status = model_allocate(model, i);
-            if (status == HMT_OK)
-                read_values(model, i, 0, model->graph.params[i].count, model->values[i]);
-        }
-    }
-    for (int32_t i = 0; status == HMT_OK && forget && i < model->graph.param_count; ++i)
-        model->narrow[i].data = NULL;
-    pthread_mutex_unlock(&model->lock);
-    return status;
 }
 
 void model_acquire(hmt_model *model)
@@ -304,110 +238,6 @@ const char *hmt_model_label(const hmt_model *model, hmt_task task, int32_t label
     if (task == HMT_TASK_RACE && label < model->config.race_classes)
         return model->config.race_labels[label];
     return NULL;
-}
-
-size_t hmt_model_param_count(const hmt_model *model)
-{
-    return model != NULL ? (size_t)model->graph.param_count : 0;
-}
-
-static hmt_status check_index(const hmt_model *model, size_t index)
-{
-    if (model == NULL)
-        return status_fail(HMT_ERROR_ARGUMENT, "the model is NULL");
-    if (index >= (size_t)model->graph.param_count)
-        return status_fail(HMT_ERROR_ARGUMENT,
-                           "the model has %d parameters, none has the number %zu",
-                           model->graph.param_count, index);
-    return HMT_OK;
-}
-
-hmt_status hmt_model_param_info(const hmt_model *model, size_t index, hmt_param_info *info)
-{
-    hmt_param_info all = HMT_PARAM_INFO_INIT;
-    const graph_param *param;
-    hmt_status status;
-
-    status_clear();
-    status = check_index(model, index);
-    if (status != HMT_OK)
-        return status;
-    param = &model->graph.params[index];
-    all.name = param->name;
-    all.dimensions = param->dimensions;
-    memcpy(all.shape, param->shape, sizeof all.shape);
-    all.count = param->count;
-    all.trainable = graph_param_trainable(param);
-    return options_give(info, &all, sizeof all, "hmt_param_info");
-}
-
-hmt_status hmt_model_param_find(const hmt_model *model, const char *name, size_t *index)
-{
-    int32_t found;
-
-    status_clear();
-    if (model == NULL || name == NULL || index == NULL)
-        return status_fail(HMT_ERROR_ARGUMENT,
-                           "hmt_model_param_find: model, name or index is NULL");
-    found = graph_find_param(&model->graph, name);
-    if (found < 0)
-        return status_fail(HMT_ERROR_NOT_FOUND, "the network has no parameter \"%s\"", name);
-    *index = (size_t)found;
-    return HMT_OK;
-}
-
-/* Checks the arguments of a read or write of all of one parameter. */
-static hmt_status check_transfer(const hmt_model *model, size_t index, const float *values,
-                                 size_t count)
-{
-    hmt_status status = check_index(model, index);
-
-    if (status != HMT_OK)
-        return status;
-    if (values == NULL)
-        return status_fail(HMT_ERROR_ARGUMENT, "parameter %s: values is NULL",
-                           model->graph.params[index].name);
-    if (count != (size_t)model->graph.params[index].count)
-        return status_fail(HMT_ERROR_ARGUMENT, "parameter %s has %lld elements, not %zu",
-                           model->graph.params[index].name,
-                           (long long)model->graph.params[index].count, count);
-    return HMT_OK;
-}
-
-hmt_status hmt_model_param_read(const hmt_model *model, size_t index, float *values, size_t count)
-{
-    uint64_t generation;
-    hmt_status status;
-
-    status_clear();
-    status = check_transfer(model, index, values, count);
-    if (status == HMT_OK)
-        status = model_read_begin((hmt_model *)model, &generation);
-    if (status != HMT_OK)
-        return status;
-    read_values(model, (int32_t)index, 0, (int64_t)count, values);
-    return model_read_end((hmt_model *)model, generation);
-}
-
-hmt_status hmt_model_param_write(hmt_model *model, size_t index, const float *values, size_t count)
-{
-    hmt_status status;
-
-    status_clear();
-    status = check_transfer(model, index, values, count);
-    if (status == HMT_OK)
-        status = model_widen(model, true);
-    if (status != HMT_OK)
-        return status;
-    pthread_mutex_lock(&model->lock);
-    status = model_check_writable(model);
-    if (status == HMT_OK) {
-        model_change_begin(model);
-        memcpy(model->values[index], values, count * sizeof(float));
-        model_change_end(model);
-    }
-    pthread_mutex_unlock(&model->lock);
-    return status;
 }
 
 hmt_status model_weights_acquire(hmt_model *model, uint64_t generation, model_weights **out)

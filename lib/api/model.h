@@ -23,8 +23,8 @@ typedef struct model_weights {
 typedef struct model_narrow {
     const void *data;
     hmt_dtype dtype;
-    const float *scales; /* (outputs), of 8-bit integers */
-    void *block;         /* holds both, if they are ours; NULL: they are in the model's map */
+    float *scales; /* (outputs), of 8-bit integers */
+    void *block;   /* holds both, if they are ours; NULL: they are in the model's map */
 } model_narrow;
 
 struct hmt_model {
@@ -32,13 +32,12 @@ struct hmt_model {
     hmt_context *context;
     hmt_model_config config;
     graph graph;
-    float **values; /* by parameter: dense float32 in memory, ours or in map */
-    model_narrow
-        *narrow;       /* by parameter, if data is not NULL; values then NULL, or the same numbers
-                        */
-    bool *owned;       /* by parameter: allocated rather than mapped */
-    file_map map;      /* the file the model came from, if it is mapped */
-    hmt_source source; /* how a backend reads values */
+    float **values;       /* by parameter: dense float32, ours or in map; NULL where it is narrow */
+    model_narrow *narrow; /* by parameter; data NULL where it is not */
+    bool *owned;          /* by parameter: allocated rather than mapped */
+    file_map map;         /* the file the model came from, if its host wants it mapped */
+    hmt_source source;    /* how a backend reads values */
+    bool allow_nonfinite; /* as its host loaded it: values are not checked */
 
     pthread_mutex_t lock;
     /* Of the parameters: goes up by one when they begin to change and when they have changed, so it
@@ -60,11 +59,20 @@ hmt_status model_make(hmt_context *context, const hmt_model_config *config, hmt_
 size_t model_narrow_bytes(const hmt_model *model, int32_t param);
 /* What parameter `index` occupies: in the file if it is mapped, and as float32 if there is that. */
 uint64_t model_param_bytes(const hmt_model *model, int32_t index);
-/* Allocates the values of parameter `index`. */
+/* Allocates the values of parameter `index`; its data and scales in a narrow dtype. */
 hmt_status model_allocate(hmt_model *model, int32_t index);
+hmt_status model_allocate_narrow(hmt_model *model, int32_t index, hmt_dtype dtype);
+/* `count` values of a parameter from element `from` on, as float32. */
+void model_read_values(const hmt_model *model, int32_t param, int64_t from, int64_t count,
+                       float *values);
+/* Gives every parameter float32 values, which alone count from now on. */
+hmt_status model_widen(hmt_model *model);
 
-/* Gives every parameter float32 values; with `forget` they alone count from now on. */
-hmt_status model_widen(hmt_model *model, bool forget);
+/* HMT_ERROR_NONFINITE if `values` of the parameter, called `name`, are not finite, or a variance is
+ * negative; the same for what the model has. `what` begins the message. */
+hmt_status model_check_values(const graph_param *param, const char *name, const float *values,
+                              const char *what);
+hmt_status model_check_param(const hmt_model *model, int32_t index, const char *what);
 
 void model_acquire(hmt_model *model);
 void model_release(hmt_model *model);

@@ -7,29 +7,18 @@
 #include "core/memory.h"
 #include "core/status.h"
 
-/* A narrow parameter and its scales, in one block of the copy's own. */
+/* A narrow parameter and its scales. */
 static hmt_status copy_narrow(const hmt_model *model, int32_t param, hmt_model *copy)
 {
     const model_narrow *from = &model->narrow[param];
-    const size_t bytes = model_narrow_bytes(model, param);
-    const size_t data = (bytes + MEMORY_ALIGNMENT - 1) / MEMORY_ALIGNMENT * MEMORY_ALIGNMENT;
-    const size_t scales =
-        from->scales != NULL ? (size_t)model->graph.params[param].shape[0] * sizeof(float) : 0;
-    model_narrow *to = &copy->narrow[param];
-    hmt_status status = memory_uninitialised(&copy->context->allocator, data + scales, 1,
-                                             model->graph.params[param].name, &to->block);
+    hmt_status status = model_allocate_narrow(copy, param, from->dtype);
 
     if (status != HMT_OK)
         return status;
-    memcpy(to->block, from->data, bytes);
-    if (scales > 0) {
-        float *place = (float *)(void *)((char *)to->block + data);
-
-        memcpy(place, from->scales, scales);
-        to->scales = place;
-    }
-    to->dtype = from->dtype;
-    to->data = to->block;
+    memcpy(copy->narrow[param].block, from->data, model_narrow_bytes(model, param));
+    if (from->scales != NULL)
+        memcpy(copy->narrow[param].scales, from->scales,
+               (size_t)model->graph.params[param].shape[0] * sizeof(float));
     return HMT_OK;
 }
 
@@ -58,6 +47,8 @@ hmt_status hmt_model_copy(hmt_model *model, hmt_context *context, hmt_model **ou
     status = model_read_begin(model, &generation);
     if (status == HMT_OK)
         status = model_make(context, &model->config, &copy);
+    if (status == HMT_OK)
+        copy->allow_nonfinite = model->allow_nonfinite;
     for (int32_t i = 0; status == HMT_OK && i < model->graph.param_count; ++i)
         status = copy_param(model, i, copy);
     if (status == HMT_OK)

@@ -8,28 +8,30 @@
 #include "api/checkpoint.h"
 #include "api/context.h"
 #include "api/trainer.h"
+#include "core/memory.h"
 #include "core/status.h"
 #include "format/json.h"
 
 /* An opened checkpoint. */
 typedef struct checkpoint {
-    file_map map;
+    file_reader reader;
     tensors_index index;
+    float *values; /* room for the largest parameter, where there is a trainer */
 } checkpoint;
 
 static void checkpoint_close(checkpoint *file)
 {
     tensors_close(&file->index);
-    file_map_close(&file->map);
+    file_reader_close(&file->reader);
 }
 
 static hmt_status checkpoint_open(const hmt_allocator *allocator, const char *path,
                                   checkpoint *file)
 {
-    hmt_status status = file_map_open(path, &file->map);
+    hmt_status status = file_reader_open(path, &file->reader);
 
     if (status == HMT_OK)
-        status = tensors_open(allocator, file->map.data, file->map.size, path, &file->index);
+        status = tensors_open_file(allocator, &file->reader, &file->index);
     if (status == HMT_OK && tensors_metadata(&file->index, CHECKPOINT_STATE) == NULL)
         status = status_fail(HMT_ERROR_FORMAT, "%s: is no checkpoint, it has no %s", path,
                              CHECKPOINT_STATE);
@@ -77,33 +79,31 @@ static hmt_status check_recipe(const tensors_index *index, const char *ours)
                        index->what, pair != NULL ? pair->value : "none", ours);
 }
 
-/* The tensor of parameter `param` under `name`, float32 and of its shape. */
-static hmt_status find_tensor(const tensors_index *index, const char *name,
-                              const graph_param *param, const float **values)
+/* Reads the tensor of parameter `param` under `name`, which is float32 and of its shape, into
+ * file->values. */
+static hmt_status read_tensor(const checkpoint *file, const char *name, const graph_param *param)
 {
-    const tensors_entry *entry = tensors_find(index, name);
+    const tensors_entry *entry = tensors_find(&file->index, name);
 
-    *values = entry != NULL ? tensors_in_place(index, entry) : NULL;
-    if (*values != NULL && entry->count == (uint64_t)param->count)
-        return HMT_OK;
+    if (entry != NULL && entry->dtype == TENSORS_F32 && entry->count == (uint64_t)param->count)
+        return tensors_read(&file->index, entry, file->values);
     return status_fail(HMT_ERROR_FORMAT, "%s: has no tensor %s of %lld float32 elements",
-                       index->what, name, (long long)param->count);
+                       file->index.what, name, (long long)param->count);
 }
 
-static hmt_status check_params(const hmt_model *model, const tensors_index *index)
+static hmt_status check_params(const hmt_model *model, const checkpoint *file)
 {
     for (int32_t i = 0; i < model->graph.param_count; ++i) {
         const graph_param *param = &model->graph.params[i];
-        const float *values;
-        hmt_status status = find_tensor(index, param->name, param, &values);
+        hmt_status status = read_tensor(file, param->name, param);
 
         if (status != HMT_OK)
             return status;
-        if (memcmp(values, model->values[i], (size_t)param->count * sizeof(float)) != 0)
+        if (memcmp(file->values, model->values[i], (size_t)param->count * sizeof(float)) != 0)
             return status_fail(HMT_ERROR_ARGUMENT,
                                "%s: the model's %s is not that of the checkpoint; load the model "
                                "from the checkpoint first",
-                               index->what, param->name);
+                               file->index.what, param->name);
     }
     return HMT_OK;
 }
@@ -117,38 +117,67 @@ static hmt_status set_value(hmt_trainer *trainer, size_t i, hmt_slot slot, const
     return status == HMT_OK ? devices_set(trainer->devices, weight, slot, values) : status;
 }
 
-/* Finds one slot of every weight that has it, and with `set` sets it. */
-static hmt_status each_slot(hmt_trainer *trainer, const tensors_index *index, hmt_slot slot,
-                            bool set)
+/* Momentum may have any sign; a variance that goes on from here may not. */
+static hmt_status check_slot(const graph_param *param, hmt_slot slot, const char *name,
+                             const checkpoint *file)
+{
+    graph_param as = *param;
+
+    if (slot == HMT_SLOT_MOMENTUM)
+        as.role = GRAPH_ROLE_WEIGHT;
+    return model_check_values(&as, name, file->values, file->index.what);
+}
+
+/* Checks one slot of every weight that has it, or sets it. */
+static hmt_status each_slot(hmt_trainer *trainer, const checkpoint *file, hmt_slot slot, bool set)
 {
     const hmt_plan *plan = &trainer->train.lowered->plan;
     char name[CHECKPOINT_NAME];
 
     for (size_t i = 0; i < plan->weight_count; ++i) {
         const graph_param *param = &trainer->model->graph.params[plan->weights[i].param];
-        const float *values;
         hmt_status status;
 
         if (!checkpoint_has(trainer, i, slot))
             continue;
         checkpoint_name(name, slot, param->name);
-        status = find_tensor(index, name, param, &values);
-        if (status == HMT_OK && set)
-            status = set_value(trainer, i, slot, values);
+        status = read_tensor(file, name, param);
+        if (status == HMT_OK)
+            status = set ? set_value(trainer, i, slot, file->values)
+                         : check_slot(param, slot, name, file);
         if (status != HMT_OK)
             return status;
     }
     return HMT_OK;
 }
 
-/* Momentum and values, all found before any is set. */
-static hmt_status set_slots(hmt_trainer *trainer, const tensors_index *index)
+/* Momentum and values, all checked before any is set. */
+static hmt_status set_slots(hmt_trainer *trainer, const checkpoint *file)
 {
     hmt_status status = HMT_OK;
 
-    for (int set = 0; set < 2; ++set)
+    for (int set = 0; set < 2; ++set) {
         for (int slot = HMT_SLOT_VALUE; slot <= HMT_SLOT_MOMENTUM && status == HMT_OK; ++slot)
-            status = each_slot(trainer, index, (hmt_slot)slot, set != 0);
+            status = each_slot(trainer, file, (hmt_slot)slot, set != 0);
+        if (status == HMT_OK) /* before anything is set, and after all was read again */
+            status = file_reader_check(&file->reader);
+    }
+    return status;
+}
+
+static hmt_status make_room(const hmt_model *model, checkpoint *file)
+{
+    int64_t largest = 1;
+    void *block;
+    hmt_status status;
+
+    for (int32_t i = 0; i < model->graph.param_count; ++i)
+        if (model->graph.params[i].count > largest)
+            largest = model->graph.params[i].count;
+    status = memory_uninitialised(&model->context->allocator, (size_t)largest, sizeof(float),
+                                  "a checkpoint", &block);
+    if (status == HMT_OK)
+        file->values = block;
     return status;
 }
 
@@ -174,11 +203,14 @@ hmt_status hmt_trainer_resume(hmt_trainer *trainer, const char *path)
     if (status == HMT_OK)
         status = check_recipe(&file.index, trainer->recipe.text);
     if (status == HMT_OK)
-        status = check_params(trainer->model, &file.index);
+        status = make_room(trainer->model, &file);
     if (status == HMT_OK)
-        status = set_slots(trainer, &file.index);
+        status = check_params(trainer->model, &file);
+    if (status == HMT_OK)
+        status = set_slots(trainer, &file);
     if (status == HMT_OK)
         trainer->steps = trainer->home_steps = steps;
+    memory_free(&trainer->model->context->allocator, file.values);
     checkpoint_close(&file);
     return status;
 }

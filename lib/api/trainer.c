@@ -118,7 +118,7 @@ hmt_status hmt_trainer_create(hmt_model *model, const hmt_trainer_options *optio
     if (status != HMT_OK)
         return status;
     trainer = block;
-    status = model_widen(model, true);
+    status = model_widen(model);
     if (status == HMT_OK)
         status = attach(model, trainer);
     if (status != HMT_OK) {

@@ -33,9 +33,8 @@ static hmt_status refuse_kind(mode_t mode, const char *what, const char *path)
 }
 
 /* Opens a regular file for reading; O_NONBLOCK, so that a FIFO without a writer returns at once. */
-static hmt_status open_regular(const char *path, int *descriptor, uint64_t *size)
+static hmt_status open_regular(const char *path, int *descriptor, struct stat *info)
 {
-    struct stat info;
     hmt_status status;
 
     do
@@ -44,14 +43,12 @@ static hmt_status open_regular(const char *path, int *descriptor, uint64_t *size
     if (*descriptor < 0)
         return status_fail_errno(errno, "open", path);
 
-    if (fstat(*descriptor, &info) != 0)
+    if (fstat(*descriptor, info) != 0)
         status = status_fail_errno(errno, "examine", path);
-    else if (!S_ISREG(info.st_mode))
-        status = refuse_kind(info.st_mode, "read", path);
-    else {
-        *size = (uint64_t)info.st_size;
+    else if (!S_ISREG(info->st_mode))
+        status = refuse_kind(info->st_mode, "read", path);
+    else
         return HMT_OK;
-    }
     close(*descriptor);
     return status;
 }
@@ -79,15 +76,17 @@ hmt_status file_read(const hmt_allocator *allocator, const char *path, uint64_t 
                      unsigned char **data, size_t *size)
 {
     int descriptor;
+    struct stat info;
     uint64_t length;
     size_t got = 0;
     void *block = NULL;
-    hmt_status status = open_regular(path, &descriptor, &length);
+    hmt_status status = open_regular(path, &descriptor, &info);
 
     *data = NULL;
     *size = 0;
     if (status != HMT_OK)
         return status;
+    length = (uint64_t)info.st_size;
     if (length > max_bytes || length >= SIZE_MAX) {
         status = status_fail(HMT_ERROR_LIMIT,
                              "%s has %" PRIu64 " bytes, more than the limit of %" PRIu64, path,
@@ -112,16 +111,79 @@ done:
     return status;
 }
 
+hmt_status file_reader_open(const char *path, file_reader *reader)
+{
+    struct stat info;
+    hmt_status status;
+
+    memset(reader, 0, sizeof *reader);
+    status = open_regular(path, &reader->descriptor, &info);
+    if (status != HMT_OK)
+        return status;
+    reader->path = path;
+    reader->open = true;
+    reader->size = (uint64_t)info.st_size;
+    reader->written[0] = info.st_mtim.tv_sec;
+    reader->written[1] = info.st_mtim.tv_nsec;
+    if (reader->size > 0)
+        return HMT_OK;
+    file_reader_close(reader);
+    return status_fail(HMT_ERROR_FORMAT, "%s is empty", path);
+}
+
+hmt_status file_reader_read(const file_reader *reader, uint64_t offset, void *data, size_t size)
+{
+    unsigned char *at = data;
+
+    while (size > 0) {
+        ssize_t n =
+            pread(reader->descriptor, at, size < LONGEST_CALL ? size : LONGEST_CALL, (off_t)offset);
+
+        if (n == 0)
+            return status_fail(HMT_ERROR_IO, "%s became shorter while it was read", reader->path);
+        if (n < 0 && errno != EINTR)
+            return status_fail_errno(errno, "read", reader->path);
+        if (n > 0) {
+            at += n;
+            offset += (uint64_t)n;
+            size -= (size_t)n;
+        }
+    }
+    return HMT_OK;
+}
+
+hmt_status file_reader_check(const file_reader *reader)
+{
+    struct stat info;
+
+    if (fstat(reader->descriptor, &info) != 0)
+        return status_fail_errno(errno, "examine", reader->path);
+    if ((uint64_t)info.st_size == reader->size && info.st_mtim.tv_sec == reader->written[0] &&
+        info.st_mtim.tv_nsec == reader->written[1])
+        return HMT_OK;
+    return status_fail(HMT_ERROR_IO, "%s was written to while it was read; read it again",
+                       reader->path);
+}
+
+void file_reader_close(file_reader *reader)
+{
+    if (reader->open)
+        close(reader->descriptor);
+    memset(reader, 0, sizeof *reader);
+}
+
 hmt_status file_map_open(const char *path, file_map *map)
 {
     int descriptor;
+    struct stat info;
     uint64_t length;
     void *data;
-    hmt_status status = open_regular(path, &descriptor, &length);
+    hmt_status status = open_regular(path, &descriptor, &info);
 
     memset(map, 0, sizeof *map);
     if (status != HMT_OK)
         return status;
+    length = (uint64_t)info.st_size;
     if (length == 0)
         status = status_fail(HMT_ERROR_FORMAT, "%s is empty", path);
     else if (length > PTRDIFF_MAX)

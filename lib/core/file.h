@@ -17,13 +17,34 @@
 hmt_status file_read(const hmt_allocator *allocator, const char *path, uint64_t max_bytes,
                      unsigned char **data, size_t *size);
 
+/* A file that is open for reading. It is never mapped, so whatever happens to it meanwhile cannot
+ * harm this process. */
+typedef struct file_reader {
+    const char *path; /* as given to file_reader_open() */
+    int descriptor;
+    bool open;
+    uint64_t size;      /* bytes, at least 1 */
+    int64_t written[2]; /* when it was last written to, as it was opened: seconds, nanoseconds */
+} file_reader;
+
+/* Opens a file; an empty one is HMT_ERROR_FORMAT. `path` must stay. On failure *reader is zero. */
+hmt_status file_reader_open(const char *path, file_reader *reader);
+/* Reads `size` bytes that begin at `offset`; HMT_ERROR_IO if the file has become too short. */
+hmt_status file_reader_read(const file_reader *reader, uint64_t offset, void *data, size_t size);
+/* HMT_ERROR_IO if somebody has written to the file since it was opened: what was read may be half
+ * of one content and half of another. */
+hmt_status file_reader_check(const file_reader *reader);
+/* Closes and sets to zero. One that is zero already is left alone. */
+void file_reader_close(file_reader *reader);
+
 /* A file in memory, copy on write: what is changed there never reaches the file. */
 typedef struct file_map {
     unsigned char *data; /* page aligned; NULL if nothing is mapped */
     size_t size;         /* bytes, at least 1 */
 } file_map;
 
-/* Maps a whole file; an empty one is HMT_ERROR_FORMAT. On failure *map is zero. */
+/* Maps a whole file, for those who asked for it: shortening it kills a process that touches the
+ * map; an empty one is HMT_ERROR_FORMAT. On failure *map is zero. */
 hmt_status file_map_open(const char *path, file_map *map);
 /* Unmaps and sets to zero. A map that is zero already is left alone. */
 void file_map_close(file_map *map);

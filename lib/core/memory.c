@@ -1,16 +1,40 @@
 /* Memory through the host's allocator. */
+#define _GNU_SOURCE /* MADV_HUGEPAGE */
 #include "core/memory.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "core/status.h"
+
+enum { LARGE = 8 << 20, HUGE_PAGE = 2 << 20 /* bytes */ };
+
+/* Asks for large pages, where the system gives them on request: half of the time of copying 400 MB
+ * of parameters into fresh memory goes into faults of 4 KiB each. */
+static void prefer_large_pages(void *block, size_t size)
+{
+#ifdef MADV_HUGEPAGE
+    const uintptr_t at = (uintptr_t)block;
+    const uintptr_t first = (at + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+    const uintptr_t end = (at + size) / HUGE_PAGE * HUGE_PAGE;
+
+    if (size >= LARGE)
+        madvise((void *)first, end - first, MADV_HUGEPAGE);
+#else
+    (void)block, (void)size;
+#endif
+}
 
 static void *default_allocate(void *user, size_t size, size_t alignment)
 {
     void *pointer = NULL;
     (void)user;
-    return posix_memalign(&pointer, alignment, size) == 0 ? pointer : NULL;
+    if (posix_memalign(&pointer, alignment, size) != 0)
+        return NULL;
+    prefer_large_pages(pointer, size);
+    return pointer;
 }
 
 static void default_release(void *user, void *pointer)

@@ -57,6 +57,15 @@ static hmt_status find_header(const unsigned char *data, size_t size, const char
     return HMT_OK;
 }
 
+size_t safetensors_header_size(const unsigned char *head, size_t head_size, uint64_t size)
+{
+    const uint64_t length = head_size >= LENGTH_BYTES ? little_endian(head, LENGTH_BYTES) : 0;
+
+    if (length > SAFETENSORS_MAX_HEADER || length > size - LENGTH_BYTES)
+        return head_size;
+    return head_size < LENGTH_BYTES ? head_size : LENGTH_BYTES + (size_t)length;
+}
+
 static void begin(json_reader *json, const header *h)
 {
     json_begin(json, h->text, h->size, h->what);

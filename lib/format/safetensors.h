@@ -13,11 +13,15 @@
 
 enum { SAFETENSORS_MAX_HEADER = 100 * 1000 * 1000 /* bytes, as in the reference implementation */ };
 
-/* tensors_open() of a safetensors file. Memory asked for is at most four times the header's length
- * and some. HMT_ERROR_FORMAT, _UNSUPPORTED (a dtype not in the list, more than 8 dimensions),
- * _MEMORY. */
+/* tensors_open() of a safetensors file. Only the header is read here. Memory asked for is at most
+ * four times the header's length and some. HMT_ERROR_FORMAT, _UNSUPPORTED (a dtype not in the list,
+ * more than 8 dimensions), _MEMORY. */
 hmt_status safetensors_open(const hmt_allocator *allocator, const unsigned char *data, size_t size,
                             const char *what, tensors_index *index);
+
+/* How much of a file of `size` bytes, which begins with these, safetensors_open() reads: its
+ * header, or what is enough to refuse it. */
+size_t safetensors_header_size(const unsigned char *head, size_t head_size, uint64_t size);
 
 typedef struct safetensors_tensor {
     const char *name;
@@ -36,9 +40,10 @@ typedef struct safetensors_job {
     size_t tensor_count;
     const tensors_pair *metadata;
     size_t metadata_count;
-    /* Gives the values of tensors[index]; they are used until the next call. NULL: tensors[].values
-     */
-    hmt_status (*fetch)(void *fetch_user, size_t index, const float **values);
+    /* Gives `count` values of tensors[index] from element `first` on, which are used until the next
+     * call; `room` has room for them. NULL: tensors[].values */
+    hmt_status (*fetch)(void *fetch_user, size_t index, uint64_t first, size_t count, float *room,
+                        const float **values);
     void *fetch_user;
     hmt_progress_fn progress; /* told "save" and bytes of data before each tensor and at the end */
     void *progress_user;

@@ -15,7 +15,8 @@
 enum {
     LENGTH_BYTES = 8,
     DATA_ALIGNMENT = 64, /* of the first tensor, in bytes from the beginning of the file */
-    CHUNK = 8192         /* elements converted at a time */
+    CHUNK = 16384,       /* elements fetched and written at a time */
+    PIECE = 1024         /* converted at a time, on the stack */
 };
 
 static hmt_status count_elements(const safetensors_tensor *tensor, uint64_t *count)
@@ -172,50 +173,64 @@ static hmt_status quantise(const safetensors_tensor *tensor, const float *values
     return status;
 }
 
-/* `count` values, at most CHUNK, from element `first` of the tensor, as stored, into out. */
-static hmt_status convert(const safetensors_tensor *tensor, const float *values, size_t count,
-                          uint64_t first, unsigned char *out)
+/* convert() to 16 bits. */
+static hmt_status round_to_half(const safetensors_tensor *tensor, const float *values, size_t count,
+                                uint64_t first, unsigned char *out)
 {
-    bool f16 = tensor->dtype == TENSORS_F16;
-    uint16_t half[CHUNK];
-    size_t bad;
+    const bool f16 = tensor->dtype == TENSORS_F16;
+    const size_t bad = half_first_overflow(values, count, f16 ? HALF_F16_LIMIT : HALF_BF16_LIMIT);
+    uint16_t half[PIECE];
 
-    if (tensor->dtype == TENSORS_F32) {
-        for (size_t i = 0; i < count; ++i)
-            for (int byte = 0; byte < 4; ++byte)
-                out[4 * i + (size_t)byte] = (unsigned char)(half_bits(values[i]) >> (8 * byte));
-        return HMT_OK;
-    }
-    if (tensor->dtype == TENSORS_I8)
-        return quantise(tensor, values, count, first, out);
-    bad = half_first_overflow(values, count, f16 ? HALF_F16_LIMIT : HALF_BF16_LIMIT);
     if (bad < count)
         return cannot_store(tensor, first + bad, values[bad]);
-    if (f16)
-        half_array_to_f16(values, half, count);
-    else
-        half_array_to_bf16(values, half, count);
-    for (size_t i = 0; i < count; ++i) {
-        out[2 * i] = (unsigned char)half[i];
-        out[2 * i + 1] = (unsigned char)(half[i] >> 8);
+    for (size_t done = 0, n; done < count; done += n) {
+        n = count - done < PIECE ? count - done : PIECE;
+        if (f16)
+            half_array_to_f16(values + done, half, n);
+        else
+            half_array_to_bf16(values + done, half, n);
+        for (size_t i = 0; i < n; ++i, out += 2) {
+            out[0] = (unsigned char)half[i];
+            out[1] = (unsigned char)(half[i] >> 8);
+        }
     }
     return HMT_OK;
 }
 
-static hmt_status write_tensor(file_writer *writer, const safetensors_tensor *tensor,
-                               const float *values, unsigned char *buffer)
+/* `count` values, at most CHUNK, from element `first` of the tensor, as stored, into out. */
+static hmt_status convert(const safetensors_tensor *tensor, const float *values, size_t count,
+                          uint64_t first, unsigned char *out)
 {
+    if (tensor->dtype == TENSORS_I8)
+        return quantise(tensor, values, count, first, out);
+    if (tensor->dtype != TENSORS_F32)
+        return round_to_half(tensor, values, count, first, out);
+    for (size_t i = 0; i < count; ++i)
+        for (int byte = 0; byte < 4; ++byte)
+            out[4 * i + (size_t)byte] = (unsigned char)(half_bits(values[i]) >> (8 * byte));
+    return HMT_OK;
+}
+
+/* `room` and `buffer` have CHUNK values each. */
+static hmt_status write_tensor(file_writer *writer, const safetensors_job *job, size_t index,
+                               float *room, unsigned char *buffer)
+{
+    const safetensors_tensor *tensor = &job->tensors[index];
+    const bool as_it_is = tensor->dtype == TENSORS_F32 && half_little_endian();
     uint64_t count;
     hmt_status status = count_elements(tensor, &count);
 
-    if (status == HMT_OK && tensor->dtype == TENSORS_F32 && half_little_endian())
-        return file_writer_write(writer, values, (size_t)count * sizeof *values);
     for (uint64_t done = 0; done < count && status == HMT_OK; done += CHUNK) {
-        size_t n = (size_t)(count - done < CHUNK ? count - done : CHUNK);
+        const size_t n = (size_t)(count - done < CHUNK ? count - done : CHUNK);
+        const float *values = job->fetch == NULL ? tensor->values + done : NULL;
 
-        status = convert(tensor, values + done, n, done, buffer);
+        if (job->fetch != NULL)
+            status = job->fetch(job->fetch_user, index, done, n, room, &values);
+        if (status == HMT_OK && !as_it_is)
+            status = convert(tensor, values, n, done, buffer);
         if (status == HMT_OK)
-            status = file_writer_write(writer, buffer, n * tensors_dtype_size(tensor->dtype));
+            status = file_writer_write(writer, as_it_is ? (const void *)values : buffer,
+                                       n * tensors_dtype_size(tensor->dtype));
     }
     return status;
 }
@@ -228,19 +243,15 @@ static hmt_status tell(const safetensors_job *job, uint64_t done, uint64_t total
 }
 
 static hmt_status write_data(file_writer *writer, const safetensors_job *job, uint64_t total,
-                             unsigned char *buffer)
+                             float *room, unsigned char *buffer)
 {
     uint64_t done = 0, count;
     hmt_status status = tell(job, 0, total);
 
     for (size_t i = 0; i < job->tensor_count && status == HMT_OK; ++i) {
         const safetensors_tensor *tensor = &job->tensors[i];
-        const float *values = tensor->values;
 
-        if (job->fetch != NULL)
-            status = job->fetch(job->fetch_user, i, &values);
-        if (status == HMT_OK)
-            status = write_tensor(writer, tensor, values, buffer);
+        status = write_tensor(writer, job, i, room, buffer);
         if (status == HMT_OK)
             status = count_elements(tensor, &count);
         if (status != HMT_OK)
@@ -259,11 +270,12 @@ hmt_status safetensors_write(file_writer *writer, const hmt_allocator *allocator
     hmt_status status = check_job(job, &total);
 
     if (status == HMT_OK)
-        status = memory_uninitialised(allocator, CHUNK, 4, "a write buffer", &buffer);
+        status =
+            memory_uninitialised(allocator, 2 * CHUNK, sizeof(float), "a write buffer", &buffer);
     if (status == HMT_OK)
         status = write_header(writer, allocator, job);
     if (status == HMT_OK)
-        status = write_data(writer, job, total, buffer);
+        status = write_data(writer, job, total, buffer, (unsigned char *)((float *)buffer + CHUNK));
     memory_free(allocator, buffer);
     if (status != HMT_OK)
         file_writer_discard(writer);

@@ -14,7 +14,10 @@
 #include "format/tensors.h"
 #include "format/torch.h"
 
-enum { CHUNK = 4096 }; /* elements converted at a time */
+enum {
+    CHUNK = 1024, /* elements converted at a time, on the stack */
+    HEAD = 64     /* bytes that tell the format */
+};
 
 static const struct {
     const char *name;
@@ -66,26 +69,57 @@ bool tensors_has_shape(const tensors_entry *entry, const int64_t shape[4])
 
 const float *tensors_in_place(const tensors_index *index, const tensors_entry *entry)
 {
-    const unsigned char *data = index->data + entry->offset;
+    const unsigned char *data = index->data;
 
-    if (entry->dtype != TENSORS_F32 || entry->strided || (uintptr_t)data % sizeof(float) != 0 ||
-        !half_little_endian())
+    if (data == NULL || entry->dtype != TENSORS_F32 || entry->strided || !half_little_endian())
         return NULL;
-    return (const float *)(const void *)data;
+    data += entry->offset;
+    return (uintptr_t)data % sizeof(float) == 0 ? (const float *)(const void *)data : NULL;
+}
+
+bool tensors_is_narrow(const tensors_entry *entry)
+{
+    const bool half = entry->dtype == TENSORS_F16 || entry->dtype == TENSORS_BF16;
+
+    return entry->rank >= 2 && !entry->strided &&
+           (entry->dtype == TENSORS_I8 || (half && half_little_endian()));
 }
 
 const void *tensors_narrow(const tensors_index *index, const tensors_entry *entry)
 {
-    const unsigned char *data = index->data + entry->offset;
+    const unsigned char *data = index->data;
 
-    if (entry->rank < 2 || entry->strided)
+    if (data == NULL || !tensors_is_narrow(entry))
         return NULL;
-    if (entry->dtype == TENSORS_I8)
-        return data;
-    if ((entry->dtype != TENSORS_F16 && entry->dtype != TENSORS_BF16) ||
-        (uintptr_t)data % sizeof(uint16_t) != 0 || !half_little_endian())
-        return NULL;
-    return data;
+    data += entry->offset;
+    return (uintptr_t)data % tensors_dtype_size(entry->dtype) == 0 ? data : NULL;
+}
+
+hmt_status tensors_copy(const tensors_index *index, const tensors_entry *entry, void *bytes)
+{
+    if (index->data == NULL)
+        return file_reader_read(index->file, entry->offset, bytes, (size_t)entry->bytes);
+    memcpy(bytes, index->data + entry->offset, (size_t)entry->bytes);
+    return HMT_OK;
+}
+
+/* Where the bytes are, or a copy of them in *block, which the caller frees. */
+static hmt_status fetch(const tensors_index *index, const tensors_entry *entry,
+                        const unsigned char **data, void **block)
+{
+    hmt_status status;
+
+    *block = NULL;
+    *data = index->data;
+    if (*data != NULL) {
+        *data += entry->offset;
+        return HMT_OK;
+    }
+    status = memory_uninitialised(index->allocator, (size_t)entry->bytes, 1, entry->name, block);
+    if (status == HMT_OK)
+        status = tensors_copy(index, entry, *block);
+    *data = *block;
+    return status;
 }
 
 static void read_f32(const unsigned char *data, float *values, size_t count)
@@ -170,22 +204,26 @@ hmt_status tensors_check_dtype(const tensors_index *index, const tensors_entry *
 
 hmt_status tensors_read(const tensors_index *index, const tensors_entry *entry, float *values)
 {
-    const unsigned char *data = index->data + entry->offset;
+    const unsigned char *data;
+    void *block = NULL;
     hmt_status status = tensors_check_dtype(index, entry);
 
-    if (status != HMT_OK)
+    if (status != HMT_OK || entry->count == 0)
         return status;
-    if (entry->strided)
+    if (entry->dtype == TENSORS_F32 && !entry->strided && half_little_endian())
+        return tensors_copy(index, entry, values);
+    status = fetch(index, entry, &data, &block);
+    if (status == HMT_OK && entry->strided)
         read_strided(entry, data, values);
-    else if (entry->count > 0)
+    else if (status == HMT_OK)
         read_dense(entry->dtype, data, values, (size_t)entry->count);
-    return HMT_OK;
+    memory_free(index->allocator, block);
+    return status;
 }
 
-void tensors_read_scaled(const tensors_index *index, const tensors_entry *entry,
-                         const tensors_entry *scales, float *values)
+static void scale_rows(const tensors_entry *entry, const unsigned char *data,
+                       const unsigned char *scale, float *values)
 {
-    const unsigned char *data = index->data + entry->offset, *scale = index->data + scales->offset;
     const size_t row = entry->shape[0] > 0 ? (size_t)entry->count / (size_t)entry->shape[0] : 0;
 
     for (int64_t o = 0; o < entry->shape[0]; ++o, scale += sizeof(float)) {
@@ -198,6 +236,22 @@ void tensors_read_scaled(const tensors_index *index, const tensors_entry *entry,
     }
 }
 
+hmt_status tensors_read_scaled(const tensors_index *index, const tensors_entry *entry,
+                               const tensors_entry *scales, float *values)
+{
+    const unsigned char *data, *scale;
+    void *block = NULL, *scale_block = NULL;
+    hmt_status status = fetch(index, entry, &data, &block);
+
+    if (status == HMT_OK)
+        status = fetch(index, scales, &scale, &scale_block);
+    if (status == HMT_OK)
+        scale_rows(entry, data, scale, values);
+    memory_free(index->allocator, block);
+    memory_free(index->allocator, scale_block);
+    return status;
+}
+
 /* ---- for the readers of formats ---- */
 
 hmt_status tensors_open(const hmt_allocator *allocator, const unsigned char *data, size_t size,
@@ -208,10 +262,67 @@ hmt_status tensors_open(const hmt_allocator *allocator, const unsigned char *dat
     return safetensors_open(allocator, data, size, what, index);
 }
 
+/* The header of a safetensors file. */
+static hmt_status open_header(const hmt_allocator *allocator, const file_reader *file,
+                              const unsigned char *head, size_t head_size, tensors_index *index)
+{
+    const size_t size = safetensors_header_size(head, head_size, file->size);
+    void *block = NULL;
+    hmt_status status = memory_uninitialised(allocator, size, 1, "a file's header", &block);
+
+    if (status == HMT_OK)
+        status = file_reader_read(file, 0, block, size);
+    if (status == HMT_OK)
+        status = safetensors_open(allocator, block, (size_t)file->size, file->path, index);
+    memory_free(allocator, block);
+    if (status == HMT_OK) {
+        index->data = NULL;
+        index->file = file;
+    }
+    return status;
+}
+
+/* A PyTorch checkpoint, whose parts lie all over the file. */
+static hmt_status open_whole(const hmt_allocator *allocator, const file_reader *file,
+                             tensors_index *index)
+{
+    const size_t size = (size_t)file->size;
+    void *block = NULL;
+    hmt_status status = memory_uninitialised(allocator, size, 1, "a checkpoint", &block);
+
+    if (status == HMT_OK)
+        status = file_reader_read(file, 0, block, size);
+    if (status == HMT_OK)
+        status = torch_open(allocator, block, size, file->path, index);
+    if (status == HMT_OK)
+        index->block = block;
+    else
+        memory_free(allocator, block);
+    return status;
+}
+
+hmt_status tensors_open_file(const hmt_allocator *allocator, const file_reader *file,
+                             tensors_index *index)
+{
+    unsigned char head[HEAD];
+    const size_t size = file->size < HEAD ? (size_t)file->size : HEAD;
+    hmt_status status = file_reader_read(file, 0, head, size);
+
+    memset(index, 0, sizeof *index);
+    if (status != HMT_OK)
+        return status;
+    if (file->size > PTRDIFF_MAX)
+        return status_fail(HMT_ERROR_LIMIT, "%s is larger than the memory of this machine",
+                           file->path);
+    return torch_is(head, size) ? open_whole(allocator, file, index)
+                                : open_header(allocator, file, head, size, index);
+}
+
 void tensors_close(tensors_index *index)
 {
     if (index->allocator == NULL)
         return;
+    memory_free(index->allocator, index->block);
     memory_free(index->allocator, index->entries);
     memory_free(index->allocator, index->metadata);
     memory_free(index->allocator, (void *)index->order);

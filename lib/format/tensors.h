@@ -7,7 +7,7 @@
 
 #include <stdbool.h>
 
-#include <hmtnet/hmtnet.h>
+#include "core/file.h"
 
 enum { TENSORS_MAX_RANK = 8 };
 
@@ -60,7 +60,9 @@ typedef struct tensors_pair {
 typedef struct tensors_index {
     const hmt_allocator *allocator;
     const char *what;          /* as given to tensors_open() */
-    const unsigned char *data; /* the whole file, the caller's */
+    const unsigned char *data; /* the whole file, the caller's or block; NULL: only file has it */
+    const file_reader *file;   /* the caller's; NULL: data has all */
+    void *block;               /* the whole file, where its format needs that; NULL */
     tensors_entry *entries;    /* (count), in the file's order */
     size_t count;
     tensors_pair *metadata; /* (metadata_count), in the file's order */
@@ -75,6 +77,10 @@ typedef struct tensors_index {
  * failure *index is zero. */
 hmt_status tensors_open(const hmt_allocator *allocator, const unsigned char *data, size_t size,
                         const char *what, tensors_index *index);
+/* The same for an open file, which must stay open as long; its path begins every message. Of a
+ * safetensors file the header alone is read. HMT_ERROR_IO besides. */
+hmt_status tensors_open_file(const hmt_allocator *allocator, const file_reader *file,
+                             tensors_index *index);
 /* Frees the index, not the data, and sets it to zero. */
 void tensors_close(tensors_index *index);
 
@@ -84,20 +90,26 @@ const tensors_pair *tensors_metadata(const tensors_index *index, const char *key
 
 bool tensors_has_shape(const tensors_entry *entry, const int64_t shape[4]);
 
-/* The data itself where it can be used in place: F32, dense, aligned, on a little endian machine;
- * else NULL. */
+/* The data itself where it is in memory and can be used in place: F32, dense, aligned, on a little
+ * endian machine; else NULL. */
 const float *tensors_in_place(const tensors_index *index, const tensors_entry *entry);
-/* The same for F16, BF16 and I8 of two dimensions or more; vectors are always read as float32. */
+/* The same for what tensors_is_narrow() says. */
 const void *tensors_narrow(const tensors_index *index, const tensors_entry *entry);
+/* Can a copy of the bytes be used as F16, BF16 or I8: dense, two dimensions or more, on a little
+ * endian machine? Vectors are always read as float32. */
+bool tensors_is_narrow(const tensors_entry *entry);
+/* Copies the entry->bytes bytes of dense data out. HMT_ERROR_IO. */
+hmt_status tensors_copy(const tensors_index *index, const tensors_entry *entry, void *bytes);
 /* HMT_ERROR_UNSUPPORTED for a dtype that tensors_read() does not convert. */
 hmt_status tensors_check_dtype(const tensors_index *index, const tensors_entry *entry);
 /* Converts F32, F16, BF16 or F64 data to entry->count floats, dense in the shape's order; fails as
- * tensors_check_dtype() does and else never. */
+ * tensors_check_dtype() does and else, where the data is in memory, never; where it is in a file
+ * with HMT_ERROR_IO or _MEMORY. */
 hmt_status tensors_read(const tensors_index *index, const tensors_entry *entry, float *values);
 /* Converts dense I8 data, times one of the entry->shape[0] dense F32 values of `scales` for each
- * index of the first dimension, to entry->count floats. */
-void tensors_read_scaled(const tensors_index *index, const tensors_entry *entry,
-                         const tensors_entry *scales, float *values);
+ * index of the first dimension, to entry->count floats. As tensors_read(). */
+hmt_status tensors_read_scaled(const tensors_index *index, const tensors_entry *entry,
+                               const tensors_entry *scales, float *values);
 
 /* ---- for the readers of formats ---- */
 

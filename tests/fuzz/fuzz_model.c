@@ -3,20 +3,26 @@
  * Model files: what loads can be read, saved in every dtype and loaded again with the same
  * parameters and config, and infers. Memory stays within a multiple of the file.
  *
- * Options, two bytes: bits 0-1 how it is loaded (from memory, mapped, read), bit 2 mends the
- * header's length, bit 3 gives a config for files without one, bit 4 infers; then the dtype.
+ * Options, two bytes: bits 0-1 how it is loaded (from memory, mapped, copied), bit 2 mends the
+ * header's length, bit 3 gives a config for files without one, bit 4 infers, bit 5 allows values
+ * that are not finite; then the dtype.
  */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "format/safetensors.h"
 #include "fuzz.h"
 
-enum { MEND = 4, CONFIG = 8, INFER = 16 };
+enum { MEND = 4, CONFIG = 8, INFER = 16, ALLOW = 32 };
 
 static const double width = 1.0 / 512; /* the smallest that shapes tell: one channel, 8 in fc6 */
 
-static const unsigned refusals = FUZZ_CODE(FORMAT) | FUZZ_CODE(UNSUPPORTED) | FUZZ_CODE(ARGUMENT);
+static unsigned refusals(uint8_t option)
+{
+    return FUZZ_CODE(FORMAT) | FUZZ_CODE(UNSUPPORTED) | FUZZ_CODE(ARGUMENT) |
+           (option & ALLOW ? 0 : FUZZ_CODE(NONFINITE));
+}
 
 static hmt_model *load(const uint8_t *data, size_t size, uint8_t option)
 {
@@ -29,13 +35,15 @@ static hmt_model *load(const uint8_t *data, size_t size, uint8_t option)
     hmt_model_config_init(&config);
     config.width = width;
     o.config = option & CONFIG ? &config : NULL;
-    o.copy = (option & 3) == 2;
+    o.map = (option & 3) == 1;
+    o.allow_nonfinite = (option & ALLOW) != 0;
     if ((option & 3) == 0)
-        status =
-            FUZZ_STATUS(hmt_model_load_memory(fuzz_context(), data, size, &o, &model), refusals);
+        status = FUZZ_STATUS(hmt_model_load_memory(fuzz_context(), data, size, &o, &model),
+                             refusals(option));
     else
-        status = FUZZ_STATUS(
-            hmt_model_load(fuzz_context(), fuzz_file(name, data, size), &o, &model), refusals);
+        status =
+            FUZZ_STATUS(hmt_model_load(fuzz_context(), fuzz_file(name, data, size), &o, &model),
+                        refusals(option));
     FUZZ_CHECK((model != NULL) == (status == HMT_OK));
     return model;
 }
@@ -53,6 +61,19 @@ static float *read_param(const hmt_model *model, size_t index, size_t *count)
     FUZZ_OK(hmt_model_param_read(model, index, values, *count));
     values[*count] = 0.0f; /* seed_foreign() may take one more */
     return values;
+}
+
+/* What was loaded without that leave is finite. */
+static void check_finite(const hmt_model *model)
+{
+    for (size_t i = 0; i < hmt_model_param_count(model); ++i) {
+        size_t count;
+        float *values = read_param(model, i, &count);
+
+        for (size_t k = 0; k < count; ++k)
+            FUZZ_CHECK(isfinite(values[k]));
+        free(values);
+    }
 }
 
 static void check_same(const hmt_model *a, const hmt_model *b)
@@ -74,15 +95,17 @@ static void check_same(const hmt_model *a, const hmt_model *b)
 }
 
 /* Saved in any dtype it loads; as float32 it is the same. */
-static void save(hmt_model *model, hmt_dtype dtype)
+static void save(hmt_model *model, hmt_dtype dtype, uint8_t option)
 {
+    hmt_load_options o = HMT_LOAD_OPTIONS_INIT;
     const char *path = fuzz_path("saved.safetensors");
     hmt_model *again = NULL;
 
     if (FUZZ_STATUS(hmt_model_save(model, path, dtype),
                     dtype == HMT_DTYPE_F32 ? 0 : FUZZ_CODE(LIMIT)) != HMT_OK)
         return;
-    FUZZ_OK(hmt_model_load(fuzz_context(), path, NULL, &again));
+    o.allow_nonfinite = (option & ALLOW) != 0;
+    FUZZ_OK(hmt_model_load(fuzz_context(), path, &o, &again));
     if (dtype == HMT_DTYPE_F32)
         check_same(model, again);
     hmt_model_free(again);
@@ -93,10 +116,16 @@ static hmt_prediction infer(hmt_model *model)
 {
     static float image[3 * 224 * 224];
     hmt_session *session = NULL;
-    hmt_prediction who;
+    hmt_prediction who = {.tasks = 0};
+    hmt_status status;
 
     FUZZ_OK(hmt_session_create(model, NULL, &session));
-    FUZZ_OK(hmt_infer(session, image, 1, &who));
+    /* Finite weights may still be too large for a finite answer. */
+    status = FUZZ_STATUS(hmt_infer(session, image, 1, &who), FUZZ_CODE(NONFINITE));
+    if (status != HMT_OK) {
+        hmt_session_free(session);
+        return (hmt_prediction){.tasks = 0};
+    }
     FUZZ_CHECK(who.gender.label >= 0 && who.gender.label < who.gender.class_count);
     FUZZ_CHECK(who.race.name != NULL && who.race.name[0] != '\0');
     hmt_session_free(session);
@@ -106,7 +135,7 @@ static hmt_prediction infer(hmt_model *model)
 /* The same prediction, bit for bit, however the file is loaded. */
 static void check_inference(hmt_model *model, const uint8_t *data, size_t size, uint8_t option)
 {
-    hmt_model *other = load(data, size, (option & CONFIG) | ((option & 3) == 0));
+    hmt_model *other = load(data, size, (option & (CONFIG | ALLOW)) | ((option & 3) == 0));
     const hmt_prediction a = infer(model), b = infer(other);
 
     FUZZ_CHECK(memcmp(&a.score, &b.score, sizeof a.score) == 0);
@@ -136,8 +165,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         FUZZ_OK(hmt_model_copy(model, fuzz_context(), &copy));
         check_same(model, copy);
         hmt_model_free(copy);
-        save(model, dtype);
-        save(model, HMT_DTYPE_F32);
+        save(model, dtype, option);
+        save(model, HMT_DTYPE_F32, option);
+        if ((option & ALLOW) == 0)
+            check_finite(model);
     }
     hmt_model_free(model);
     fuzz_end();
@@ -197,7 +228,7 @@ static void seed_foreign(const hmt_model *model, tensors_dtype dtype, int32_t ra
 
 void fuzz_seeds(void)
 {
-    static const char *const options[] = {"\24\0", "\25\1", "\26\2", "\25\3"};
+    static const char *const options[] = {"\24\0", "\65\1", "\26\2", "\25\3"};
     static uint8_t file[1 << 16];
     const char *path = fuzz_path("seed.safetensors");
     hmt_model_config config;

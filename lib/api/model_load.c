@@ -1,27 +1,24 @@
 /*
- * Models in files: loading (mapped, read or from memory) in every format that format/tensors.h
- * knows, and saving as safetensors with the config in the metadata. A tensor is only allocated once
- * the file has been seen to hold it.
+ * Loading models: copied from a file or from memory, or mapped where a host asks for that, in every
+ * format that format/tensors.h knows. A tensor is only allocated once the file has been seen to
+ * hold it.
  */
-#include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "api/checkpoint.h"
 #include "api/model.h"
+#include "api/model_file.h"
 #include "api/options.h"
-#include "core/memory.h"
 #include "core/status.h"
 #include "format/config_json.h"
-#include "format/safetensors.h"
 #include "models/models.h"
 
-/* Where a model comes from: a file's or buffer's index, and what keeps its bytes. */
+/* Where a model comes from: a file's or buffer's index, and what its bytes are read from. */
 typedef struct source_file {
-    const char *what; /* for messages: the path */
-    file_map map;     /* moves into the model */
-    unsigned char *copy;
+    const char *what;   /* for messages: the path */
+    file_map map;       /* moves into the model */
+    file_reader reader; /* of a file that is not mapped */
     tensors_index index;
 } source_file;
 
@@ -86,10 +83,6 @@ static hmt_status check_shape(const source_file *file, const graph_param *param,
         (long long)param->shape[1], (long long)param->shape[2], (long long)param->shape[3]);
 }
 
-/* Scales of 8-bit weights are a tensor beside them, the weights' name with this behind it. */
-#define SCALES "_scale"
-enum { SCALES_NAME_SIZE = GRAPH_NAME + sizeof SCALES };
-
 /* The scales of an 8-bit weight's tensor; NULL for any other. */
 static hmt_status find_scales(const source_file *file, const graph_param *param,
                               const tensors_entry *entry, const tensors_entry **scales)
@@ -134,14 +127,34 @@ static hmt_dtype narrow_dtype(tensors_dtype dtype)
                                   : HMT_DTYPE_BF16;
 }
 
-/* One parameter: used where it lies in a mapped file, weights also in 16 and 8 bits; else converted
- * into memory of ours. */
+/* Weights in 16 and 8 bits stay so: where they lie in a map, else in memory of ours. */
+static hmt_status load_narrow(hmt_model *model, const source_file *file, int32_t index,
+                              const tensors_entry *entry, const tensors_entry *scales)
+{
+    const hmt_dtype dtype = narrow_dtype(entry->dtype);
+    model_narrow *narrow = &model->narrow[index];
+    const void *mapped = file->map.data != NULL ? tensors_narrow(&file->index, entry) : NULL;
+    float *factors =
+        mapped != NULL && scales != NULL ? (float *)tensors_in_place(&file->index, scales) : NULL;
+    hmt_status status;
+
+    if (mapped != NULL && (scales == NULL || factors != NULL)) {
+        *narrow = (model_narrow){.data = mapped, .dtype = dtype, .scales = factors};
+        return HMT_OK;
+    }
+    status = model_allocate_narrow(model, index, dtype);
+    if (status == HMT_OK)
+        status = tensors_copy(&file->index, entry, narrow->block);
+    if (status == HMT_OK && scales != NULL)
+        status = tensors_read(&file->index, scales, narrow->scales);
+    return status;
+}
+
+/* One parameter: float32 where it lies in a map, narrow weights as they are, all else converted. */
 static hmt_status load_param(hmt_model *model, const source_file *file, int32_t index)
 {
     const graph_param *param = &model->graph.params[index];
     const tensors_entry *entry = tensors_find(&file->index, param->name), *scales;
-    const float *mapped, *factors = NULL;
-    const void *narrow;
     hmt_status status;
 
     if (entry == NULL)
@@ -152,26 +165,19 @@ static hmt_status load_param(hmt_model *model, const source_file *file, int32_t 
         status = find_scales(file, param, entry, &scales);
     if (status != HMT_OK)
         return status;
-    mapped = file->map.data != NULL ? tensors_in_place(&file->index, entry) : NULL;
-    if (mapped != NULL) {
+    /* By the network's dimensions: a vector may have more in the file. */
+    if (param->dimensions > 1 && tensors_is_narrow(entry))
+        return load_narrow(model, file, index, entry, scales);
+    if (file->map.data != NULL && tensors_in_place(&file->index, entry) != NULL) {
         model->values[index] = (float *)(void *)(file->map.data + entry->offset);
         return HMT_OK;
     }
-    /* By the network's dimensions: a vector may have more in the file. */
-    narrow = file->map.data != NULL && param->dimensions > 1 ? tensors_narrow(&file->index, entry)
-                                                             : NULL;
-    if (scales != NULL)
-        factors = tensors_in_place(&file->index, scales);
-    if (narrow != NULL && (scales == NULL || factors != NULL)) {
-        model->narrow[index] =
-            (model_narrow){.data = narrow, .dtype = narrow_dtype(entry->dtype), .scales = factors};
-        return HMT_OK;
-    }
     status = model_allocate(model, index);
-    if (status != HMT_OK || scales == NULL)
-        return status == HMT_OK ? tensors_read(&file->index, entry, model->values[index]) : status;
-    tensors_read_scaled(&file->index, entry, scales, model->values[index]);
-    return HMT_OK;
+    if (status == HMT_OK)
+        status = scales == NULL
+                     ? tensors_read(&file->index, entry, model->values[index])
+                     : tensors_read_scaled(&file->index, entry, scales, model->values[index]);
+    return status;
 }
 
 /* Whether tensor `name` is a trainer's value or momentum of one of the network's parameters. */
@@ -220,11 +226,16 @@ static hmt_status load(hmt_context *context, source_file *file, const hmt_load_o
                                   (uint64_t)model->graph.param_count);
         if (status == HMT_OK)
             status = load_param(model, file, i);
+        if (status == HMT_OK && !o->allow_nonfinite)
+            status = model_check_param(model, i, file->what);
     }
+    if (status == HMT_OK && file->reader.open)
+        status = file_reader_check(&file->reader);
     if (status != HMT_OK) {
         model_release(model);
         return status;
     }
+    model->allow_nonfinite = o->allow_nonfinite != 0;
     model->map = file->map;
     file->map = (file_map){NULL, 0};
     *out = model;
@@ -240,14 +251,24 @@ static hmt_status begin(hmt_context *context, const hmt_load_options *options, h
     return status == HMT_OK ? context_acquire(context, held) : status;
 }
 
+static hmt_status open_file(const hmt_allocator *allocator, const hmt_load_options *o,
+                            const char *path, source_file *file)
+{
+    hmt_status status =
+        o->map ? file_map_open(path, &file->map) : file_reader_open(path, &file->reader);
+
+    if (status != HMT_OK)
+        return status;
+    return o->map ? tensors_open(allocator, file->map.data, file->map.size, path, &file->index)
+                  : tensors_open_file(allocator, &file->reader, &file->index);
+}
+
 hmt_status hmt_model_load(hmt_context *context, const char *path, const hmt_load_options *options,
                           hmt_model **model)
 {
     hmt_load_options o = HMT_LOAD_OPTIONS_INIT;
     hmt_context *held = NULL;
     source_file file = {.what = path};
-    const unsigned char *data;
-    size_t size;
     hmt_status status;
 
     status_clear();
@@ -256,22 +277,12 @@ hmt_status hmt_model_load(hmt_context *context, const char *path, const hmt_load
     status = begin(context, options, &o, &held);
     if (status != HMT_OK)
         return status;
-    if (o.copy) {
-        status = file_read(&held->allocator, path, UINT64_MAX, &file.copy, &size);
-        data = file.copy;
-    } else {
-        status = file_map_open(path, &file.map);
-        data = file.map.data;
-        size = file.map.size;
-    }
+    status = open_file(&held->allocator, &o, path, &file);
     if (status == HMT_OK)
-        status = tensors_open(&held->allocator, data, size, path, &file.index);
-    if (status == HMT_OK) {
         status = load(held, &file, &o, model);
-        tensors_close(&file.index);
-    }
+    tensors_close(&file.index);
+    file_reader_close(&file.reader);
     file_map_close(&file.map);
-    memory_free(&held->allocator, file.copy);
     context_release(held);
     return status;
 }
@@ -291,176 +302,9 @@ hmt_status hmt_model_load_memory(hmt_context *context, const void *data, size_t 
     if (status != HMT_OK)
         return status;
     status = tensors_open(&held->allocator, data, size, file.what, &file.index);
-    if (status == HMT_OK) {
+    if (status == HMT_OK)
         status = load(held, &file, &o, model);
-        tensors_close(&file.index);
-    }
+    tensors_close(&file.index);
     context_release(held);
-    return status;
-}
-
-/* float32 first, so that it can be used in place, and the largest first, so that those lie on cache
- * lines. */
-static int file_order(const void *left, const void *right)
-{
-    const safetensors_tensor *a = left, *b = right;
-    uint64_t elements_a = 1, elements_b = 1;
-
-    if ((a->dtype == TENSORS_F32) != (b->dtype == TENSORS_F32))
-        return a->dtype == TENSORS_F32 ? -1 : 1;
-    for (int i = 0; i < 4; ++i) {
-        elements_a *= (uint64_t)a->shape[i];
-        elements_b *= (uint64_t)b->shape[i];
-    }
-    if (elements_a != elements_b)
-        return elements_a > elements_b ? -1 : 1;
-    return strcmp(a->name, b->name);
-}
-
-/* What will stand in a file. */
-typedef struct contents {
-    safetensors_tensor *tensors;
-    size_t count;
-    float *scales; /* of all 8-bit weights, one after another */
-    char (*names)[SCALES_NAME_SIZE];
-} contents;
-
-static bool is_quantised(const graph_param *param, hmt_dtype dtype)
-{
-    return dtype == HMT_DTYPE_I8 && param->dimensions > 1;
-}
-
-static void contents_free(const hmt_allocator *allocator, contents *c)
-{
-    memory_free(allocator, c->tensors);
-    memory_free(allocator, c->scales);
-    memory_free(allocator, c->names);
-}
-
-static hmt_status contents_allocate(const hmt_model *model, hmt_dtype dtype, contents *c)
-{
-    static const char what[] = "a file's header";
-    const hmt_allocator *allocator = &model->context->allocator;
-    size_t scales = 0, vectors = 0;
-    void *tensors = NULL, *factors = NULL, *names = NULL;
-    hmt_status status;
-
-    for (int32_t i = 0; i < model->graph.param_count; ++i)
-        if (is_quantised(&model->graph.params[i], dtype)) {
-            scales += (size_t)model->graph.params[i].shape[0];
-            ++vectors;
-        }
-    status = memory_zeroed(allocator, (size_t)model->graph.param_count + vectors,
-                           sizeof *c->tensors, what, &tensors);
-    if (status == HMT_OK && vectors > 0)
-        status = memory_uninitialised(allocator, scales, sizeof *c->scales, what, &factors);
-    if (status == HMT_OK && vectors > 0)
-        status = memory_uninitialised(allocator, vectors, sizeof *c->names, what, &names);
-    *c = (contents){tensors, 0, factors, names};
-    return status;
-}
-
-/* For each output the step of 127 to either side of 0 that reaches its largest weight. */
-static void find_steps(const graph_param *param, const float *values, float *scales)
-{
-    const int64_t row = param->count / param->shape[0];
-
-    for (int64_t o = 0; o < param->shape[0]; ++o) {
-        float most = 0.0f;
-
-        for (int64_t i = 0; i < row; ++i)
-            most = fmaxf(most, fabsf(values[o * row + i]));
-        scales[o] = most / 127.0f;
-    }
-}
-
-/* Describes the tensors of the file, in the order in which they will stand there. */
-static void describe(const hmt_model *model, hmt_dtype dtype, contents *c)
-{
-    static const tensors_dtype stored[] = {TENSORS_F32, TENSORS_F16, TENSORS_BF16, TENSORS_I8};
-    float *scales = c->scales;
-    char(*name)[SCALES_NAME_SIZE] = c->names;
-
-    for (int32_t i = 0; i < model->graph.param_count; ++i) {
-        const graph_param *param = &model->graph.params[i];
-        safetensors_tensor *tensor = &c->tensors[c->count++];
-
-        *tensor = (safetensors_tensor){.name = param->name,
-                                       .dtype = param->dimensions > 1 ? stored[dtype] : TENSORS_F32,
-                                       .rank = param->dimensions,
-                                       .shape = {1, 1, 1, 1, 1, 1, 1, 1},
-                                       .values = model->values[i]};
-        memcpy(tensor->shape, param->shape, sizeof param->shape);
-        if (!is_quantised(param, dtype))
-            continue;
-        find_steps(param, model->values[i], scales);
-        tensor->scales = scales;
-        snprintf(*name, sizeof *name, "%s" SCALES, param->name);
-        c->tensors[c->count++] =
-            (safetensors_tensor){.name = *name,
-                                 .dtype = TENSORS_F32,
-                                 .rank = 1,
-                                 .shape = {param->shape[0], 1, 1, 1, 1, 1, 1, 1},
-                                 .values = scales};
-        scales += param->shape[0];
-        ++name;
-    }
-    qsort(c->tensors, c->count, sizeof *c->tensors, file_order);
-}
-
-static hmt_status write(hmt_model *model, uint64_t generation, const char *path, const contents *c,
-                        const char *config)
-{
-    const hmt_context *context = model->context;
-    const tensors_pair metadata[] = {{"format", "pt", 2},
-                                     {CONFIG_JSON_KEY, config, strlen(config)}};
-    const safetensors_job job = {.tensors = c->tensors,
-                                 .tensor_count = c->count,
-                                 .metadata = metadata,
-                                 .metadata_count = 2,
-                                 .progress = context->options.progress,
-                                 .progress_user = context->options.progress_user};
-    file_writer writer = {0};
-    hmt_status status = file_writer_open(&writer, &context->allocator, path);
-
-    if (status == HMT_OK)
-        status = safetensors_write(&writer, &context->allocator, &job);
-    if (status == HMT_OK)
-        status = model_read_end(model, generation);
-    if (status == HMT_OK)
-        status = file_writer_commit(&writer);
-    file_writer_discard(&writer);
-    return status;
-}
-
-hmt_status hmt_model_save(hmt_model *model, const char *path, hmt_dtype dtype)
-{
-    const hmt_allocator *allocator;
-    contents c = {NULL, 0, NULL, NULL};
-    void *config = NULL;
-    uint64_t generation;
-    hmt_status status;
-
-    status_clear();
-    if (model == NULL || path == NULL || (int)dtype < HMT_DTYPE_F32 || dtype > HMT_DTYPE_I8)
-        return status_fail(HMT_ERROR_ARGUMENT,
-                           "hmt_model_save: model or path is NULL, or no dtype has the number %d",
-                           (int)dtype);
-    allocator = &model->context->allocator;
-    status = model_read_begin(model, &generation);
-    if (status == HMT_OK)
-        status = model_widen(model, false);
-    if (status == HMT_OK)
-        status = contents_allocate(model, dtype, &c);
-    if (status == HMT_OK)
-        status = memory_zeroed(allocator, CONFIG_JSON_SIZE, 1, "a file's header", &config);
-    if (status == HMT_OK)
-        status = config_to_json(&model->config, config, CONFIG_JSON_SIZE);
-    if (status == HMT_OK) {
-        describe(model, dtype, &c);
-        status = write(model, generation, path, &c, config);
-    }
-    contents_free(allocator, &c);
-    memory_free(allocator, config);
     return status;
 }
