@@ -56,7 +56,8 @@ static const cli_program program = {
     "limits the instructions of its own kernels, HMT_CONV=direct|winograd2|winograd3|winograd4|\n"
     "winograd5|winograd6 chooses convolutions, HMT_PREFETCH=hardware|nontemporal how the fully\n"
     "connected layers read their weights for one photo.\n\n"
-    "Exit status: 0 measured, 2 wrong usage or model, or computing failed, 130 interrupted.\n\n"
+    "Exit status: 0 measured, 2 wrong usage or model, or computing failed, 3 the output could\n"
+    "not be written, 130 interrupted.\n\n"
     "Example: hmtnet-bench infer --batch 32 --steps"};
 
 /* What is measured, and what came out. */
@@ -353,7 +354,7 @@ int main(int argc, char **argv)
     bench run = {0};
     int first = cli_parse(&program, argc, argv, &status);
     if (first < 0)
-        return status;
+        return cli_end(status);
     const char *mode = first + 1 == argc ? argv[first] : "";
     run.train = strcmp(mode, "train") == 0;
     if (!run.train && strcmp(mode, "infer")) {
@@ -365,5 +366,5 @@ int main(int argc, char **argv)
     cli_catch_signals();
     status = benchmark(&run);
     release(&run);
-    return status;
+    return cli_end(status);
 }

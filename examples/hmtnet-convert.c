@@ -23,7 +23,8 @@ static const cli_program program = {
     "checkpoint (a state dict as torch.save writes it).",
     options,
     "Bits that were left out do not come back: a model that is to be trained stays f32.\n\n"
-    "Exit status: 0 written, 2 wrong usage or model, 3 OUTPUT cannot be written.\n\n"
+    "Exit status: 0 written, 2 wrong usage or model, 3 OUTPUT could not be\n"
+    "written.\n\n"
     "Examples: hmtnet-convert --storage i8 model.safetensors small.safetensors\n"
     "          hmtnet-convert --storage f32 hmtnet.pth hmtnet.safetensors"};
 
@@ -66,7 +67,7 @@ int main(int argc, char **argv)
     int status = CLI_OK, first = cli_parse(&program, argc, argv, &status);
 
     if (first < 0)
-        return status;
+        return cli_end(status);
     if (argc - first != 2) {
         cli_error("INPUT and OUTPUT are needed; --help shows how");
         return CLI_USAGE;
@@ -77,5 +78,5 @@ int main(int argc, char **argv)
     }
     status = convert(context, argv[first], argv[first + 1]);
     hmt_context_free(context);
-    return status;
+    return cli_end(status);
 }

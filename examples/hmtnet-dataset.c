@@ -46,7 +46,7 @@ static const cli_program program = {
     "Photos are the same if their pixels are; they look alike if they are the same but for size,\n"
     "compression or a small change. Two photos of one person are not meant by that.\n\n"
     "Exit status: 0 nothing is wrong, 1 photos cannot be read, 2 wrong usage or a wrong table,\n"
-    "3 the sheet could not be written, 130 interrupted."};
+    "3 the output or the sheet could not be written, 130 interrupted."};
 
 /* Two photos that are the same or look alike. */
 typedef struct pair {
@@ -310,7 +310,7 @@ int main(int argc, char **argv)
     report r = {.set = NULL};
     int status, first = cli_parse(&program, argc, argv, &status);
     if (first < 0)
-        return status;
+        return cli_end(status);
     if (argc - first != 1) {
         cli_error("one PATH is needed; see --help");
         return CLI_USAGE;
@@ -320,5 +320,5 @@ int main(int argc, char **argv)
     survey_free(&r.survey);
     free(r.pairs);
     hmt_dataset_free(r.set);
-    return status;
+    return cli_end(status);
 }

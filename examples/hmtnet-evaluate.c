@@ -66,7 +66,7 @@ static const cli_program program = {
     "photos\n"
     "of the same kind would change a figure, not whether these photos stand for anybody's.\n\n"
     "Exit status: 0 all photos were measured, 1 some could not be read, 2 wrong usage, table or\n"
-    "model, 3 a file could not be written, 130 interrupted."};
+    "model, 3 the output or a file could not be written, 130 interrupted."};
 
 typedef struct report {
     evaluation evaluation;
@@ -211,5 +211,5 @@ int main(int argc, char **argv)
     hmt_dataset_free(r.set);
     network_close(&r.evaluation.net);
     evaluation_free(&r.evaluation);
-    return status;
+    return cli_end(status);
 }

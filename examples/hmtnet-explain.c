@@ -68,7 +68,8 @@ static const cli_program program = {
     "Shows what in a face the network answers to: how strongly its inner layers respond\n"
     "(activation), which pixels a class's logit or the score depends on most (saliency), and\n"
     "which parts speak for the class it predicts, or for a higher score (grad-cam).\n"
-    "An INPUT is a photo or a folder (its .jpg, .jpeg and .png files and those below it).",
+    "An INPUT is a photo or a folder (its .jpg, .jpeg, .jpe, .jfif and .png files and those\n"
+    "below it).",
     options,
     "Every map has its own scale, from its own lowest to its own highest value: colours of\n"
     "two maps cannot be compared. A photo that cannot be read is named and left out.\n"
@@ -262,9 +263,9 @@ static bool collect(explain *run, int count, char **inputs)
 {
     for (int i = 0; i < count; i++)
         files_add(&run->photos, inputs[i]);
-    if (run->photos.count == 0)
-        cli_error("no photos in the input");
-    else if (run->photos.count > MOST_PHOTOS && !is_folder(settings.output))
+    if (!files_check(&run->photos, run->photos.count))
+        return false;
+    if (run->photos.count > MOST_PHOTOS && !is_folder(settings.output))
         cli_error("%zu photos are too many for one sheet; give a folder as --output",
                   run->photos.count);
     else
@@ -278,7 +279,7 @@ int main(int argc, char **argv)
     explain run = {.failed = 0};
     int first = cli_parse(&program, argc, argv, &status);
     if (first < 0)
-        return status;
+        return cli_end(status);
     if (!settings.model || !settings.output || first == argc) {
         cli_error("%s; see --help", !settings.model    ? "no --model"
                                     : !settings.output ? "no --output"
@@ -291,5 +292,5 @@ int main(int argc, char **argv)
         status = draw_all(&run);
     maps_free(&run.maps);
     files_free(&run.photos);
-    return status;
+    return cli_end(status);
 }

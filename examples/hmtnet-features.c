@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "common/batches.h"
 #include "common/cli.h"
@@ -50,8 +51,8 @@ static const cli_option options[] = {
 static const cli_program program = {
     "hmtnet-features", "--model FILE --output FILE.npy [OPTION]... INPUT...",
     "Writes the values of an inner layer of the network for each photo.\n"
-    "An INPUT is a photo, a folder (its .jpg, .jpeg and .png files and those below it),\n"
-    "or a CSV table with a column path and, if you like, a column score.",
+    "An INPUT is a photo, a folder (its .jpg, .jpeg, .jpe, .jfif and .png files and those\n"
+    "below it), or a CSV table with a column path and, if you like, a column score.",
     options,
     "A photo that cannot be read is named and left out of both files.\n"
     "Exit status: 0 all photos are in, 1 some could not be read, 2 wrong usage, model or\n"
@@ -80,26 +81,25 @@ static bool load_photo(void *user, size_t index, void *tensor, char *message)
 static bool is_table(const char *path)
 {
     const char *dot = strrchr(path, '.');
-    return dot && strcmp(dot, ".csv") == 0;
+    return dot && strcasecmp(dot, ".csv") == 0;
 }
 
 static bool collect(features *run, int count, char **inputs)
 {
-    for (int i = 0; i < count; i++) {
-        files_list list = {0};
-        if (is_table(inputs[i])) {
-            if (!scores_read(&run->photos, inputs[i], true))
-                return false;
-            continue;
-        }
-        files_add(&list, inputs[i]);
-        for (size_t k = 0; k < list.count; k++)
-            scores_add(&run->photos, list.paths[k], (double)NAN);
-        files_free(&list);
+    files_list files = {0};
+    bool good = true;
+    for (int i = 0; good && i < count; i++) {
+        size_t first = files.count;
+        if (is_table(inputs[i]))
+            good = scores_read(&run->photos, inputs[i], true);
+        else
+            files_add(&files, inputs[i]);
+        for (; first < files.count; first++)
+            scores_add(&run->photos, files.paths[first], (double)NAN);
     }
-    if (run->photos.count == 0)
-        cli_error("no photos in the input");
-    return run->photos.count > 0;
+    good = good && files_check(&files, run->photos.count);
+    files_free(&files);
+    return good;
 }
 
 static bool prepare(features *run)
@@ -231,9 +231,13 @@ static int run_all(features *run, int count, char **inputs)
     if (!output_open(&run->array, settings.output) ||
         (settings.table && !output_open(&run->table, settings.table)))
         return CLI_OUTPUT;
+    if (fseek(run->array.stream, 0, SEEK_SET)) { /* the header is written last */
+        cli_error("cannot write an array to %s: it is no file", settings.output);
+        return CLI_OUTPUT;
+    }
     int status = compute(run);
     if (status == CLI_OUTPUT)
-        cli_error("cannot write the output");
+        output_failed(settings.table && ferror(run->table.stream) ? &run->table : &run->array);
     if (status != CLI_OK)
         return status;
     if (run->written == 0) {
@@ -254,7 +258,7 @@ int main(int argc, char **argv)
     features run = {.written = 0};
     int first = cli_parse(&program, argc, argv, &status);
     if (first < 0)
-        return status;
+        return cli_end(status);
     if (!settings.model || !settings.output || first == argc) {
         cli_error("%s; see --help", !settings.model    ? "no --model"
                                     : !settings.output ? "no --output"
@@ -269,5 +273,5 @@ int main(int argc, char **argv)
     scores_free(&run.photos);
     free(run.values);
     free(run.row);
-    return status;
+    return cli_end(status);
 }

@@ -366,7 +366,7 @@ int main(int argc, char **argv)
     static study all;
     int status, first = cli_parse(&program, argc, argv, &status);
     if (first < 0)
-        return status;
+        return cli_end(status);
     cli_catch_signals();
     if (!prepare(&all, argc - first, argv + first))
         return CLI_USAGE;
@@ -379,5 +379,5 @@ int main(int argc, char **argv)
         cli_error("interrupted; the same command goes on");
         status = CLI_INTERRUPTED;
     }
-    return status;
+    return cli_end(status);
 }

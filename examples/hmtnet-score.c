@@ -5,7 +5,6 @@
  * standard output or atomically to a file. Worker threads decode a batch, then the library computes
  * it.
  */
-#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,12 +54,13 @@ static const cli_option options[] = {
 static const cli_program program = {
     "hmtnet-score", "--model FILE [OPTION]... INPUT...",
     "Predicts gender, race and attractiveness of the face in each photo (JPEG or PNG).\n"
-    "An INPUT is a photo, a folder (its .jpg, .jpeg and .png files and those below it),\n"
-    "or - for a list of photos on standard input.",
+    "An INPUT is a photo, a folder (its .jpg, .jpeg, .jpe, .jfif and .png files and those\n"
+    "below it), or - for a list of photos on standard input.",
     options,
-    "A photo that cannot be read gets a row with the reason in its last column.\n"
-    "Exit status: 0 all photos predicted, 1 some could not be read, 2 wrong usage or\n"
-    "model, or computing failed, 3 the output could not be written, 130 interrupted.\n\n"
+    "A photo that cannot be read gets a row with the reason in its last column. Other files\n"
+    "of a folder are counted in one line on standard error.\n"
+    "Exit status: 0 all photos predicted, 1 some could not be read, 2 wrong usage or model, no\n"
+    "photos, or computing failed, 3 the output could not be written, 130 interrupted.\n\n"
     "Example: hmtnet-score --model faces.safetensors --output faces.csv photos/"};
 
 /* What a run needs, in the order in which it is made. */
@@ -188,14 +188,12 @@ static void write_batch(score *run, const batches_view *view)
 static bool collect(score *run, int count, char **inputs)
 {
     for (int i = 0; i < count; i++) {
-        if (strcmp(inputs[i], "-")) {
+        if (strcmp(inputs[i], "-"))
             files_add(&run->photos, inputs[i]);
-        } else if (!files_add_stream(&run->photos, stdin, settings.zero)) {
-            cli_error("cannot read the list on standard input: %s", strerror(errno));
+        else if (!files_add_stream(&run->photos, stdin, settings.zero))
             return false;
-        }
     }
-    return true;
+    return files_check(&run->photos, run->photos.count);
 }
 
 /* The batch that computes `count` photos in as few runs as `most` allows, with the least waste. */
@@ -329,7 +327,7 @@ int main(int argc, char **argv)
     score run = {.preprocess = HMT_PREPROCESS_OPTIONS_INIT};
     int first = cli_parse(&program, argc, argv, &status);
     if (first < 0)
-        return status;
+        return cli_end(status);
     if (!settings.model || first == argc) {
         cli_error(settings.model ? "no INPUT; see --help" : "no --model; see --help");
         return CLI_USAGE;
@@ -342,5 +340,5 @@ int main(int argc, char **argv)
     hmt_context_free(run.context);
     files_free(&run.photos);
     free(run.predictions);
-    return status;
+    return cli_end(status);
 }

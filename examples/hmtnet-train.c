@@ -4,7 +4,6 @@
  * Sets up what a run needs: data sets, model, loaders, trainer. The command line is
  * common/train_options.h, the run itself common/training.h.
  */
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +14,7 @@
 
 #include "common/augment_sheet.h"
 #include "common/cli.h"
-#include "common/files.h"
+#include "common/output.h"
 #include "common/train_options.h"
 #include "common/training.h"
 
@@ -37,21 +36,14 @@ typedef struct setup {
     char plan[512];
 } setup;
 
-/* An output folder that cannot be written to is better known now than after hours. */
+/* An output that cannot be written is better known now than after hours. */
 static bool check_outputs(void)
 {
-    const char *const paths[] = {train_settings.output, train_settings.checkpoint,
-                                 train_settings.best, train_settings.history};
+    const train_options *o = &train_settings;
+    const char *const paths[] = {o->output, o->checkpoint, o->best, o->sheet};
     bool good = true;
-    for (size_t i = 0; good && i < sizeof paths / sizeof *paths; i++) {
-        if (!paths[i])
-            continue;
-        char *folder = files_folder(paths[i]);
-        good = access(folder, W_OK | X_OK) == 0;
-        if (!good)
-            cli_error("cannot write to %s: %s", folder, strerror(errno));
-        free(folder);
-    }
+    for (size_t i = 0; good && i < sizeof paths / sizeof *paths; i++)
+        good = !paths[i] || output_check(paths[i]);
     return good;
 }
 
@@ -342,7 +334,7 @@ int main(int argc, char **argv)
     setup made = {.context = NULL};
     int first = cli_parse(&train_program, argc, argv, &status);
     if (first < 0)
-        return status;
+        return cli_end(status);
     cli_catch_signals();
     status = set_up_and_train(&made, argc - first);
     hmt_trainer_free(made.trainer);
@@ -354,5 +346,5 @@ int main(int argc, char **argv)
     hmt_model_free(made.model);
     hmt_context_free(made.context);
     train_recipe_free(&made.recipe);
-    return status;
+    return cli_end(status);
 }

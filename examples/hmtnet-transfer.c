@@ -236,7 +236,7 @@ int main(int argc, char **argv)
     output out = {0};
     int first = cli_parse(&program, argc, argv, &status);
     if (first < 0)
-        return status;
+        return cli_end(status);
     if (argc - first != 2) {
         cli_error("FEATURES.npy and TABLE.csv are needed; see --help");
         return CLI_USAGE;
@@ -249,5 +249,5 @@ int main(int argc, char **argv)
     output_discard(&out);
     npy_free(&features);
     scores_free(&table);
-    return status;
+    return cli_end(status);
 }

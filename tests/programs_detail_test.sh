@@ -203,8 +203,9 @@ gives 1 $score --quiet photos/missing.png
 has out 'photos/missing.png,,,,,,'
 is '! -s err'
 mkdir empty
-gives 0 $score empty
-is '$(cat out) == $header'
+gives 2 $score empty
+has err "no photos in the input"
+is '! -s out'
 gives 2 hmtnet-score --model photos/text.jpg photos
 has err "cannot use the model photos/text.jpg"
 

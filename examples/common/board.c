@@ -136,7 +136,10 @@ bool board_save(const board *b, const char *path)
                        .format = PNG_FORMAT_RGB};
     bool good = output_open(&out, path);
     if (good && !png_image_write_to_stdio(&image, out.stream, 0, b->rgb, 0, NULL)) {
-        cli_error("cannot write %s: %s", path, image.message);
+        if (out.sink->error)
+            output_failed(&out);
+        else
+            cli_error("cannot write %s: %s", path, image.message);
         good = false;
     }
     png_image_free(&image);

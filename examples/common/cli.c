@@ -7,6 +7,7 @@
 #include "cli.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <math.h>
 #include <sched.h>
@@ -16,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <hmtnet/hmtnet.h>
 
@@ -25,6 +27,45 @@ enum { MOST_OPTIONS = 96, FIRST_LONG = 256, HELP_COLUMN = 30 };
 
 static const char *program_name = "hmtnet";
 static volatile sig_atomic_t interrupted;
+static sink standard_output;
+static int output_told;
+
+/* A file that is opened must not take a closed standard stream's number, lest messages go into it;
+ * and what is printed to a closed one is lost, which the descriptor here says when it is used. */
+static void set_up_streams(void)
+{
+    for (int i = STDIN_FILENO; i <= STDERR_FILENO; i++)
+        if (fcntl(i, F_GETFD) < 0 && errno == EBADF &&
+            open("/dev/null", i == STDIN_FILENO ? O_WRONLY : O_RDONLY) < 0)
+            exit(CLI_USAGE);
+    FILE *remembering = sink_open(&standard_output, STDOUT_FILENO);
+    if (remembering) {
+        setvbuf(remembering, NULL, isatty(STDOUT_FILENO) ? _IOLBF : _IOFBF, BUFSIZ);
+        stdout = remembering;
+    }
+    signal(SIGPIPE, SIG_IGN);
+}
+
+sink *cli_standard_output(void)
+{
+    return &standard_output;
+}
+
+void cli_output_told(void)
+{
+    output_told = 1;
+}
+
+int cli_end(int status)
+{
+    const int good = fflush(stdout) == 0 && !ferror(stdout);
+    if (good || (status != CLI_OK && status != CLI_SOME_FAILED))
+        return status;
+    if (!output_told)
+        cli_error("cannot write to standard output: %s",
+                  strerror(standard_output.error ? standard_output.error : errno));
+    return CLI_OUTPUT;
+}
 
 static void print_option(const cli_option *option)
 {
@@ -166,6 +207,7 @@ int cli_parse(const cli_program *program, int argc, char **argv, int *status)
     char shorts[2 * MOST_OPTIONS + 4];
     int count = make_getopt(program, longs, shorts);
     waiting_bound(argv);
+    set_up_streams();
     program_name = program->name;
     opterr = 0;
     *status = CLI_OK;
@@ -256,9 +298,6 @@ void cli_catch_signals(void)
     action.sa_flags = (int)(SA_RESETHAND | SA_RESTART);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
-    action.sa_handler = SIG_IGN;
-    action.sa_flags = 0;
-    sigaction(SIGPIPE, &action, NULL);
 }
 
 int cli_interrupted(void)

@@ -9,7 +9,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Exit statuses that the programs share; each program's --help says what they mean there. */
+#include "sink.h"
+
+/* Exit statuses that the programs share; each program's --help says what they mean there:
+ * CLI_SOME_FAILED  some of the inputs, or all, could not be read; the others were worked on
+ * CLI_USAGE        nothing could be done: wrong options, files, models; computing failed
+ * CLI_OUTPUT       what was computed or printed could not be written */
 enum { CLI_OK = 0, CLI_SOME_FAILED = 1, CLI_USAGE = 2, CLI_OUTPUT = 3, CLI_INTERRUPTED = 130 };
 
 typedef enum cli_kind {
@@ -38,9 +43,18 @@ typedef struct cli_program {
     const char *notes; /* end of --help: exit statuses, examples */
 } cli_program;
 
-/* Reads the options; operands may stand among them. Returns the index of the first operand in the
- * reordered argv, or -1 if the program is to end with *status. */
+/* Sets up the standard streams (a closed one becomes one that fails; SIGPIPE is an error like any
+ * other) and reads the options; operands may stand among them. Returns the index of the first
+ * operand in the reordered argv, or -1 if the program is to end with *status. */
 int cli_parse(const cli_program *program, int argc, char **argv, int *status);
+
+/* The status that main() returns: `status`, but CLI_OUTPUT, with a message, if something printed on
+ * standard output was lost and nothing worse happened. */
+int cli_end(int status);
+/* What is behind standard output. */
+sink *cli_standard_output(void);
+/* A message about standard output has been printed: cli_end() prints none. */
+void cli_output_told(void);
 
 /* One line on standard error, with the program's name in front. */
 void cli_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -52,8 +66,7 @@ void *cli_allocate(size_t count, size_t size);
 char *cli_copy(const char *text);
 void *cli_grow(void *array, size_t *room, size_t needed, size_t size);
 
-/* SIGINT and SIGTERM set cli_interrupted() instead of ending the program; a second one ends it.
- * SIGPIPE is ignored, so that writing to a closed pipe is an error like any other. */
+/* SIGINT and SIGTERM set cli_interrupted() instead of ending the program; a second one ends it. */
 void cli_catch_signals(void);
 int cli_interrupted(void);
 

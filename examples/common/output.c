@@ -16,10 +16,22 @@
 #include "cli.h"
 #include "files.h"
 
-static bool failed(const char *what, const char *path)
+static bool failed(const char *path)
 {
-    cli_error("cannot %s %s: %s", what, path ? path : "standard output", strerror(errno));
+    cli_error("cannot write to %s: %s", path ? path : "standard output", strerror(errno));
     return false;
+}
+
+/* The stream to a descriptor that was opened for `out`. */
+static bool take_descriptor(output *out, int descriptor)
+{
+    out->sink = cli_allocate(1, sizeof *out->sink);
+    out->stream = descriptor < 0 ? NULL : sink_open(out->sink, descriptor);
+    if (out->stream)
+        return true;
+    if (descriptor >= 0)
+        close(descriptor);
+    return failed(out->path);
 }
 
 /* Permissions of the new file: the old one's, or what the umask gives. */
@@ -43,36 +55,31 @@ static bool open_temporary(output *out, mode_t mode)
         free(out->temporary);
         out->temporary = NULL;
         errno = error;
-        return failed("write to", out->path);
+        return failed(out->path);
     }
-    out->stream = fdopen(descriptor, "w");
-    if (!out->stream || fchmod(descriptor, mode)) {
-        failed("write to", out->path);
-        if (!out->stream)
-            close(descriptor);
-        return false;
-    }
-    return true;
+    return take_descriptor(out, descriptor) && (!fchmod(descriptor, mode) || failed(out->path));
 }
 
 bool output_open(output *out, const char *path)
 {
     struct stat info;
-    *out = (output){stdout, NULL, NULL};
+    *out = (output){.stream = stdout, .sink = cli_standard_output()};
     if (!path || strcmp(path, "-") == 0)
         return true;
-    char *target = realpath(path, NULL);
-    bool exists = target && stat(target, &info) == 0;
+    /* stat(), as realpath() reads links that the kernel would not follow (protected_symlinks). */
+    bool exists = stat(path, &info) == 0, usable = exists || errno == ENOENT;
+    char *target = usable ? realpath(path, NULL) : NULL;
     out->path = target ? target : cli_copy(path);
     out->stream = NULL;
+    out->sink = NULL;
+    if (!usable)
+        return failed(path);
     if (exists && S_ISDIR(info.st_mode)) {
         errno = EISDIR;
-        return failed("write to", path);
+        return failed(path);
     }
-    if (exists && !S_ISREG(info.st_mode)) {
-        out->stream = fopen(out->path, "w");
-        return out->stream ? true : failed("write to", path);
-    }
+    if (exists && !S_ISREG(info.st_mode))
+        return take_descriptor(out, open(out->path, O_WRONLY | O_CLOEXEC));
     return open_temporary(out, permissions(&info, exists));
 }
 
@@ -88,24 +95,41 @@ static void sync_folder(const char *path)
     free(folder);
 }
 
+bool output_check(const char *path)
+{
+    struct stat info;
+    output probe;
+    if (strcmp(path, "-") == 0 ||
+        (stat(path, &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode))) {
+        cli_error("cannot write to %s: it is no regular file", path);
+        return false;
+    }
+    bool good = output_open(&probe, path);
+    output_discard(&probe);
+    return good;
+}
+
+bool output_failed(output *out)
+{
+    errno = out->sink && out->sink->error ? out->sink->error : errno;
+    if (!out->path)
+        cli_output_told();
+    return failed(out->path);
+}
+
 bool output_commit(output *out)
 {
-    bool good = fflush(out->stream) == 0;
-    if (good &&
-        ferror(out->stream)) { /* an earlier write was lost, its reason is no longer known */
-        errno = EIO;
-        good = false;
-    }
+    bool good = fflush(out->stream) == 0 && !ferror(out->stream);
     if (!out->path)
-        return good ? true : failed("write to", NULL);
+        return good || output_failed(out);
     if (good && out->temporary)
-        good = fsync(fileno(out->stream)) == 0;
+        good = fsync(out->sink->descriptor) == 0;
     good = (fclose(out->stream) == 0) && good;
     out->stream = NULL;
     if (good && out->temporary)
         good = rename(out->temporary, out->path) == 0;
     if (!good)
-        return failed("write to", out->path);
+        return output_failed(out);
     if (out->temporary)
         sync_folder(out->path);
     free(out->temporary);
@@ -119,6 +143,8 @@ void output_discard(output *out)
         fclose(out->stream);
     if (out->temporary)
         unlink(out->temporary);
+    if (out->path)
+        free(out->sink);
     free(out->temporary);
     free(out->path);
     *out = (output){0};
