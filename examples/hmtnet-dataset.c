@@ -14,6 +14,7 @@
 #include "common/board.h"
 #include "common/cli.h"
 #include "common/json.h"
+#include "common/photo.h"
 #include "common/random.h"
 #include "common/survey.h"
 #include "common/thumbnail.h"
@@ -34,6 +35,7 @@ static const cli_option options[] = {
     {"sheet", 's', CLI_TEXT, &settings.sheet, "FILE", "write a picture of some faces, .png", 0, 0},
     {"faces", 'n', CLI_INTEGER, &settings.faces, "N", "faces on it (default 60)", 1, 10000},
     {"seed", 0, CLI_INTEGER, &settings.seed, "N", "which ones (default 1)", 0, 9e15},
+    PHOTO_OPTIONS,
     {"quiet", 'q', CLI_FLAG, &settings.quiet, NULL, "show no progress", 0, 0},
     {0}};
 

@@ -12,6 +12,7 @@
 
 #include "common/cli.h"
 #include "common/evaluation.h"
+#include "common/photo.h"
 #include "common/precision_sheet.h"
 #include "common/report.h"
 #include "evaluate/measurement.h"
@@ -54,6 +55,7 @@ static const cli_option options[] = {
     {"seed", 0, CLI_INTEGER, &settings.seed, "N", "of the bootstrap and random splits (default 1)",
      0, 9e15},
     DEVICE_OPTIONS(settings.device),
+    PHOTO_OPTIONS,
     {"quiet", 'q', CLI_FLAG, &settings.quiet, NULL, "show no progress", 0, 0},
     {0}};
 

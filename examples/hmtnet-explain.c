@@ -14,6 +14,7 @@
 #include "common/cli.h"
 #include "common/files.h"
 #include "common/maps.h"
+#include "common/photo.h"
 #include "common/progress.h"
 
 enum { MOST_PHOTOS = 200, MESSAGE = 640 };
@@ -60,6 +61,7 @@ static const cli_option options[] = {
     {"size", 's', CLI_INTEGER, &settings.size, "PIXELS", "side of a picture (default 176)", 32,
      1024},
     DEVICE_OPTIONS(settings.device),
+    PHOTO_OPTIONS,
     {"quiet", 'q', CLI_FLAG, &settings.quiet, NULL, "show no progress", 0, 0},
     {0}};
 

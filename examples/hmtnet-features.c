@@ -16,6 +16,7 @@
 #include "common/network.h"
 #include "common/npy.h"
 #include "common/output.h"
+#include "common/photo.h"
 #include "common/progress.h"
 #include "common/scores.h"
 
@@ -45,6 +46,7 @@ static const cli_option options[] = {
     DEVICE_OPTIONS(settings.device),
     {"decoders", 0, CLI_INTEGER, &settings.decoders, "N",
      "threads that decode photos (default: all processors)", 0, 256},
+    PHOTO_OPTIONS,
     {"quiet", 'q', CLI_FLAG, &settings.quiet, NULL, "show no progress", 0, 0},
     {0}};
 

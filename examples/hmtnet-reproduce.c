@@ -15,6 +15,7 @@
 #include "common/cli.h"
 #include "common/files.h"
 #include "common/output.h"
+#include "common/photo.h"
 #include "reproduce/runs.h"
 #include "reproduce/siblings.h"
 #include "reproduce/tables.h"
@@ -68,6 +69,7 @@ static const cli_option options[] = {
     DEVICE_OPTIONS(settings.device),
     {"decoders", 0, CLI_INTEGER, &settings.decoders, "N",
      "threads that prepare photos (default: one for every\nfour processors)", 0, 256},
+    PHOTO_OPTIONS,
     {"quiet", 'q', CLI_FLAG, &settings.quiet, NULL, "show no progress, only the epochs", 0, 0},
     {0}};
 

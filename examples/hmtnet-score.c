@@ -18,6 +18,7 @@
 #include "common/files.h"
 #include "common/json.h"
 #include "common/output.h"
+#include "common/photo.h"
 #include "common/progress.h"
 
 /* DEPTH 1: a batch is decoded on all processors and then computed on all; decoding behind the
@@ -48,6 +49,7 @@ static const cli_option options[] = {
      "threads that decode photos (default: all processors)", 0, 256},
     {"null", '0', CLI_FLAG, &settings.zero, NULL,
      "names on standard input end with a zero byte, not with\na line", 0, 0},
+    PHOTO_OPTIONS,
     {"quiet", 'q', CLI_FLAG, &settings.quiet, NULL, "show no progress", 0, 0},
     {0}};
 
@@ -85,7 +87,8 @@ static bool load_photo(void *user, size_t index, void *crops, char *message)
 {
     score *run = user;
     hmt_pixels pixels = {0};
-    hmt_status status = hmt_decode_file(run->context, run->photos.paths[index], NULL, &pixels);
+    hmt_status status =
+        hmt_decode_file(run->context, run->photos.paths[index], &photo_decoding, &pixels);
     if (status == HMT_OK && run->ahead)
         status =
             hmt_preprocess_crops(run->context, &pixels, &run->preprocess, crops, run->crops * CROP);

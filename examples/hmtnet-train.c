@@ -15,6 +15,7 @@
 #include "common/augment_sheet.h"
 #include "common/cli.h"
 #include "common/output.h"
+#include "common/photo.h"
 #include "common/train_options.h"
 #include "common/training.h"
 
@@ -180,6 +181,7 @@ static bool make_loader(setup *made, int side)
     about.skip_bad = o->skip_bad;
     about.seed = (uint64_t)o->seed;
     about.workers = (int32_t)o->decoders;
+    about.decode = &photo_decoding;
     about.keep_bytes = (uint64_t)o->cache << 20;
     if (hmt_loader_create(made->context, made->sets[o->split ? TRAIN : side], &about,
                           &made->loaders[side]) == HMT_OK)

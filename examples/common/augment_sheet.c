@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "board.h"
+#include "photo.h"
 #include "random.h"
 
 enum { ROWS = 6, VERSIONS = 8, CELL = 112 };
@@ -39,7 +40,7 @@ bool augment_sheet(const char *path, const hmt_dataset *set, const size_t *indic
         hmt_sample sample = HMT_SAMPLE_INIT;
         hmt_pixels photo = {0};
         hmt_dataset_sample(set, indices[row], &sample);
-        if (hmt_decode_file(NULL, sample.path, NULL, &photo) != HMT_OK)
+        if (hmt_decode_file(NULL, sample.path, &photo_decoding, &photo) != HMT_OK)
             continue;
         put(&b, 0, row, &photo, &plain, 0);
         for (size_t i = 0; i < VERSIONS; i++)

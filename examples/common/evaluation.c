@@ -7,6 +7,7 @@
 
 #include "batches.h"
 #include "cli.h"
+#include "photo.h"
 #include "progress.h"
 
 enum { DEPTH = 3, FIVE = 5 };
@@ -30,7 +31,7 @@ static bool load(void *user, size_t index, void *crops, char *message)
     hmt_sample sample = HMT_SAMPLE_INIT;
     hmt_pixels pixels = {0};
     hmt_dataset_sample(e->set, e->samples[index], &sample);
-    hmt_status status = hmt_decode_file(e->net.context, sample.path, NULL, &pixels);
+    hmt_status status = hmt_decode_file(e->net.context, sample.path, &photo_decoding, &pixels);
     for (int mirrored = 0; status == HMT_OK && mirrored <= e->flip; mirrored++) {
         how.flip = mirrored;
         status = hmt_preprocess_crops(e->net.context, &pixels, &how,

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli.h"
+#include "photo.h"
 
 bool network_load(network *net, const char *model, const device_settings *device)
 {
@@ -45,7 +46,7 @@ bool network_photo(const network *net, const char *path, float *tensor, char *me
                    size_t capacity)
 {
     hmt_pixels pixels = {0};
-    hmt_status status = hmt_decode_file(net->context, path, NULL, &pixels);
+    hmt_status status = hmt_decode_file(net->context, path, &photo_decoding, &pixels);
     if (status == HMT_OK)
         status = hmt_preprocess(net->context, &pixels, &net->preprocess, tensor, NETWORK_FLOATS);
     if (status != HMT_OK)

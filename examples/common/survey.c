@@ -10,6 +10,7 @@
 
 #include "batches.h"
 #include "cli.h"
+#include "photo.h"
 #include "progress.h"
 
 enum { GRID = 16, ALIKE_BITS = 16, BATCH = 16, DEPTH = 4 };
@@ -63,7 +64,7 @@ static bool look_at(void *user, size_t index, void *data, char *message)
     hmt_pixels pixels = {0};
     (void)data;
     hmt_dataset_sample(s->set, index, &sample);
-    if (hmt_decode_file(NULL, sample.path, NULL, &pixels) != HMT_OK) {
+    if (hmt_decode_file(NULL, sample.path, &photo_decoding, &pixels) != HMT_OK) {
         snprintf(message, BATCHES_MESSAGE, "%s", hmt_last_error());
         return false;
     }

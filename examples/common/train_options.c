@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "photo.h"
+
 enum { PRESET_SHORT, PRESET_PAPER };
 enum { AUGMENT_NONE, AUGMENT_LIGHT, AUGMENT_PAPER };
 
@@ -150,6 +152,7 @@ static const cli_option options[] = {
      64},
     {"decoders", 0, CLI_INTEGER, &train_settings.decoders, "N",
      "threads that prepare photos (default: one for every\nfour processors)", 0, 256},
+    PHOTO_OPTIONS,
     {"quiet", 'q', CLI_FLAG, &train_settings.quiet, NULL, "show no progress, only the epochs", 0,
      0},
     {0}};

@@ -12,6 +12,7 @@
 #include "evaluation.h"
 #include "files.h"
 #include "output.h"
+#include "photo.h"
 #include "precision_sheet.h"
 #include "training.h"
 
@@ -112,6 +113,7 @@ static bool make_loader(setup *made)
     about.shuffle = about.drop_last = 1;
     about.seed = made->place.seed;
     about.workers = (int32_t)s->decoders;
+    about.decode = &photo_decoding;
     about.keep_bytes = (uint64_t)s->cache << 20;
     if (hmt_loader_create(made->context, made->set, &about, &made->loader) == HMT_OK)
         return true;

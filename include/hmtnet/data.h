@@ -173,10 +173,14 @@ typedef struct hmt_loader_options {
     uint64_t keep_bytes;  /**< of resized photos kept in memory; 0: none */
     int32_t lend;         /**< batches that stay valid, the newest among them, e.g. 2 for
                              hmt_trainer_stage(); 0: 1; at most 8 */
+    int32_t reserved;     /**< zero; room for later versions */
+    const hmt_decode_options
+        *decode; /**< how photos are decoded, min_side aside, which follows from
+                    the size they are resized to; copied. NULL: the defaults */
 } hmt_loader_options;
 #define HMT_LOADER_OPTIONS_INIT                                                                    \
     {                                                                                              \
-        sizeof(hmt_loader_options), 32, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0                \
+        sizeof(hmt_loader_options), 32, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL       \
     }
 
 /**

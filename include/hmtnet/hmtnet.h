@@ -142,9 +142,10 @@ HMT_API hmt_status hmt_open(const char *path, hmt_session **session);
 
 /**
  * Predicts one JPEG or PNG file: decode, shorter side to 256, centre crop 224, normalise (paper,
- * section 4.2), infer. With the session option five_crop the mean over five crops.
+ * section 4.2), infer. With the session option five_crop the mean over five crops; its option
+ * decode says how large a photo may be.
  * @return HMT_ERROR_NOT_FOUND or _IO (file), _FORMAT, _LIMIT, _UNSUPPORTED (image), _ARGUMENT,
- * _STATE (see hmt_session_create), _MEMORY, _BACKEND
+ * _STATE (see hmt_session_create), _MEMORY, _BACKEND, _CANCELLED
  */
 HMT_API hmt_status hmt_predict_file(hmt_session *session, const char *path,
                                     hmt_prediction *prediction);
@@ -207,8 +208,8 @@ typedef void (*hmt_log_fn)(void *user, hmt_log_level level, const char *message)
 /**
  * Told between the parts of a long call; returns 0 to go on, anything else to cancel, upon which
  * the call returns HMT_ERROR_CANCELLED with nothing changed: a file being saved stays as it was, a
- * training step has not touched a parameter. `what` is "load", "save", "prepare", "infer" or
- * "train".
+ * training step has not touched a parameter. `what` is "load", "save", "prepare", "decode", "infer"
+ * or "train". It is called on the thread that made the call; a loader's workers do not call it.
  */
 typedef int (*hmt_progress_fn)(void *user, const char *what, uint64_t done, uint64_t total);
 
@@ -298,35 +299,54 @@ typedef enum hmt_pixel_format {
 /** 8-bit pixels in the host's memory, sRGB as in the file, not changed by the library. */
 typedef struct hmt_pixels {
     const uint8_t *data; /**< the top left pixel */
-    int32_t width;       /**< in pixels, at least 1 */
-    int32_t height;      /**< in pixels, at least 1 */
+    int32_t width;       /**< in pixels, 1 to 65536 */
+    int32_t height;      /**< in pixels, 1 to 65536 */
     int64_t stride; /**< bytes from one row to the next; 0: rows are dense; negative: bottom up */
     hmt_pixel_format format;
 } hmt_pixels;
 
-/** What a decoder may be asked for at most. 0 in any field means its default. */
+/** How photos are decoded, and what that may cost. 0 in any field means its default. */
 typedef struct hmt_decode_options {
     size_t struct_size;
     uint64_t max_bytes;  /**< largest encoded file or buffer; default 64 MiB */
-    uint64_t max_pixels; /**< largest width times height; default 100 million */
+    uint64_t max_pixels; /**< largest width times height; default 100 million. A JPEG that comes in
+                            several scans may have 32 components of them for each of these pixels
+                            (a progressive photo has about 14 for each of its own), and at most 500
+                            scans */
     int32_t min_side; /**< above 0: a JPEG may be scaled down in its decoder by 2, 4 or 8 as long as
                          its shorter side stays at least this; default 0, off */
-    int32_t ignore_orientation; /**< non-zero: do not apply the EXIF orientation */
+    int32_t ignore_orientation; /**< non-zero: do not apply the orientation */
+    uint64_t max_memory; /**< most bytes that the pixels, their upright copy and the coefficients of
+                            several scans take at a time; a codec's own rows and tables, some MiB at
+                            most, come on top. Default 12 for each of max_pixels, and 32 MiB */
+    int32_t allow_truncated; /**< non-zero: a file that ends in the middle of its pixels is decoded
+                                as far as it goes; what is missing is grey, and the context's log is
+                                told. Default 0: it is HMT_ERROR_FORMAT. Damage stays an error */
+    int32_t reserved;        /**< zero; room for later versions */
 } hmt_decode_options;
 #define HMT_DECODE_OPTIONS_INIT                                                                    \
     {                                                                                              \
-        sizeof(hmt_decode_options), 0, 0, 0, 0                                                     \
+        sizeof(hmt_decode_options), 0, 0, 0, 0, 0, 0, 0                                            \
     }
 
 /**
- * Decodes a JPEG (baseline, progressive; grey, YCbCr, RGB, CMYK) or PNG (every type and depth) into
- * upright RGB. The content decides which, not the file's name. Transparent pixels are laid over
- * white.
- * @param context  for its allocator; NULL: malloc's
+ * Decodes a JPEG (baseline, extended or progressive with Huffman coding and 8 bits; grey, YCbCr,
+ * RGB, CMYK, YCCK) or PNG (every type and depth) into upright RGB, with the pixels that Pillow
+ * gives. The content decides which, not the file's name. Transparent pixels are laid over white;
+ * colour profiles are not applied.
+ *
+ * The orientation is that of EXIF, else of XMP (tiff:Orientation); in a PNG EXIF may be the chunk
+ * eXIf, which goes first, or a raw profile of ImageMagick. A file without its end marker, or with
+ * anything after the last pixel, decodes as long as no pixel is missing; damage that changes pixels
+ * is HMT_ERROR_FORMAT, also where libjpeg only warns. No side may be longer than 65536.
+ *
+ * The context's progress callback is told "decode" with pixels of work, on the thread that called,
+ * first at 0 and then after about each million, and can cancel.
+ * @param context  for its allocator and hooks; NULL: malloc's, and none
  * @param pixels   receives HMT_PIXEL_RGB pixels with dense rows; release them with
  * hmt_pixels_free() and the same context
  * @return HMT_ERROR_NOT_FOUND, _IO, _FORMAT (damaged or truncated), _UNSUPPORTED (another kind of
- * file), _LIMIT, _MEMORY, _ARGUMENT
+ * file, named), _LIMIT (which, in the message), _MEMORY, _ARGUMENT, _CANCELLED
  */
 HMT_API hmt_status hmt_decode_file(const hmt_context *context, const char *path,
                                    const hmt_decode_options *options, hmt_pixels *pixels);
@@ -613,10 +633,13 @@ typedef struct hmt_session_options {
     hmt_gradients gradients; /**< other than HMT_GRADIENTS_NONE the session keeps the maps of a
                                 whole run, so takes more memory, and computes from the parameters
                                 as float32 however they are stored */
+    const hmt_decode_options *decode; /**< how hmt_predict_file() and hmt_predict_memory() decode,
+                                         e.g. with a larger max_pixels; copied. NULL: the defaults
+                                         */
 } hmt_session_options;
 #define HMT_SESSION_OPTIONS_INIT                                                                   \
     {                                                                                              \
-        sizeof(hmt_session_options), 1, HMT_TASKS_ALL, 0, NULL, 0, 0, 0, HMT_GRADIENTS_NONE        \
+        sizeof(hmt_session_options), 1, HMT_TASKS_ALL, 0, NULL, 0, 0, 0, HMT_GRADIENTS_NONE, NULL  \
     }
 
 /**

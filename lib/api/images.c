@@ -1,5 +1,8 @@
 /* Entry points for images: checked arguments, then lib/image. */
+#include "api/images.h"
+
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "api/context.h"
@@ -9,9 +12,9 @@
 #include "core/status.h"
 #include "image/image.h"
 
-enum { LARGEST_SIDE = 1 << 16, DEFAULT_BYTES = 64 << 20 };
+enum { DEFAULT_BYTES = 64 << 20 };
 
-static hmt_status decode_options(const hmt_decode_options *given, hmt_decode_options *o)
+hmt_status images_decode_options(const hmt_decode_options *given, hmt_decode_options *o)
 {
     hmt_decode_options defaults = HMT_DECODE_OPTIONS_INIT;
     hmt_status status;
@@ -26,6 +29,10 @@ static hmt_status decode_options(const hmt_decode_options *given, hmt_decode_opt
         o->max_bytes = DEFAULT_BYTES;
     if (o->max_pixels == 0)
         o->max_pixels = IMAGE_MOST_PIXELS;
+    if (o->max_memory == 0)
+        o->max_memory = o->max_pixels > (UINT64_MAX - IMAGE_SPARE_BYTES) / IMAGE_PIXEL_BYTES
+                            ? UINT64_MAX
+                            : IMAGE_PIXEL_BYTES * o->max_pixels + IMAGE_SPARE_BYTES;
     return HMT_OK;
 }
 
@@ -38,48 +45,71 @@ static void give_pixels(const image *decoded, hmt_pixels *pixels)
                            .format = HMT_PIXEL_RGB};
 }
 
+/* Decodes with a context's hooks; `name` is the photo's in the log. */
+static hmt_status decode(const hmt_context *context, bool tell, const char *name, decoding *d,
+                         hmt_pixels *pixels)
+{
+    const hmt_context_options *hooks = context != NULL ? &context->options : NULL;
+    char line[512];
+    image upright;
+    bool truncated;
+    hmt_status status;
+
+    if (hooks != NULL && tell) {
+        d->progress = hooks->progress;
+        d->progress_user = hooks->progress_user;
+    }
+    d->allocator = context_allocator(context);
+    status = image_decode(d, &upright, &truncated);
+    if (status != HMT_OK)
+        return status;
+    if (truncated && hooks != NULL && hooks->log != NULL) {
+        snprintf(line, sizeof line, "%s: the file is truncated; the pixels that it lacks are grey",
+                 name);
+        hooks->log(hooks->log_user, HMT_LOG_WARNING, line);
+    }
+    give_pixels(&upright, pixels);
+    return HMT_OK;
+}
+
 hmt_status hmt_decode_memory(const hmt_context *context, const void *data, size_t size,
                              const hmt_decode_options *options, hmt_pixels *pixels)
 {
-    hmt_decode_options o;
-    image decoded;
+    decoding d = {.data = data, .size = size};
     hmt_status status;
 
     status_clear();
     if (data == NULL || pixels == NULL)
         return status_fail(HMT_ERROR_ARGUMENT, "hmt_decode_memory: data or pixels is NULL");
-    status = decode_options(options, &o);
+    status = images_decode_options(options, &d.options);
+    return status == HMT_OK ? decode(context, true, "an image in memory", &d, pixels) : status;
+}
+
+hmt_status images_decode_file(const hmt_context *context, bool tell, const char *path,
+                              const hmt_decode_options *options, hmt_pixels *pixels)
+{
+    const hmt_allocator *allocator = context_allocator(context);
+    decoding d = {0};
+    unsigned char *data = NULL;
+    hmt_status status = images_decode_options(options, &d.options);
+
     if (status == HMT_OK)
-        status = image_decode(context_allocator(context), data, size, &o, &decoded);
-    if (status == HMT_OK)
-        give_pixels(&decoded, pixels);
-    return status;
+        status = file_read(allocator, path, d.options.max_bytes, &data, &d.size);
+    if (status != HMT_OK)
+        return status;
+    d.data = data;
+    status = decode(context, tell, path, &d, pixels);
+    memory_free(allocator, data);
+    return status == HMT_OK ? HMT_OK : status_fail_at(status, path);
 }
 
 hmt_status hmt_decode_file(const hmt_context *context, const char *path,
                            const hmt_decode_options *options, hmt_pixels *pixels)
 {
-    const hmt_allocator *allocator = context_allocator(context);
-    hmt_decode_options o;
-    unsigned char *data = NULL;
-    size_t size = 0;
-    image decoded;
-    hmt_status status;
-
     status_clear();
     if (path == NULL || pixels == NULL)
         return status_fail(HMT_ERROR_ARGUMENT, "hmt_decode_file: path or pixels is NULL");
-    status = decode_options(options, &o);
-    if (status == HMT_OK)
-        status = file_read(allocator, path, o.max_bytes, &data, &size);
-    if (status != HMT_OK)
-        return status;
-    status = image_decode(allocator, data, size, &o, &decoded);
-    memory_free(allocator, data);
-    if (status != HMT_OK)
-        return status_fail_at(status, path);
-    give_pixels(&decoded, pixels);
-    return HMT_OK;
+    return images_decode_file(context, true, path, options, pixels);
 }
 
 void hmt_pixels_free(const hmt_context *context, hmt_pixels *pixels)
@@ -100,13 +130,12 @@ static hmt_status check_pixels(const hmt_pixels *pixels)
     if ((int)pixels->format < HMT_PIXEL_RGB || pixels->format > HMT_PIXEL_GRAY)
         return status_fail(HMT_ERROR_ARGUMENT, "pixels: no format has the number %d",
                            (int)pixels->format);
-    if (pixels->width < 1 || pixels->height < 1 || pixels->width > LARGEST_SIDE ||
-        pixels->height > LARGEST_SIDE ||
-        (int64_t)pixels->width * pixels->height > IMAGE_MOST_PIXELS)
-        return status_fail(HMT_ERROR_ARGUMENT,
-                           "pixels: %d x %d is not from 1 x 1 up to %d pixels in all and %d a side",
-                           pixels->width, pixels->height, IMAGE_MOST_PIXELS, LARGEST_SIDE);
-    if (pixels->stride > INT64_MAX / LARGEST_SIDE || pixels->stride < -INT64_MAX / LARGEST_SIDE)
+    if (pixels->width < 1 || pixels->height < 1 || pixels->width > IMAGE_LONGEST_SIDE ||
+        pixels->height > IMAGE_LONGEST_SIDE)
+        return status_fail(HMT_ERROR_ARGUMENT, "pixels: %d x %d is not from 1 to %d a side",
+                           pixels->width, pixels->height, IMAGE_LONGEST_SIDE);
+    if (pixels->stride > INT64_MAX / IMAGE_LONGEST_SIDE ||
+        pixels->stride < -INT64_MAX / IMAGE_LONGEST_SIDE)
         return status_fail(HMT_ERROR_ARGUMENT, "pixels: no image has a stride of %lld bytes",
                            (long long)pixels->stride);
     row = bytes_of[pixels->format] * pixels->width;
@@ -216,19 +245,19 @@ hmt_status hmt_resize(const hmt_context *context, const hmt_pixels *pixels, int3
     hmt_status status;
 
     status_clear();
-    if (resized == NULL || shorter_side < 1 || shorter_side > LARGEST_SIDE)
+    if (resized == NULL || shorter_side < 1 || shorter_side > IMAGE_LONGEST_SIDE)
         return status_fail(HMT_ERROR_ARGUMENT,
                            "hmt_resize: resized is NULL, or the side %d is not in 1..%d",
-                           shorter_side, LARGEST_SIDE);
+                           shorter_side, IMAGE_LONGEST_SIDE);
     status = check_pixels(pixels);
     if (status != HMT_OK)
         return status;
     image_resized_size(pixels->width, pixels->height, shorter_side, &width, &height);
-    status = image_check_size(width, height, IMAGE_MOST_PIXELS);
+    status = image_check_resized(width, height);
     if (status == HMT_OK)
         status = image_from_pixels(allocator, pixels, &in);
     if (status == HMT_OK)
-        status = image_allocate(allocator, width, height, 0, &out);
+        status = image_allocate(allocator, width, height, &out);
     if (status == HMT_OK)
         status = image_resize(allocator, &in, width, height, 0, 0, &out);
     memory_free(allocator, in.data);
@@ -304,7 +333,7 @@ hmt_status hmt_augment_pixels(const hmt_context *context, const hmt_pixels *pixe
     status = augment(allocator, pixels, options, seed, &o, &planes);
     area = (size_t)o.crop_size * (size_t)o.crop_size;
     if (status == HMT_OK)
-        status = image_allocate(allocator, o.crop_size, o.crop_size, 0, &out);
+        status = image_allocate(allocator, o.crop_size, o.crop_size, &out);
     for (size_t c = 0; status == HMT_OK && c < 3; ++c)
         for (size_t i = 0; i < area; ++i)
             out.data[3 * i + c] = (uint8_t)(planes[c * area + i] + 0.5f);

@@ -229,7 +229,7 @@ hmt_status hmt_predict_file(hmt_session *session, const char *path, hmt_predicti
     status_clear();
     if (session == NULL || prediction == NULL)
         return status_fail(HMT_ERROR_ARGUMENT, "hmt_predict_file: session or prediction is NULL");
-    status = hmt_decode_file(session->model->context, path, NULL, &pixels);
+    status = hmt_decode_file(session->model->context, path, &session->decode, &pixels);
     return status == HMT_OK ? predict_decoded(session, &pixels, prediction) : status;
 }
 
@@ -242,6 +242,6 @@ hmt_status hmt_predict_memory(hmt_session *session, const void *data, size_t siz
     status_clear();
     if (session == NULL || prediction == NULL)
         return status_fail(HMT_ERROR_ARGUMENT, "hmt_predict_memory: session or prediction is NULL");
-    status = hmt_decode_memory(session->model->context, data, size, NULL, &pixels);
+    status = hmt_decode_memory(session->model->context, data, size, &session->decode, &pixels);
     return status == HMT_OK ? predict_decoded(session, &pixels, prediction) : status;
 }

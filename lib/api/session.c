@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "api/images.h"
 #include "api/options.h"
 #include "api/session.h"
 #include "core/memory.h"
@@ -132,6 +133,7 @@ hmt_status hmt_session_create(hmt_model *model, const hmt_session_options *optio
                               hmt_session **out)
 {
     hmt_session_options o = HMT_SESSION_OPTIONS_INIT;
+    hmt_decode_options decode;
     hmt_session *session;
     uint64_t generation;
     void *block;
@@ -144,6 +146,8 @@ hmt_status hmt_session_create(hmt_model *model, const hmt_session_options *optio
     if (status == HMT_OK)
         status = check_options(&o);
     if (status == HMT_OK)
+        status = images_decode_options(o.decode, &decode);
+    if (status == HMT_OK)
         status = model_read_begin(model, &generation);
     if (status == HMT_OK)
         status = memory_zeroed(&model->context->allocator, 1, sizeof *session, "a session", &block);
@@ -153,6 +157,7 @@ hmt_status hmt_session_create(hmt_model *model, const hmt_session_options *optio
     model_acquire(model);
     session->model = model;
     session->batch = o.batch;
+    session->decode = decode;
     session->tasks = o.tasks;
     session->views = o.five_crop ? VIEWS : 1;
     session->gradients = o.gradients;

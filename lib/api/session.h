@@ -28,6 +28,7 @@ struct hmt_session {
     int32_t classes[HMT_TASK_COUNT]; /* columns of logits: 1 for the score */
     hmt_prediction *partial;         /* (batch) predictions of a run over crops */
     size_t last_count;               /* images in the last run */
+    hmt_decode_options decode;       /* of hmt_predict_file() and hmt_predict_memory() */
 
     /* For hmt_session_gradient(). */
     hmt_gradients gradients;

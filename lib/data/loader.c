@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include "api/context.h"
+#include "api/images.h"
 #include "api/options.h"
 #include "core/memory.h"
 #include "core/processors.h"
@@ -56,6 +57,8 @@ static hmt_status take_options(hmt_loader *loader, const hmt_loader_options *o)
         status = options_copy(&loader->photos.preprocess, sizeof loader->photos.preprocess,
                               o->preprocess, "hmt_preprocess_options");
     }
+    if (status == HMT_OK)
+        status = images_decode_options(o->decode, &loader->photos.decode);
     if (status != HMT_OK)
         return status;
     if (loader->photos.preprocess.crop == HMT_CROP_FIVE)

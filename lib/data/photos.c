@@ -5,8 +5,14 @@
 #include <string.h>
 
 #include "api/context.h"
+#include "api/images.h"
 #include "core/memory.h"
 #include "core/status.h"
+
+static int32_t shorter_side(const photos *p)
+{
+    return p->augment != NULL ? p->augment->resize : p->preprocess.resize;
+}
 
 hmt_status photos_open(photos *p, uint64_t keep_bytes)
 {
@@ -16,6 +22,7 @@ hmt_status photos_open(photos *p, uint64_t keep_bytes)
 
     p->count = hmt_dataset_count(p->dataset);
     p->bound = keep_bytes;
+    p->decode.min_side = shorter_side(p);
     status = memory_zeroed(allocator, p->count, sizeof *p->bad, "photos", &block);
     if (status != HMT_OK)
         return status;
@@ -65,11 +72,6 @@ bool photos_is_bad(photos *p, size_t sample)
     return bad;
 }
 
-static int32_t shorter_side(const photos *p)
-{
-    return p->augment != NULL ? p->augment->resize : p->preprocess.resize;
-}
-
 /* Puts "TABLE:LINE: PATH: " in front of this thread's message. */
 static hmt_status fail_at(const hmt_sample *sample, hmt_status status)
 {
@@ -85,12 +87,9 @@ static hmt_status fail_at(const hmt_sample *sample, hmt_status status)
 /* Decodes a sample's photo and resizes it. */
 static hmt_status read_photo(const photos *p, const hmt_sample *sample, hmt_pixels *resized)
 {
-    hmt_decode_options options = HMT_DECODE_OPTIONS_INIT;
     hmt_pixels whole;
-    hmt_status status;
+    hmt_status status = images_decode_file(p->context, false, sample->path, &p->decode, &whole);
 
-    options.min_side = shorter_side(p);
-    status = hmt_decode_file(p->context, sample->path, &options, &whole);
     if (status == HMT_OK) {
         status = hmt_resize(p->context, &whole, shorter_side(p), resized);
         hmt_pixels_free(p->context, &whole);

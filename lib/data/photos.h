@@ -14,6 +14,7 @@ typedef struct photos {
     const hmt_dataset *dataset;
     const hmt_augment_options *augment; /* NULL: preprocess */
     hmt_preprocess_options preprocess;
+    hmt_decode_options decode;
     pthread_mutex_t lock;
     hmt_pixels *kept; /* by sample, resized; data NULL: not kept. Under lock; NULL: keep none */
     size_t count;

@@ -126,7 +126,7 @@ static hmt_status place(const hmt_allocator *allocator, const image *in, const c
         turn(in, c, planes);
         return HMT_OK;
     }
-    status = image_allocate(allocator, turned ? c->width : c->size, turned ? c->height : c->size, 0,
+    status = image_allocate(allocator, turned ? c->width : c->size, turned ? c->height : c->size,
                             &resized);
     if (status == HMT_OK)
         status = image_resize(allocator, in, c->width, c->height, turned ? 0 : c->left,
@@ -236,7 +236,7 @@ hmt_status image_augment(const hmt_allocator *allocator, const hmt_pixels *pixel
                  (pixels->stride == 0 || pixels->stride == 3 * (int64_t)pixels->width);
     image source = {(uint8_t *)pixels->data, pixels->width, pixels->height};
     const cut c = choose_cut(pixels, o, seed);
-    hmt_status status = image_check_size(c.width, c.height, IMAGE_MOST_PIXELS);
+    hmt_status status = image_check_resized(c.width, c.height);
 
     if (status == HMT_OK && !dense) {
         source.data = NULL;

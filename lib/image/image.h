@@ -21,30 +21,63 @@ typedef struct image {
     int32_t height;
 } image;
 
-/* How an image must be turned to stand upright: the EXIF orientation, 1 to 8. */
+/* One image to decode: the bytes, what they may cost, and the host that is told of the work. */
+typedef struct decoding {
+    const hmt_allocator *allocator;
+    const uint8_t *data;
+    size_t size;
+    hmt_decode_options options; /* no limit is 0 */
+    hmt_progress_fn progress;   /* NULL: nobody is told */
+    void *progress_user;
+    uint64_t told; /* pixels of work at which the host is told next */
+} decoding;
+
+/* What a codec makes of it. The orientation, 1 to 8, says how the image must be turned to stand
+ * upright. */
 typedef struct decoded {
     image image;
     int orientation;
+    bool truncated; /* the file ends too early, and what is missing is grey */
 } decoded;
 
-/* Allocates width x height pixels, uninitialised. HMT_ERROR_LIMIT beyond max_pixels (0: no limit).
- */
-hmt_status image_allocate(const hmt_allocator *allocator, int64_t width, int64_t height,
-                          uint64_t max_pixels, image *out);
-/* HMT_ERROR_LIMIT with both sizes in the message if width * height is more than max_pixels. */
+/* What decoding may cost beside max_pixels: the longest side, and for each pixel bytes of memory
+ * and components of scans. */
+enum {
+    IMAGE_LONGEST_SIDE = 1 << 16,
+    IMAGE_PIXEL_BYTES = 12,
+    IMAGE_SPARE_BYTES = 32 << 20,
+    IMAGE_PIXEL_SCANS = 32
+};
+
+/* Allocates width x height pixels, uninitialised. */
+hmt_status image_allocate(const hmt_allocator *allocator, int32_t width, int32_t height,
+                          image *out);
+/* HMT_ERROR_LIMIT, with the size in the message, for an image to decode that is too long or has
+ * more than max_pixels; and for one that a resize would make. */
 hmt_status image_check_size(int64_t width, int64_t height, uint64_t max_pixels);
+hmt_status image_check_resized(int32_t width, int32_t height);
+/* HMT_ERROR_LIMIT if `bytes` is more than decoding may take at a time. */
+hmt_status image_check_memory(const decoding *d, uint64_t bytes);
+/* Tells the host that `done` of `total` pixels are done, once in a while. HMT_ERROR_CANCELLED. */
+hmt_status image_progress(decoding *d, uint64_t done, uint64_t total);
 
-/* Decodes JPEG or PNG, whichever the bytes are. `o` has no zero limits. */
-hmt_status image_decode(const hmt_allocator *allocator, const uint8_t *data, size_t size,
-                        const hmt_decode_options *o, image *out);
+/* Decodes JPEG or PNG, whichever the bytes are; *truncated as in `decoded`. */
+hmt_status image_decode(decoding *d, image *out, bool *truncated);
 /* jpeg.c and png.c */
-hmt_status image_decode_jpeg(const hmt_allocator *allocator, const uint8_t *data, size_t size,
-                             const hmt_decode_options *o, decoded *out);
-hmt_status image_decode_png(const hmt_allocator *allocator, const uint8_t *data, size_t size,
-                            const hmt_decode_options *o, decoded *out);
+hmt_status image_decode_jpeg(decoding *d, decoded *out);
+hmt_status image_decode_png(decoding *d, decoded *out);
+/* Refuses what is neither, by its name if it has one. */
+hmt_status image_refuse(const uint8_t *data, size_t size);
 
-/* The orientation in a TIFF block, as EXIF data has it; 1 if there is none or it is damaged. */
+/*
+ * Orientations, 1 to 8; 0 if the metadata has none. A number that is no orientation counts as 1.
+ * In a TIFF block, as EXIF has it, perhaps after "Exif\0\0"; in an XMP packet; in a raw profile of
+ * ImageMagick (hexadecimal digits, which are decoded in place), *exif saying which of the two it
+ * is.
+ */
 int image_exif_orientation(const uint8_t *tiff, size_t size);
+int image_xmp_orientation(const uint8_t *packet, size_t size);
+int image_profile_orientation(uint8_t *text, size_t size, bool *exif);
 /* Turns an image upright, in new memory where that is needed. */
 hmt_status image_orient(const hmt_allocator *allocator, image *image, int orientation);
 

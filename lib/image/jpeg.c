@@ -1,86 +1,61 @@
 /*
  * JPEG through libjpeg-turbo: any colour space to RGB, as Pillow has it. libjpeg reports errors by
- * calling back; the callback jumps out to decode(), whose caller cleans up. Damage that libjpeg
- * would paper over is an error here.
+ * calling back (jpeg_messages.c), from where decode() is jumped out of; its caller cleans up.
  */
-#include <setjmp.h>
-#include <stdio.h> /* jpeglib.h needs FILE */
 #include <string.h>
-
-#include <jerror.h>
-#include <jpeglib.h>
 
 #include "core/memory.h"
 #include "core/status.h"
-#include "image/image.h"
+#include "image/jpeg.h"
 
 enum {
-    MOST_SCANS = 500, /* of a progressive file: more are made to waste time */
+    MOST_SCANS = 500, /* of any file: more are made to waste time */
     MARKER_BYTES = 0xffff
 };
 
-/* Everything that must survive a jump. */
-typedef struct reader {
-    struct jpeg_decompress_struct jpeg;
-    struct jpeg_error_mgr errors;
-    struct jpeg_progress_mgr progress;
-    jmp_buf escape;
+static uint64_t pixel_count(const jpeg_reader *r)
+{
+    return (uint64_t)r->jpeg.image_width * r->jpeg.image_height;
+}
+
+/* Called for each row of blocks of each scan that is kept in memory, and for each row of pixels. */
+static void count_work(j_common_ptr common)
+{
+    jpeg_reader *r = common->client_data;
     hmt_status status;
-} reader;
 
-static void fail(j_common_ptr common)
-{
-    reader *r = common->client_data;
-    char why[JMSG_LENGTH_MAX];
-
-    common->err->format_message(common, why);
-    if (common->err->msg_code == JERR_OUT_OF_MEMORY)
-        r->status = status_fail(HMT_ERROR_MEMORY, "out of memory in the JPEG decoder");
-    else
-        r->status = status_fail(HMT_ERROR_FORMAT, "damaged JPEG: %s", why);
-    longjmp(r->escape, 1);
+    if (r->jpeg.input_scan_number > 0 && (uint64_t)r->jpeg.input_scan_number > r->scans.scans)
+        jpeg_give_up(r, status_fail(HMT_ERROR_FORMAT, "damaged JPEG: scans where none can be"));
+    status = image_progress(r->d, r->done, r->total);
+    if (status != HMT_OK)
+        jpeg_give_up(r, status);
+    r->done += (uint64_t)r->jpeg.image_width *
+               (jpeg_has_multiple_scans(&r->jpeg) && r->jpeg.output_scanline == 0
+                    ? 8 * (unsigned)r->jpeg.max_v_samp_factor
+                    : 1);
 }
 
-/* Warnings come with level -1. Those that lose no pixels are let pass. */
-static void warn(j_common_ptr common, int level)
+/* The orientation in EXIF, else in XMP, each in a marker of its own; 1 if there is none. */
+static int orientation_of(const jpeg_reader *r)
 {
-    int code = common->err->msg_code;
+    static const char exif[] = "Exif\0", xmp[] = "http://ns.adobe.com/xap/1.0/";
+    int in_xmp = 0;
 
-    if (level >= 0 || code == JWRN_EXTRANEOUS_DATA || code == JWRN_ADOBE_XFORM ||
-        code == JWRN_TOO_MUCH_DATA)
-        return;
-    fail(common);
-}
+    for (jpeg_saved_marker_ptr m = r->jpeg.marker_list; m != NULL; m = m->next) {
+        int value = 0;
 
-static void be_silent(j_common_ptr common)
-{
-    (void)common;
-}
-
-static void count_scans(j_common_ptr common)
-{
-    reader *r = common->client_data;
-
-    if (r->jpeg.input_scan_number <= MOST_SCANS)
-        return;
-    r->status = status_fail(HMT_ERROR_LIMIT, "the JPEG has more than %d scans", MOST_SCANS);
-    longjmp(r->escape, 1);
-}
-
-/* The orientation in the EXIF marker, if there is one. */
-static int orientation_of(const reader *r)
-{
-    static const char exif[6] = "Exif\0";
-
-    for (jpeg_saved_marker_ptr m = r->jpeg.marker_list; m != NULL; m = m->next)
-        if (m->marker == JPEG_APP0 + 1 && m->data_length > sizeof exif &&
-            memcmp(m->data, exif, sizeof exif) == 0)
-            return image_exif_orientation(m->data + sizeof exif, m->data_length - sizeof exif);
-    return 1;
+        if (m->data_length > sizeof exif && memcmp(m->data, exif, sizeof exif) == 0)
+            value = image_exif_orientation(m->data, m->data_length);
+        if (value > 0)
+            return value;
+        if (in_xmp == 0 && m->data_length > sizeof xmp && memcmp(m->data, xmp, sizeof xmp) == 0)
+            in_xmp = image_xmp_orientation(m->data + sizeof xmp, m->data_length - sizeof xmp);
+    }
+    return in_xmp > 0 ? in_xmp : 1;
 }
 
 /* The strongest reduction that leaves the shorter side at least min_side pixels. */
-static unsigned reduction(const reader *r, int32_t min_side)
+static unsigned reduction(const jpeg_reader *r, int32_t min_side)
 {
     unsigned shorter =
         r->jpeg.image_width < r->jpeg.image_height ? r->jpeg.image_width : r->jpeg.image_height;
@@ -89,6 +64,92 @@ static unsigned reduction(const reader *r, int32_t min_side)
     while (by > 1 && (min_side < 1 || (shorter + by - 1) / by < (unsigned)min_side))
         by /= 2;
     return by;
+}
+
+/* Bytes of the coefficients, which are kept where an image comes in several scans. */
+static uint64_t coefficient_bytes(const jpeg_reader *r)
+{
+    uint64_t blocks = 0;
+
+    if (!jpeg_has_multiple_scans((j_decompress_ptr)&r->jpeg))
+        return 0;
+    for (int c = 0; c < r->jpeg.num_components; ++c) {
+        const jpeg_component_info *info = &r->jpeg.comp_info[c];
+        const uint64_t h = (uint64_t)info->h_samp_factor, v = (uint64_t)info->v_samp_factor;
+
+        blocks +=
+            (info->width_in_blocks + h - 1) / h * h * ((info->height_in_blocks + v - 1) / v * v);
+    }
+    return blocks * DCTSIZE2 * sizeof(JCOEF);
+}
+
+/* What would cost too much, before any of it is paid; the output's size is known. */
+static hmt_status check_cost(const jpeg_reader *r)
+{
+    const uint64_t pixels = pixel_count(r), most = r->d->options.max_pixels;
+    const uint64_t output = (uint64_t)r->jpeg.output_width * r->jpeg.output_height;
+
+    if (jpeg_has_multiple_scans((j_decompress_ptr)&r->jpeg)) {
+        if (r->scans.scans > MOST_SCANS)
+            return status_fail(HMT_ERROR_LIMIT, "the JPEG has %llu scans, more than %d",
+                               (unsigned long long)r->scans.scans, MOST_SCANS);
+        if (r->scans.components * pixels / IMAGE_PIXEL_SCANS > most)
+            return status_fail(HMT_ERROR_LIMIT,
+                               "the JPEG has %llu scans of %u x %u pixels, in all more than %d "
+                               "times max_pixels, %llu: raise it to decode such images",
+                               (unsigned long long)r->scans.scans, r->jpeg.image_width,
+                               r->jpeg.image_height, IMAGE_PIXEL_SCANS, (unsigned long long)most);
+    }
+    return image_check_memory(r->d, 3 * output + coefficient_bytes(r));
+}
+
+/* What the header says is looked at, and how to decode is settled. */
+static hmt_status prepare(jpeg_reader *r, decoded *out)
+{
+    hmt_status status =
+        image_check_size(r->jpeg.image_width, r->jpeg.image_height, r->d->options.max_pixels);
+
+    if (status != HMT_OK)
+        return status;
+    if (r->jpeg.arith_code) /* no end of its data can be told from damage */
+        return status_fail(HMT_ERROR_UNSUPPORTED, "a JPEG with arithmetic coding is not supported: "
+                                                  "convert it to a baseline JPEG, or PNG");
+    out->orientation = orientation_of(r);
+    r->jpeg.out_color_space = r->jpeg.num_components == 4 ? JCS_CMYK : JCS_RGB;
+    r->jpeg.scale_num = 1;
+    r->jpeg.scale_denom = reduction(r, r->d->options.min_side);
+    jpeg_calc_output_dimensions(&r->jpeg);
+    r->total = pixel_count(r) * (1 + (jpeg_has_multiple_scans(&r->jpeg) ? r->scans.scans : 0));
+    return check_cost(r);
+}
+
+/* Whether the scans have brought all there is: every coefficient of every component, to its last
+ * bit. Only in memory can that be incomplete without a warning. */
+static bool is_complete(const jpeg_reader *r, bool to_the_last_bit)
+{
+    for (int c = 0; c < r->jpeg.num_components; ++c) {
+        if (r->jpeg.comp_info[c].quant_table == NULL) /* in no scan */
+            return false;
+        if (r->jpeg.coef_bits == NULL)
+            continue;
+        if (r->jpeg.coef_bits[c][0] < 0)
+            return false;
+        for (int k = 0; to_the_last_bit && k < DCTSIZE2; ++k)
+            if (r->jpeg.coef_bits[c][k] != 0)
+                return false;
+    }
+    return true;
+}
+
+/* After all scans have been read into memory. Without an end marker more may have followed. */
+static void check_complete(jpeg_reader *r)
+{
+    if (is_complete(r, r->ended))
+        return;
+    if (r->d->options.allow_truncated == 0)
+        jpeg_give_up(r, status_fail(HMT_ERROR_FORMAT, "damaged JPEG: %s",
+                                    r->ended ? "the file is truncated" : "a component is missing"));
+    r->missing = true;
 }
 
 /* a * b / 255, rounded. */
@@ -107,7 +168,7 @@ static void cmyk_to_rgb(const uint8_t *cmyk, int32_t width, uint8_t *rgb)
             rgb[i] = (uint8_t)(cmyk[3] - scale_level(255u - cmyk[i], cmyk[3]));
 }
 
-static void read_rows(reader *r, const image *out)
+static void read_rows(jpeg_reader *r, const image *out)
 {
     size_t width = (size_t)out->width;
     bool cmyk = r->jpeg.out_color_space == JCS_CMYK;
@@ -125,47 +186,42 @@ static void read_rows(reader *r, const image *out)
     }
 }
 
-/* All that may jump. Nothing here needs cleaning up. */
-static void decode(reader *r, const hmt_allocator *allocator, const uint8_t *data, size_t size,
-                   const hmt_decode_options *o, decoded *out)
+/* All that may jump. Nothing here needs cleaning up. What follows the last row is not read: it
+ * changes no pixel, whether it is an end marker, a video or nothing. */
+static void decode(jpeg_reader *r, decoded *out)
 {
     if (setjmp(r->escape))
         return;
     jpeg_create_decompress(&r->jpeg);
     r->jpeg.client_data = r;
     r->jpeg.progress = &r->progress;
-    jpeg_mem_src(&r->jpeg, data, (unsigned long)size);
+    jpeg_mem_src(&r->jpeg, r->d->data, (unsigned long)r->scans.size);
     jpeg_save_markers(&r->jpeg, JPEG_APP0 + 1, MARKER_BYTES);
     jpeg_read_header(&r->jpeg, TRUE);
-    r->status = image_check_size(r->jpeg.image_width, r->jpeg.image_height, o->max_pixels);
+    r->in_scans = true;
+    r->status = prepare(r, out);
     if (r->status != HMT_OK)
         return;
-    out->orientation = orientation_of(r);
-    r->jpeg.out_color_space = r->jpeg.num_components == 4 ? JCS_CMYK : JCS_RGB;
-    r->jpeg.scale_num = 1;
-    r->jpeg.scale_denom = reduction(r, o->min_side);
     jpeg_start_decompress(&r->jpeg);
-    r->status = image_allocate(allocator, r->jpeg.output_width, r->jpeg.output_height,
-                               o->max_pixels, &out->image);
-    if (r->status != HMT_OK)
-        return;
-    read_rows(r, &out->image);
-    jpeg_finish_decompress(&r->jpeg);
+    if (jpeg_has_multiple_scans(&r->jpeg))
+        check_complete(r);
+    r->status = image_allocate(r->d->allocator, (int32_t)r->jpeg.output_width,
+                               (int32_t)r->jpeg.output_height, &out->image);
+    if (r->status == HMT_OK)
+        read_rows(r, &out->image);
 }
 
-hmt_status image_decode_jpeg(const hmt_allocator *allocator, const uint8_t *data, size_t size,
-                             const hmt_decode_options *o, decoded *out)
+hmt_status image_decode_jpeg(decoding *d, decoded *out)
 {
-    reader r;
+    jpeg_reader r;
 
     memset(&r, 0, sizeof r);
-    r.jpeg.err = jpeg_std_error(&r.errors);
-    r.jpeg.client_data = &r;
-    r.errors.error_exit = fail;
-    r.errors.emit_message = warn;
-    r.errors.output_message = be_silent;
-    r.progress.progress_monitor = count_scans;
-    decode(&r, allocator, data, size, o, out);
+    r.d = d;
+    r.progress.progress_monitor = count_work;
+    jpeg_find_scans(d->data, d->size, &r.scans);
+    jpeg_catch_messages(&r);
+    decode(&r, out);
+    out->truncated = r.missing;
     jpeg_destroy_decompress(&r.jpeg);
     return r.status;
 }

@@ -1,79 +1,55 @@
-/* EXIF orientation: reading it from a TIFF block that may say anything, and turning pixels. */
+/* Turning an image upright, as its EXIF orientation says. */
 #include <string.h>
 
 #include "core/memory.h"
 #include "image/image.h"
 
-/* A TIFF block of `size` bytes in either byte order. Reads beyond its end give 0. */
-typedef struct tiff {
-    const uint8_t *data;
-    size_t size;
-    bool big_endian;
-} tiff;
+/* From a pixel of the upright image to the next one on its right, and below, in the source. */
+typedef struct walk {
+    ptrdiff_t right, down; /* bytes */
+    const uint8_t *first;  /* the source of the upright image's top left pixel */
+} walk;
 
-static uint32_t number(const tiff *t, size_t at, size_t bytes)
+static walk walk_of(const image *in, int orientation)
 {
-    uint32_t value = 0;
+    const bool swap = orientation >= 5; /* rows become columns */
+    const bool flip_x = orientation == 2 || orientation == 3 || orientation == 7 ||
+                        orientation == 8; /* of the source */
+    const bool flip_y =
+        orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
+    const ptrdiff_t row = 3 * (ptrdiff_t)in->width;
+    const ptrdiff_t x = flip_x ? -3 : 3, y = flip_y ? -row : row;
+    walk w = {swap ? y : x, swap ? x : y, in->data};
 
-    if (at > t->size || bytes > t->size - at)
-        return 0;
-    for (size_t i = 0; i < bytes; ++i)
-        value |= (uint32_t)t->data[at + i] << 8 * (t->big_endian ? bytes - 1 - i : i);
-    return value;
-}
-
-int image_exif_orientation(const uint8_t *data, size_t size)
-{
-    enum { TAG_ORIENTATION = 0x0112, TYPE_SHORT = 3, ENTRY = 12 };
-    tiff t = {data, size, false};
-    size_t directory;
-    uint32_t count;
-
-    if (size < 8 || (memcmp(data, "II*\0", 4) != 0 && memcmp(data, "MM\0*", 4) != 0))
-        return 1;
-    t.big_endian = data[0] == 'M';
-    directory = number(&t, 4, 4);
-    count = number(&t, directory, 2);
-    for (uint32_t i = 0; i < count; ++i) {
-        size_t entry = directory + 2 + (size_t)i * ENTRY;
-
-        if (entry > size)
-            break;
-        if (number(&t, entry, 2) == TAG_ORIENTATION && number(&t, entry + 2, 2) == TYPE_SHORT) {
-            uint32_t value = number(&t, entry + 8, 2);
-            return value >= 1 && value <= 8 ? (int)value : 1;
-        }
-    }
-    return 1;
+    w.first += flip_x ? row - 3 : 0;
+    w.first += flip_y ? row * (in->height - 1) : 0;
+    return w;
 }
 
 hmt_status image_orient(const hmt_allocator *allocator, image *in, int orientation)
 {
-    bool swap = orientation >= 5; /* rows become columns */
-    bool flip_x = orientation == 2 || orientation == 3 || orientation == 7 ||
-                  orientation == 8; /* of the source */
-    bool flip_y = orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
+    enum { TILE = 32 }; /* whose rows and columns stay in the first cache */
+    const bool swap = orientation >= 5;
     image out = {NULL, 0, 0};
-    uint8_t *to;
+    walk w;
     hmt_status status;
 
     if (orientation <= 1 || orientation > 8)
         return HMT_OK;
     status = image_allocate(allocator, swap ? in->height : in->width, swap ? in->width : in->height,
-                            0, &out);
+                            &out);
     if (status != HMT_OK)
         return status;
-    to = out.data;
-    for (int32_t y = 0; y < out.height; ++y)
-        for (int32_t x = 0; x < out.width; ++x, to += 3) {
-            int32_t sx = swap ? y : x, sy = swap ? x : y;
+    w = walk_of(in, orientation);
+    for (int32_t top = 0; top < out.height; top += TILE)
+        for (int32_t left = 0; left < out.width; left += TILE)
+            for (int32_t y = top; y < top + TILE && y < out.height; ++y) {
+                const uint8_t *from = w.first + y * w.down + left * w.right;
+                uint8_t *to = out.data + 3 * ((size_t)y * (size_t)out.width + (size_t)left);
 
-            if (flip_x)
-                sx = in->width - 1 - sx;
-            if (flip_y)
-                sy = in->height - 1 - sy;
-            memcpy(to, in->data + 3 * ((size_t)sy * (size_t)in->width + (size_t)sx), 3);
-        }
+                for (int32_t x = 0; x < TILE && left + x < out.width; ++x)
+                    memcpy(to + 3 * x, from + x * w.right, 3);
+            }
     memory_free(allocator, in->data);
     *in = out;
     return HMT_OK;

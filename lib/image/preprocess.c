@@ -20,7 +20,7 @@ hmt_status image_from_pixels(const hmt_allocator *allocator, const hmt_pixels *p
     int bytes = bytes_of[pixels->format];
     bool swapped = pixels->format == HMT_PIXEL_BGR || pixels->format == HMT_PIXEL_BGRA;
     int64_t stride = pixels->stride != 0 ? pixels->stride : (int64_t)bytes * pixels->width;
-    hmt_status status = image_allocate(allocator, pixels->width, pixels->height, 0, out);
+    hmt_status status = image_allocate(allocator, pixels->width, pixels->height, out);
     uint8_t *to = out->data;
 
     if (status != HMT_OK)
