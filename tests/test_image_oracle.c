@@ -105,7 +105,7 @@ static const struct {
            {"bomb_65500x65500.jpg", HMT_ERROR_LIMIT, "65500 x 65500"},
            {"empty.jpg", HMT_ERROR_FORMAT, "empty"},
            {"text.jpg", HMT_ERROR_UNSUPPORTED, "not a JPEG or PNG"},
-           {"truncated_half.jpg", HMT_ERROR_FORMAT, "remature"},
+           {"truncated_half.jpg", HMT_ERROR_FORMAT, "truncated"},
            {"truncated_half.png", HMT_ERROR_FORMAT, "truncated"},
            {"truncated_header.jpg", HMT_ERROR_FORMAT, "JPEG"},
            {"unsupported.bmp", HMT_ERROR_UNSUPPORTED, "BMP"},

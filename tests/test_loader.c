@@ -204,7 +204,7 @@ static void no_more_is_kept_than_may_be(const hmt_dataset *set)
     static float tensor[FLOATS];
     const hmt_augment_options augment = small();
     const uint64_t bound = 3 * (CROP + 4) * (CROP + 12) * 2;
-    photos p = {.dataset = set, .augment = &augment};
+    photos p = {.dataset = set, .augment = &augment, .decode = HMT_DECODE_OPTIONS_INIT};
     size_t kept = 0;
 
     CHECK_STATUS(photos_open(&p, bound), HMT_OK);
@@ -214,6 +214,44 @@ static void no_more_is_kept_than_may_be(const hmt_dataset *set)
         kept += p.kept[i].data != NULL;
     CHECK(p.bytes > 0 && p.bytes <= bound && kept >= 1 && kept <= 2);
     photos_close(&p);
+}
+
+static int count_calls(void *user, const char *what, uint64_t done, uint64_t total)
+{
+    (void)what, (void)done, (void)total;
+    return ++*(int *)user;
+}
+
+/* Its workers decode with the options given, and never call the host's progress callback. */
+static void decoding_has_its_limits(const hmt_dataset *set)
+{
+    hmt_context_options about = HMT_CONTEXT_OPTIONS_INIT;
+    hmt_decode_options decoding = HMT_DECODE_OPTIONS_INIT;
+    hmt_loader_options o = HMT_LOADER_OPTIONS_INIT;
+    hmt_batch batch = HMT_BATCH_INIT;
+    hmt_context *context = NULL;
+    hmt_loader *loader = NULL;
+    int calls = 0;
+
+    about.backend = "reference";
+    about.progress = count_calls;
+    about.progress_user = &calls;
+    CHECK_STATUS(hmt_context_create(&about, &context), HMT_OK);
+    o.batch = BATCH;
+    o.decode = &decoding;
+    decoding.max_pixels = 10;
+    CHECK_STATUS(hmt_loader_create(context, set, &o, &loader), HMT_OK);
+    decoding.max_pixels = 0; /* copied */
+    CHECK_STATUS(hmt_loader_next(loader, &batch, NULL), HMT_ERROR_LIMIT);
+    CHECK(strstr(hmt_last_error(), "max_pixels, 10:") != NULL);
+    hmt_loader_free(loader);
+    CHECK_STATUS(hmt_loader_create(context, set, &o, &loader), HMT_OK);
+    CHECK_STATUS(hmt_loader_next(loader, &batch, NULL), HMT_OK);
+    CHECK(calls == 0);
+    hmt_loader_free(loader);
+    decoding.min_side = -1;
+    CHECK_STATUS(hmt_loader_create(context, set, &o, &loader), HMT_ERROR_ARGUMENT);
+    hmt_context_free(context);
 }
 
 static void seeking_is_going_through(const hmt_dataset *set)
@@ -614,6 +652,7 @@ int main(void)
     epochs_augment_anew(set);
     lent_batches_stay(set);
     no_more_is_kept_than_may_be(set);
+    decoding_has_its_limits(set);
     seeking_is_going_through(set);
     every_sample_comes_once(set);
     what_cannot_be_read_is_named_or_left_out();

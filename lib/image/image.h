@@ -56,6 +56,9 @@ hmt_status image_allocate(const hmt_allocator *allocator, int32_t width, int32_t
  * more than max_pixels; and for one that a resize would make. */
 hmt_status image_check_size(int64_t width, int64_t height, uint64_t max_pixels);
 hmt_status image_check_resized(int32_t width, int32_t height);
+/* What a truncated file's message says. */
+#define IMAGE_TRUNCATED "the file is truncated: set allow_truncated to decode as much as there is"
+
 /* HMT_ERROR_LIMIT if `bytes` is more than decoding may take at a time. */
 hmt_status image_check_memory(const decoding *d, uint64_t bytes);
 /* Tells the host that `done` of `total` pixels are done, once in a while. HMT_ERROR_CANCELLED. */

@@ -148,7 +148,7 @@ static void check_complete(jpeg_reader *r)
         return;
     if (r->d->options.allow_truncated == 0)
         jpeg_give_up(r, status_fail(HMT_ERROR_FORMAT, "damaged JPEG: %s",
-                                    r->ended ? "the file is truncated" : "a component is missing"));
+                                    r->ended ? IMAGE_TRUNCATED : "a component is missing"));
     r->missing = true;
 }
 

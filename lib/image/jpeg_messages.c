@@ -107,8 +107,10 @@ static void warn(j_common_ptr common, int level)
         r->ended = true;
         return;
     }
-    if (!is_truncation(r, code) || r->d->options.allow_truncated == 0)
+    if (!is_truncation(r, code))
         fail(common);
+    if (r->d->options.allow_truncated == 0)
+        jpeg_give_up(r, status_fail(HMT_ERROR_FORMAT, "damaged JPEG: " IMAGE_TRUNCATED));
     r->missing = true;
 }
 

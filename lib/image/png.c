@@ -86,7 +86,7 @@ static void end_early(png_reader *r)
         r->truncated = true;
         png_longjmp(r->png, 1);
     }
-    png_error(r->png, "the file is truncated");
+    png_error(r->png, r->in_rows || r->rows_done ? IMAGE_TRUNCATED : "the file is truncated");
 }
 
 /* Gives a chunk of pixels that the file cuts off the length that is there, so that libpng takes
