@@ -53,7 +53,7 @@ static const cli_program program = {
     "the bandwidth that of a = b + s * c, both measured on the same number of threads of the\n"
     "processor; with a device beside it neither is shown. --steps times each step on its own.\n\n"
     "Environment, read when the library opens the CPU: HMT_CPU_LEVEL=plain|avx2|avx512|avx512vnni\n"
-    "limits the instructions of its own kernels, HMT_CONV=direct|winograd2|winograd3|winograd4|\n"
+    "limits the instructions of its own kernels, HMT_CONV=im2col|winograd2|winograd3|winograd4|\n"
     "winograd5|winograd6 chooses convolutions, HMT_PREFETCH=hardware|nontemporal how the fully\n"
     "connected layers read their weights for one photo.\n\n"
     "Exit status: 0 measured, 2 wrong usage or model, or computing failed, 3 the output could\n"

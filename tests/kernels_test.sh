@@ -21,7 +21,7 @@ expect() {
 }
 
 small=(infer --width 0.125)
-expect HMT_CONV=direct direct conv "${small[@]}"
+expect HMT_CONV=im2col im2col conv "${small[@]}"
 for m in 2 3 4 5 6; do
     expect HMT_CONV=winograd$m "winograd ${m}x$m" conv "${small[@]}"
 done

@@ -88,24 +88,4 @@ done
 expect 0 'attractiveness' "$bin/embed" "$work/m.safetensors" "$work/photos/baseline.jpg"
 expect 1 'nobody.jpg' "$bin/embed" "$work/m.safetensors" "$work/nobody.jpg"
 
-# Threads wait for a bounded time unless the environment says how; the program keeps its name and its process.
-started_with() {
-    local setting=$1 found=1 pid
-    shift
-    env -u GOMP_SPINCOUNT -u OMP_WAIT_POLICY "$@" "$bin/hmtnet-bench" infer --width 0.03 --repeat 100000 >log 2>&1 &
-    pid=$!
-    for _ in $(seq 100); do
-        if [ "$(cat "/proc/$pid/comm")" = hmtnet-bench ] && grep -zqx "$setting" "/proc/$pid/environ"; then
-            found=0
-            break
-        fi
-        sleep 0.05
-    done
-    { kill -KILL "$pid"; wait "$pid"; } 2>log
-    return $found
-}
-check started_with GOMP_SPINCOUNT=1000
-check started_with GOMP_SPINCOUNT=77 GOMP_SPINCOUNT=77
-check started_with OMP_WAIT_POLICY=active OMP_WAIT_POLICY=active
-
 conclude

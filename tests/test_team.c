@@ -103,13 +103,13 @@ static void expect_all(const work *w, int times)
     CHECK(w->first == times && w->wrong == 0);
 }
 
-static void shares(const hmt_host *host, enum team_threads threads, int32_t members)
+static void shares(const hmt_host *host, int32_t members)
 {
     static work w;
     team *t = NULL;
     int failed = 0;
 
-    CHECK_STATUS(team_create(host, threads, &t), HMT_OK);
+    CHECK_STATUS(team_create(host, &t), HMT_OK);
     memset(&w, 0, sizeof w);
     w.members = members;
     team_run(t, job, &w);
@@ -147,7 +147,7 @@ static void waiting_is_asleep(const hmt_host *host)
     team *t = NULL;
     double before;
 
-    CHECK_STATUS(team_create(host, TEAM_OWN, &t), HMT_OK);
+    CHECK_STATUS(team_create(host, &t), HMT_OK);
     before = processor_time();
     team_run(t, sleep_long, NULL);
     nanosleep(&(struct timespec){.tv_nsec = 200000000}, NULL);
@@ -162,7 +162,7 @@ static void child_is_alone(const hmt_host *host)
     int status = 0;
     pid_t child;
 
-    CHECK_STATUS(team_create(host, TEAM_OWN, &t), HMT_OK);
+    CHECK_STATUS(team_create(host, &t), HMT_OK);
     w.members = 1;
     child = fork();
     if (child == 0) {
@@ -189,7 +189,7 @@ static void signals_stay_with_the_host(const hmt_host *host)
     atomic_int wrong = 0;
     team *t = NULL;
 
-    CHECK_STATUS(team_create(host, TEAM_OWN, &t), HMT_OK);
+    CHECK_STATUS(team_create(host, &t), HMT_OK);
     team_run(t, blocks_signals, &wrong);
     CHECK(wrong == 0);
     team_free(t);
@@ -207,7 +207,7 @@ static void too_many_threads(hmt_host *host)
     few.rlim_cur = (rlim_t)512 << 20;
     if (setrlimit(RLIMIT_AS, &few) != 0)
         return;
-    CHECK_STATUS(team_create(host, TEAM_OWN, &t), HMT_ERROR_MEMORY);
+    CHECK_STATUS(team_create(host, &t), HMT_ERROR_MEMORY);
     CHECK(t == NULL && strstr(sentence, "cannot start thread ") != NULL);
     setrlimit(RLIMIT_AS, &before);
 }
@@ -218,10 +218,7 @@ int main(void)
 
     for (int32_t threads = 1; threads <= 8; threads += threads < 3 ? 1 : 5) {
         host.threads = threads;
-        shares(&host, TEAM_OWN, threads);
-#ifndef __SANITIZE_THREAD__ /* it does not understand OpenMP's threads */
-        shares(&host, TEAM_OPENMP, threads);
-#endif
+        shares(&host, threads);
     }
     waiting_is_asleep(&host);
     signals_stay_with_the_host(&host);

@@ -115,12 +115,12 @@ void batch_norm_forward(exec *e, const hmt_plan_step *s)
             statistics[i] = exec_vector_output(e, s->out[1 + i], n->l.channels);
         partials = norm_partials(e, n);
         exec_shared(e, moments_loop, n);
-        exec_operand(e, 0, x);
-        exec_operand(e, 0, partials);
+        exec_operand(e, x);
+        exec_operand(e, partials);
         exec_shared(e, statistics_loop, n);
-        exec_operand(e, 0, partials);
-        exec_operand(e, 0, statistics[0]);
-        exec_operand(e, 0, statistics[1]);
+        exec_operand(e, partials);
+        exec_operand(e, statistics[0]);
+        exec_operand(e, statistics[1]);
     } else {
         for (int i = 0; i < 2; ++i)
             statistics[i] = exec_weight_vector(e, s->weight[2 + i]);
@@ -128,16 +128,16 @@ void batch_norm_forward(exec *e, const hmt_plan_step *s)
     affine = exec_scratch(e, 3 * n->filled);
     e->steps[e->step].workspace = affine;
     exec_shared(e, affine_loop, NULL);
-    exec_operand(e, 0, affine);
-    exec_operand(e, 0, statistics[0]);
-    exec_operand(e, 0, statistics[1]);
+    exec_operand(e, affine);
+    exec_operand(e, statistics[0]);
+    exec_operand(e, statistics[1]);
     for (int i = 0; i < 2; ++i)
-        exec_operand(e, 0, exec_weight_vector(e, s->weight[i]));
+        exec_operand(e, exec_weight_vector(e, s->weight[i]));
     if (train) {
         exec_alone(e, check_statistics);
-        exec_operand(e, 0, affine);
-        exec_operand(e, 0, statistics[0]);
-        exec_operand(e, 0, statistics[1]);
+        exec_operand(e, affine);
+        exec_operand(e, statistics[0]);
+        exec_operand(e, statistics[1]);
     }
     if (n->pool != NULL) {
         norm_pool_forward(e, n, x, affine);
@@ -145,9 +145,9 @@ void batch_norm_forward(exec *e, const hmt_plan_step *s)
     }
     y = exec_output(e, s->out[0], exec_md(e, x));
     exec_shared(e, apply_loop, n);
-    exec_operand(e, 0, x);
-    exec_operand(e, 0, y);
-    exec_operand(e, 0, affine);
+    exec_operand(e, x);
+    exec_operand(e, y);
+    exec_operand(e, affine);
 }
 
 /* Operands: dy, dx, variance, [gamma]; dense. */
@@ -180,8 +180,8 @@ void batch_norm_backward_data(exec *e, const hmt_plan_step *s)
     int32_t gamma = exec_weight_vector(e, s->weight[0]);
 
     exec_shared(e, slope_loop, NULL);
-    exec_operand(e, 0, dy);
-    exec_operand(e, 0, dx);
-    exec_operand(e, 0, variance);
-    exec_operand(e, 0, gamma);
+    exec_operand(e, dy);
+    exec_operand(e, dx);
+    exec_operand(e, variance);
+    exec_operand(e, gamma);
 }

@@ -58,16 +58,13 @@ static int independent(const exec *e, int32_t large, int32_t i)
 void beside_prepare(exec *e, int32_t large)
 {
     const int32_t first = e->op_count;
-    int primitives = 0;
 
     if (e->beside.count > 0 || !reads_large_weight(e, &e->plan->steps[large]))
         return;
     for (int32_t i = large + 1; i < (int32_t)e->plan->step_count && e->status == HMT_OK; ++i)
         if (independent(e, large, i))
             exec_prepare_step(e, i);
-    for (int32_t i = first; i < e->op_count; ++i)
-        primitives += e->ops[i].primitive != NULL; /* those need all threads */
-    if (e->status == HMT_OK && primitives == 0)
+    if (e->status == HMT_OK)
         e->beside = (beside){.first = first, .count = e->op_count - first, .by = -1};
 }
 

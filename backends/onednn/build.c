@@ -5,10 +5,6 @@
 #include <string.h>
 
 #include "exec.h"
-#include "layout.h"
-
-/* Of a step's primitive, or written by one: some tenths of a millisecond for one thread. */
-enum { LARGE_FLOPS = 30000000, LARGE_FLOATS = 1 << 20 };
 
 static const char *step_name(const exec *e)
 {
@@ -75,28 +71,6 @@ const_dnnl_memory_desc_t exec_like(exec *e, int32_t tensor, dnnl_format_tag_t ta
 const_dnnl_memory_desc_t exec_blocked(exec *e, int32_t tensor)
 {
     return exec_like(e, tensor, exec_kernels(e)->lanes == 16 ? dnnl_nChw16c : dnnl_nChw8c);
-}
-
-const_dnnl_memory_desc_t exec_query(exec *e, const_dnnl_primitive_desc_t pd, dnnl_query_t what,
-                                    int32_t index)
-{
-    return e->status == HMT_OK ? dnnl_primitive_desc_query_md(pd, what, index) : NULL;
-}
-
-dnnl_primitive_attr_t exec_attributes(exec *e, int32_t relu)
-{
-    dnnl_primitive_attr_t attr = NULL;
-    dnnl_post_ops_t behind = NULL;
-
-    EXEC_CALL(e, dnnl_primitive_attr_create, &attr);
-    EXEC_CALL(e, dnnl_primitive_attr_set_scratchpad_mode, attr, dnnl_scratchpad_mode_user);
-    if (relu) {
-        EXEC_CALL(e, dnnl_post_ops_create, &behind);
-        EXEC_CALL(e, dnnl_post_ops_append_eltwise, behind, dnnl_eltwise_relu, 0.0f, 0.0f);
-        EXEC_CALL(e, dnnl_primitive_attr_set_post_ops, attr, behind);
-        dnnl_post_ops_destroy(behind);
-    }
-    return attr;
 }
 
 int32_t exec_buffer(exec *e, const_dnnl_memory_desc_t md)
@@ -258,8 +232,8 @@ int32_t exec_filled_vector(exec *e, int32_t weight, int64_t floats)
     const int32_t from = exec_weight_vector(e, weight);
 
     exec_alone(e, fill_loop);
-    exec_operand(e, 0, to);
-    exec_operand(e, 0, from);
+    exec_operand(e, to);
+    exec_operand(e, from);
     return to;
 }
 
@@ -314,32 +288,6 @@ static op *append(exec *e)
     return &e->ops[i];
 }
 
-/* Appends a primitive and its scratchpad, which lives for this step only. */
-static void execute(exec *e, const_dnnl_primitive_desc_t pd)
-{
-    op *o = append(e);
-    const_dnnl_memory_desc_t scratchpad, to;
-
-    if (o == NULL)
-        return;
-    EXEC_CALL(e, dnnl_primitive_create, &o->primitive, pd);
-    to = exec_query(e, pd, dnnl_query_dst_md, 0);
-    if (to != NULL && dnnl_memory_desc_get_size(to) > LARGE_FLOATS * sizeof(float))
-        e->large = 1;
-    scratchpad = exec_query(e, pd, dnnl_query_scratchpad_md, 0);
-    if (scratchpad != NULL && dnnl_memory_desc_get_size(scratchpad) > 0)
-        exec_operand(e, DNNL_ARG_SCRATCHPAD, exec_buffer(e, scratchpad));
-}
-
-void exec_primitive(exec *e, dnnl_primitive_desc_t pd)
-{
-    dnnl_primitive_desc_destroy(e->steps[e->step].pd);
-    e->steps[e->step].pd = pd;
-    if (e->plan->steps[e->step].flops > LARGE_FLOPS)
-        e->large = 1;
-    execute(e, pd);
-}
-
 void exec_alone(exec *e, void (*loop)(const exec *e, const op *o))
 {
     op *o = append(e);
@@ -375,7 +323,7 @@ void *exec_state(exec *e, uint64_t bytes)
     return e->states[i];
 }
 
-void exec_operand(exec *e, int32_t arg, int32_t buffer)
+void exec_operand(exec *e, int32_t buffer)
 {
     op *o;
     struct buffer *root;
@@ -388,27 +336,9 @@ void exec_operand(exec *e, int32_t arg, int32_t buffer)
                   e->device->host->fail(HMT_ERROR_BACKEND, "%s: too many operands", step_name(e)));
         return;
     }
-    o->arg[o->count] = arg;
     o->buffer[o->count++] = buffer;
     root = &e->buffers[e->buffers[buffer].root];
     if (root->first < 0)
         root->first = e->time;
     root->last = e->time;
-}
-
-void exec_reorder(exec *e, int32_t from, int32_t to)
-{
-    dnnl_primitive_attr_t attr;
-    dnnl_primitive_desc_t pd = NULL;
-
-    if (layout_to_dense(e, from, to))
-        return;
-    attr = exec_attributes(e, 0);
-    EXEC_CALL(e, dnnl_reorder_primitive_desc_create, &pd, exec_md(e, from), e->device->engine,
-              exec_md(e, to), e->device->engine, attr);
-    execute(e, pd);
-    exec_operand(e, DNNL_ARG_FROM, from);
-    exec_operand(e, DNNL_ARG_TO, to);
-    dnnl_primitive_desc_destroy(pd);
-    dnnl_primitive_attr_destroy(attr);
 }

@@ -3,7 +3,6 @@
  */
 #include "device.h"
 
-#include <omp.h>
 #include <stddef.h>
 #include <sys/mman.h>
 
@@ -87,58 +86,4 @@ dnnl_status_t device_plain_md(const_dnnl_memory_desc_t md, dnnl_memory_desc_t *p
     if (ndims < 1 || ndims > 5)
         return dnnl_invalid_arguments;
     return dnnl_memory_desc_create_with_tag(plain, ndims, *dims, dnnl_f32, tags[ndims - 1]);
-}
-
-hmt_status device_reorder(const device *d, const char *where, const_dnnl_memory_desc_t from_md,
-                          const void *from, const_dnnl_memory_desc_t to_md, void *to)
-{
-    dnnl_primitive_desc_t pd = NULL;
-    dnnl_primitive_t primitive = NULL;
-    dnnl_memory_t memory[2] = {NULL, NULL};
-    dnnl_stream_t stream = NULL;
-    dnnl_status_t status;
-
-    status = dnnl_reorder_primitive_desc_create(&pd, from_md, d->engine, to_md, d->engine, NULL);
-    if (status == dnnl_success)
-        status = dnnl_primitive_create(&primitive, pd);
-    if (status == dnnl_success)
-        status = dnnl_memory_create(&memory[0], from_md, d->engine, (void *)from);
-    if (status == dnnl_success)
-        status = dnnl_memory_create(&memory[1], to_md, d->engine, to);
-    if (status == dnnl_success)
-        status = dnnl_stream_create(&stream, d->engine, dnnl_stream_default_flags);
-    if (status == dnnl_success) {
-        const dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, memory[0]}, {DNNL_ARG_TO, memory[1]}};
-
-        status = dnnl_primitive_execute(primitive, stream, 2, args);
-    }
-    if (status == dnnl_success)
-        status = dnnl_stream_wait(stream);
-    dnnl_stream_destroy(stream);
-    dnnl_memory_destroy(memory[0]);
-    dnnl_memory_destroy(memory[1]);
-    dnnl_primitive_destroy(primitive);
-    dnnl_primitive_desc_destroy(pd);
-    return device_check(d, where, "reorder", status);
-}
-
-hmt_status device_threads_enter(const device *d, int32_t threads, device_threads *before)
-{
-    if (threads > 1 &&
-        (omp_in_parallel() || omp_get_max_active_levels() < 1 || omp_get_thread_limit() < threads))
-        return d->host->fail(
-            HMT_ERROR_STATE,
-            "OpenMP would not give the context's %d threads here: inside a parallel "
-            "region, or under a thread limit, make the context with 1 thread",
-            (int)threads);
-    *before = (device_threads){omp_get_max_threads(), omp_get_dynamic()};
-    omp_set_num_threads(threads);
-    omp_set_dynamic(0);
-    return HMT_OK;
-}
-
-void device_threads_leave(const device_threads *before)
-{
-    omp_set_num_threads(before->threads);
-    omp_set_dynamic(before->dynamic);
 }

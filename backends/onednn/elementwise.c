@@ -21,8 +21,8 @@ void elementwise_relu(exec *e, const hmt_plan_step *s)
     int32_t x = exec_input(e, s->in[0], NULL), y = exec_output(e, s->out[0], exec_md(e, x));
 
     exec_shared(e, relu_loop, NULL);
-    exec_operand(e, 0, x);
-    exec_operand(e, 0, y);
+    exec_operand(e, x);
+    exec_operand(e, y);
 }
 
 static void relu_backward_loop(const exec *e, const op *o, const member *m)
@@ -42,9 +42,9 @@ void elementwise_relu_backward(exec *e, const hmt_plan_step *s)
     int32_t dx = exec_output(e, s->out[0], exec_md(e, y));
 
     exec_shared(e, relu_backward_loop, NULL);
-    exec_operand(e, 0, dy);
-    exec_operand(e, 0, y);
-    exec_operand(e, 0, dx);
+    exec_operand(e, dy);
+    exec_operand(e, y);
+    exec_operand(e, dx);
 }
 
 static void dropout_loop(const exec *e, const op *o, const member *m)
@@ -68,8 +68,8 @@ void elementwise_dropout(exec *e, const hmt_plan_step *s)
     int32_t y = exec_output(e, s->out[0], exec_md(e, x));
 
     exec_shared(e, dropout_loop, NULL);
-    exec_operand(e, 0, x);
-    exec_operand(e, 0, y);
+    exec_operand(e, x);
+    exec_operand(e, y);
 }
 
 /* y = a * x0 + b * x1, which may be in place. */
@@ -142,6 +142,6 @@ void elementwise_sum(exec *e, const hmt_plan_step *s)
     y = exec_output(e, s->out[0], exec_md(e, x[0]));
     exec_shared(e, sum_loop, NULL);
     for (int32_t k = 0; k < s->in_count; ++k)
-        exec_operand(e, 0, x[k]);
-    exec_operand(e, 0, y);
+        exec_operand(e, x[k]);
+    exec_operand(e, y);
 }

@@ -3,7 +3,6 @@
  */
 #include "exec.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 void exec_prepare_step(exec *e, int32_t step)
@@ -72,27 +71,17 @@ static void prepare_input(exec *e)
         return;
     }
     exec_alone(e, copy_images);
-    exec_operand(e, 0, home);
+    exec_operand(e, home);
 }
 
-/* Outputs whose layout is not dense get a reorder that exec_read() runs. */
+/* Outputs live to the end, and exec_read() reads them dense. */
 static void prepare_read(exec *e, int32_t tensor)
 {
     tensor_state *t = &e->tensors[tensor];
-    dnnl_memory_desc_t plain = NULL;
-    dnnl_primitive_desc_t pd = NULL;
 
     if (e->status != HMT_OK || t->home < 0)
         return;
-    EXEC_CALL(e, device_plain_md, exec_md(e, t->home), &plain);
-    if (e->status == HMT_OK && !dnnl_memory_desc_equal(exec_md(e, t->home), plain)) {
-        EXEC_CALL(e, dnnl_reorder_primitive_desc_create, &pd, exec_md(e, t->home),
-                  e->device->engine, plain, e->device->engine, NULL);
-        EXEC_CALL(e, dnnl_primitive_create, &t->read, pd);
-        EXEC_CALL(e, dnnl_memory_create, &t->dense, plain, e->device->engine, DNNL_MEMORY_NONE);
-        dnnl_primitive_desc_destroy(pd);
-    }
-    dnnl_memory_desc_destroy(plain);
+    t->dense = exec_like(e, tensor, dnnl_nchw);
     e->buffers[e->buffers[t->home].root].last = (int32_t)e->plan->step_count;
 }
 
@@ -133,21 +122,12 @@ static void lay_out(exec *e)
     device_free(e->device, block);
 }
 
-/* Gives every buffer its memory object and every primitive its arguments. */
+/* Gives buffers that show another's memory that. */
 static void connect(exec *e)
 {
-    for (int32_t i = 0; i < e->buffer_count && e->status == HMT_OK; ++i) {
-        buffer *b = &e->buffers[i];
-
-        b->data = e->buffers[b->root].data != NULL ? e->buffers[b->root].data : b->data;
-        EXEC_CALL(e, dnnl_memory_create, &b->memory, b->md, e->device->engine,
-                  b->data != NULL ? (void *)b->data : DNNL_MEMORY_NONE);
-    }
-    for (int32_t i = 0; i < e->op_count && e->status == HMT_OK; ++i)
-        for (int32_t k = 0; k < e->ops[i].count; ++k) {
-            e->ops[i].args[k].arg = e->ops[i].arg[k];
-            e->ops[i].args[k].memory = e->buffers[e->ops[i].buffer[k]].memory;
-        }
+    for (int32_t i = 0; i < e->buffer_count && e->status == HMT_OK; ++i)
+        if (e->buffers[e->buffers[i].root].data != NULL)
+            e->buffers[i].data = e->buffers[e->buffers[i].root].data;
 }
 
 /* A step, and before it what runs beside it: its own buffers live from the first of those on. */
@@ -164,24 +144,15 @@ static void prepare_in_turn(exec *e, int32_t step)
             e->buffers[i].first = before;
 }
 
-/* Whether threads of our own would wait while one of them computes a large primitive. */
-static int needs_openmp(const exec *e)
-{
-    return e->large && e->primitive_threads < e->device->host->threads;
-}
-
 static void prepare(exec *e)
 {
     const hmt_plan *plan = e->plan;
 
-    EXEC_CALL(e, dnnl_stream_create, &e->stream, e->device->engine, dnnl_stream_default_flags);
     if (plan->input >= 0)
         prepare_input(e);
     for (int32_t i = 0; i < (int32_t)plan->step_count && e->status == HMT_OK; ++i)
-        if (!e->steps[i].prepared && !needs_openmp(e))
+        if (!e->steps[i].prepared)
             prepare_in_turn(e, i);
-    if (needs_openmp(e))
-        return;
     e->step = e->time = (int32_t)plan->step_count;
     for (size_t i = 0; i < plan->tensor_count; ++i)
         if (plan->tensors[i].flags & HMT_TENSOR_OUTPUT)
@@ -200,16 +171,14 @@ static int changes_nothing(const hmt_plan *plan)
     return 1;
 }
 
-/* Prepares with threads of this kind, but stops as soon as they turn out to need OpenMP's. */
-static hmt_status create(const device *d, const hmt_plan *plan, void *home,
-                         enum team_threads threads, exec **out)
+hmt_status exec_create(void *opened, const hmt_plan *plan, void *home, void **out)
 {
+    const device *d = opened;
     uint64_t bytes = sizeof(exec) + plan->tensor_count * sizeof(tensor_state) +
                      plan->step_count * sizeof(step_state);
     exec *e;
     void *block;
     hmt_status status = device_allocate(d, bytes, "a prepared plan", &block);
-    device_threads before;
 
     if (status != HMT_OK)
         return status;
@@ -226,48 +195,15 @@ static hmt_status create(const device *d, const hmt_plan *plan, void *home,
         e->tensors[i].home = -1;
     for (size_t i = 0; i < plan->step_count; ++i)
         e->steps[i].workspace = -1;
-    e->primitive_threads = threads == TEAM_OPENMP ? d->host->threads : 1;
-    status = device_threads_enter(d, e->primitive_threads, &before);
+    status = team_create(d->host, &e->team);
     if (status == HMT_OK) {
-        status = team_create(d->host, threads, &e->team);
-        if (status == HMT_OK) {
-            prepare(e);
-            status = e->status;
-        }
-        device_threads_leave(&before);
+        prepare(e);
+        status = e->status;
     }
     if (status == HMT_OK)
         *out = e;
     else
         exec_destroy(e);
-    return status;
-}
-
-/* libgomp reads how long threads spin while they wait before main(): only the environment can say
- * it. */
-static void advise(const device *d)
-{
-    if (d->host->threads > 1 && getenv("GOMP_SPINCOUNT") == NULL &&
-        getenv("OMP_WAIT_POLICY") == NULL)
-        d->host->log(
-            d->host, HMT_LOG_INFO,
-            "OpenMP's threads spin for milliseconds while they wait for each other; beside "
-            "other work start the process with GOMP_SPINCOUNT=1000 in its environment");
-}
-
-hmt_status exec_create(void *opened, const hmt_plan *plan, void *home, void **out)
-{
-    const device *d = opened;
-    exec *e = NULL;
-    hmt_status status = create(d, plan, home, TEAM_OWN, &e);
-
-    if (status == HMT_OK && needs_openmp(e)) {
-        exec_destroy(e);
-        e = NULL;
-        advise(d);
-        status = create(d, plan, home, TEAM_OPENMP, &e);
-    }
-    *out = e;
     return status;
 }
 
@@ -277,18 +213,8 @@ void exec_destroy(void *prepared)
 
     if (e == NULL)
         return;
-    for (int32_t i = 0; i < e->op_count; ++i)
-        dnnl_primitive_destroy(e->ops[i].primitive);
-    for (int32_t i = 0; i < e->buffer_count; ++i) {
-        dnnl_memory_destroy(e->buffers[i].memory);
+    for (int32_t i = 0; i < e->buffer_count; ++i)
         dnnl_memory_desc_destroy(e->buffers[i].md);
-    }
-    for (size_t i = 0; i < e->plan->tensor_count; ++i) {
-        dnnl_memory_destroy(e->tensors[i].dense);
-        dnnl_primitive_destroy(e->tensors[i].read);
-    }
-    for (size_t i = 0; i < e->plan->step_count; ++i)
-        dnnl_primitive_desc_destroy(e->steps[i].pd);
     for (int32_t i = 0; i < e->md_count; ++i)
         dnnl_memory_desc_destroy(e->mds[i]);
     for (int32_t i = 0; i < e->pack_count; ++i)
@@ -297,7 +223,6 @@ void exec_destroy(void *prepared)
     for (int32_t i = 0; i < e->state_count; ++i)
         device_free(e->device, e->states[i]);
     team_free(e->team);
-    dnnl_stream_destroy(e->stream);
     device_free(e->device, e->states);
     device_free(e->device, e->packs);
     device_free(e->device, e->mds);

@@ -23,7 +23,6 @@ enum { CACHE_LINE = 16 };
 
 typedef struct buffer {
     dnnl_memory_desc_t md;
-    dnnl_memory_t memory;
     float *data; /* set from the start for weights, else when the arena is laid out */
     uint64_t bytes;
     int32_t
@@ -36,31 +35,25 @@ typedef struct exec exec;
 typedef struct op op;
 typedef void exec_shared_loop(const exec *e, const op *o, const member *m);
 
-/* One thing to do: a oneDNN primitive, a loop of ours that the team's members share, or one that
- * its first does alone. */
+/* One thing to do: a loop that the team's members share, or one that its first does alone. */
 struct op {
     int32_t step; /* that it belongs to, index into the plan */
-    dnnl_primitive_t primitive;
     exec_shared_loop *shared;
     void (*alone)(const exec *e, const op *o);
     const void *state; /* of the loop, from exec_state() */
     int32_t count;
-    int32_t arg[OP_OPERANDS]; /* DNNL_ARG_...; unused by loops */
     int32_t buffer[OP_OPERANDS];
-    dnnl_exec_arg_t args[OP_OPERANDS];
 };
 
 typedef struct tensor_state {
     int32_t home;                /* buffer, -1 until written */
     int32_t copy[TENSOR_COPIES]; /* buffers */
     int32_t copies;
-    dnnl_primitive_t read; /* reorder to dense, of outputs in another layout */
-    dnnl_memory_t dense;   /* its destination */
+    const_dnnl_memory_desc_t dense; /* of outputs, which are read so */
 } tensor_state;
 
 /* What a backward step needs from its forward step. */
 typedef struct step_state {
-    dnnl_primitive_desc_t pd;
     int32_t workspace;  /* buffer, -1: none */
     const char *kernel; /* that runs it, where there are several; in static storage */
     int32_t prepared;   /* steps may be prepared before their turn */
@@ -77,14 +70,11 @@ struct exec {
     const hmt_plan *plan;
     weights *weights;
     team *team;
-    int32_t primitive_threads; /* with which oneDNN computes: 1 beside threads of our own */
-    int large;                 /* a primitive is too much for one thread */
-    int rows_apart;            /* an image's results must not depend on the others of its batch */
+    int rows_apart; /* an image's results must not depend on the others of its batch */
     hmt_status status;
     int32_t step; /* being prepared */
     int32_t time; /* steps prepared before it: buffers live by this order */
     beside beside;
-    dnnl_stream_t stream;
     buffer *buffers;
     int32_t buffer_count, buffer_room;
     op *ops;
@@ -100,10 +90,7 @@ struct exec {
     int32_t input; /* buffer that stands for the caller's images, -1 if they are copied */
     char *arena;
     uint64_t arena_bytes;
-    hmt_run *run;             /* while running */
-    int32_t run_from, run_to; /* operations for the team */
-    dnnl_status_t run_status; /* of primitives; the first failure's */
-    const char *run_where;
+    hmt_run *run;   /* while running */
     int run_beside; /* likewise: whether `beside` is done so, or step by step to be timed */
 };
 
@@ -120,11 +107,6 @@ const_dnnl_memory_desc_t exec_describe(exec *e, int32_t ndims, const int64_t *di
                                        dnnl_format_tag_t tag);
 const_dnnl_memory_desc_t exec_like(exec *e, int32_t tensor, dnnl_format_tag_t tag);
 const_dnnl_memory_desc_t exec_blocked(exec *e, int32_t tensor);
-const_dnnl_memory_desc_t exec_query(exec *e, const_dnnl_primitive_desc_t pd, dnnl_query_t what,
-                                    int32_t index);
-/* A primitive's attributes: our scratchpad, and a relu behind it if asked for. NULL after a
- * failure; the caller destroys it. */
-dnnl_primitive_attr_t exec_attributes(exec *e, int32_t relu);
 
 /* Buffers: new in the arena; the same memory with another descriptor; a buffer's own descriptor. */
 int32_t exec_buffer(exec *e, const_dnnl_memory_desc_t md);
@@ -157,16 +139,15 @@ int32_t exec_stored(exec *e, int32_t weight, hmt_dtype *dtype, const float **sca
 int exec_is_trained(const exec *e, int32_t weight);
 int32_t exec_master(exec *e, int32_t weight, const_dnnl_memory_desc_t md, int32_t *momentum);
 
-/* Operations, appended to the step being prepared. exec_primitive takes over `pd` and keeps it for
- * the backward step. Operands that are -1 are left out by exec_operand. */
-void exec_primitive(exec *e, dnnl_primitive_desc_t pd);
+/* Operations, appended to the step being prepared. Operands that are -1 are left out by
+ * exec_operand. */
 void exec_alone(exec *e, void (*loop)(const exec *e, const op *o));
 void exec_shared(exec *e, exec_shared_loop *loop, const void *state);
 /* Notes the kernel that was chosen for the step being prepared; a name in static storage. */
 void exec_chose(exec *e, const char *kernel);
 /* Memory that lives as long as the exec; NULL after a failure. */
 void *exec_state(exec *e, uint64_t bytes);
-void exec_operand(exec *e, int32_t arg, int32_t buffer);
+void exec_operand(exec *e, int32_t buffer);
 /* Copies `from` to `to`, another layout. */
 void exec_reorder(exec *e, int32_t from, int32_t to);
 

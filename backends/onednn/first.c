@@ -336,8 +336,8 @@ static int32_t packed_weights(exec *e, const first *f, int32_t weight)
     from = exec_weight(e, weight, exec_describe(e, 4, e->plan->weights[weight].shape, dnnl_oihw));
     to = exec_scratch(e, floats);
     exec_shared(e, arrange_loop, f);
-    exec_operand(e, 0, from);
-    exec_operand(e, 0, to);
+    exec_operand(e, from);
+    exec_operand(e, to);
     return to;
 }
 
@@ -370,11 +370,11 @@ int first_forward(exec *e, const hmt_plan_step *s)
     y = exec_output(e, result, exec_blocked(e, result));
     lines = f->by_tiles ? first_lines_floats(exec_kernels(e), &f->tiles) : 0;
     exec_shared(e, loop, f);
-    exec_operand(e, 0, x);
-    exec_operand(e, 0, weights);
-    exec_operand(e, 0, y);
-    exec_operand(e, 0, bias);
-    exec_operand(e, 0, exec_scratch_each(e, f->ring + lines));
-    exec_operand(e, 0, ranges);
+    exec_operand(e, x);
+    exec_operand(e, weights);
+    exec_operand(e, y);
+    exec_operand(e, bias);
+    exec_operand(e, exec_scratch_each(e, f->ring + lines));
+    exec_operand(e, ranges);
     return 1;
 }

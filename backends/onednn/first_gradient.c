@@ -182,15 +182,15 @@ int first_backward_weights(exec *e, const hmt_plan_step *s)
     x = exec_input(e, s->in[1], exec_like(e, s->in[1], dnnl_nchw));
     sums = exec_scratch(e, g->parts * g->panels * g->sums);
     exec_shared(e, g->by_tiles ? tiles_loop : sums_loop, g);
-    exec_operand(e, 0, x);
-    exec_operand(e, 0, dy);
-    exec_operand(e, 0, sums);
+    exec_operand(e, x);
+    exec_operand(e, dy);
+    exec_operand(e, sums);
     if (g->by_tiles)
-        exec_operand(e, 0,
+        exec_operand(e,
                      exec_scratch_each(e, g->panels * g->sums + first_lines_floats(k, &g->tiles)));
     exec_shared(e, gradient_loop, g);
-    exec_operand(e, 0, sums);
-    exec_operand(e, 0, exec_output(e, s->out[0], exec_like(e, s->out[0], dnnl_oihw)));
+    exec_operand(e, sums);
+    exec_operand(e, exec_output(e, s->out[0], exec_like(e, s->out[0], dnnl_oihw)));
     conv_bias_gradient(e, s, dy);
     return 1;
 }

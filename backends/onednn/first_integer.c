@@ -154,12 +154,12 @@ int32_t first_integer_convert(exec *e, const integer_images *b, int32_t x, int32
 
     *ranges = exec_scratch(e, b->images * PIECES);
     exec_shared(e, ranges_loop, b);
-    exec_operand(e, 0, x);
-    exec_operand(e, 0, *ranges);
+    exec_operand(e, x);
+    exec_operand(e, *ranges);
     exec_shared(e, convert_loop, b);
-    exec_operand(e, 0, x);
-    exec_operand(e, 0, *ranges);
-    exec_operand(e, 0, integers);
+    exec_operand(e, x);
+    exec_operand(e, *ranges);
+    exec_operand(e, integers);
     return integers;
 }
 

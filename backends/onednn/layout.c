@@ -1,5 +1,5 @@
 /*
- * Layouts recognised, and blocks of channels copied to dense maps; see layout.h.
+ * Layouts recognised; see layout.h.
  */
 #include "layout.h"
 
@@ -38,37 +38,6 @@ void layout_loop(exec *e, exec_shared_loop *loop, const layout *l, int32_t from,
         return;
     *kept = *l;
     exec_shared(e, loop, kept);
-    exec_operand(e, 0, from);
-    exec_operand(e, 0, to);
-}
-
-/* Operands: blocks, dense maps. */
-static void to_dense_loop(const exec *e, const op *o, const member *m)
-{
-    const layout *l = o->state;
-    const float *x = exec_data(e, o, 0);
-    float *y = exec_data(e, o, 1);
-    const span part = exec_share_pieces(m, l->rows * l->blocks, exec_elements(e, o, 0));
-
-    for (int64_t i = part.from; i < part.to; ++i) {
-        const layout_block block = layout_block_of(l, i);
-        const float *from = x + i * l->span * l->lanes;
-        float *to = y + block.channel * l->span;
-
-        for (int64_t lane = 0; lane < block.count; ++lane)
-            for (int64_t at = 0; at < l->span; ++at)
-                to[lane * l->span + at] = from[at * l->lanes + lane];
-    }
-}
-
-int layout_to_dense(exec *e, int32_t from, int32_t to)
-{
-    layout l, dense;
-
-    if (!layout_of(e, exec_md(e, from), &l) || (l.lanes != 8 && l.lanes != 16) ||
-        !layout_of(e, exec_md(e, to), &dense) ||
-        (dense.lanes != 1 && (dense.span != 1 || dense.lanes != dense.channels)))
-        return 0;
-    layout_loop(e, to_dense_loop, &l, from, to);
-    return 1;
+    exec_operand(e, from);
+    exec_operand(e, to);
 }

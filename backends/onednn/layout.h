@@ -31,7 +31,4 @@ static inline layout_block layout_block_of(const layout *l, int64_t block)
 /* Appends a loop over a buffer of this layout, which is its state, that writes another. */
 void layout_loop(exec *e, exec_shared_loop *loop, const layout *l, int32_t from, int32_t to);
 
-/* Appends a loop that copies blocks of channels to dense maps; 0 if the buffers are not so. */
-int layout_to_dense(exec *e, int32_t from, int32_t to);
-
 #endif

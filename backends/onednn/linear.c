@@ -98,8 +98,8 @@ void linear_forward(exec *e, const hmt_plan_step *s)
     exec_chose(e, r.stored == HMT_DTYPE_I8 ? "rows int8" : "rows");
     if (r.stored == HMT_DTYPE_I8) {
         exec_shared(e, steps_loop, NULL);
-        exec_operand(e, 0, x);
-        exec_operand(e, 0, steps);
+        exec_operand(e, x);
+        exec_operand(e, steps);
     }
     for (int64_t i = 0; i < groups; ++i) {
         rows *kept = exec_state(e, sizeof r);
@@ -110,11 +110,11 @@ void linear_forward(exec *e, const hmt_plan_step *s)
             return;
         *kept = r;
         exec_shared(e, rows_loop, kept);
-        exec_operand(e, 0, x);
-        exec_operand(e, 0, weight);
-        exec_operand(e, 0, y);
-        exec_operand(e, 0, steps);
-        exec_operand(e, 0, bias);
+        exec_operand(e, x);
+        exec_operand(e, weight);
+        exec_operand(e, y);
+        exec_operand(e, steps);
+        exec_operand(e, bias);
         if (e->beside.count > 0 && e->beside.by < 0)
             e->beside.by = e->op_count - 1;
     }
@@ -159,36 +159,16 @@ void linear_backward_data(exec *e, const hmt_plan_step *s)
     exec_chose(e, "panels");
     transpose = exec_scratch(e, e->plan->batch * e->plan->tensors[s->in[0]].shape[1]);
     exec_shared(e, transpose_loop, NULL);
-    exec_operand(e, 0, dy);
-    exec_operand(e, 0, transpose);
+    exec_operand(e, dy);
+    exec_operand(e, transpose);
     exec_shared(e, data_loop, NULL);
-    exec_operand(e, 0, transpose);
-    exec_operand(e, 0, weight);
-    exec_operand(e, 0, dx);
+    exec_operand(e, transpose);
+    exec_operand(e, weight);
+    exec_operand(e, dx);
 }
 
 void linear_backward_weights(exec *e, const hmt_plan_step *s)
 {
-    matrices m;
-    dnnl_primitive_attr_t attr;
-    dnnl_primitive_desc_t pd = NULL;
-    int32_t dy, x, dweight, dbias = -1;
-
-    if (linear_update(e, s))
-        return;
-    m = linear_matrices(e, s->in[1], s->in[0], s->out[1] >= 0);
-    attr = exec_attributes(e, 0);
-    EXEC_CALL(e, dnnl_inner_product_backward_weights_primitive_desc_create, &pd, e->device->engine,
-              m.x, m.weight, m.bias, m.y, e->steps[s->forward].pd, attr);
-    dnnl_primitive_attr_destroy(attr);
-    dy = linear_input(e, s->in[0], m.y);
-    x = linear_input(e, s->in[1], m.x);
-    dweight = exec_output(e, s->out[0], m.weight);
-    if (s->out[1] >= 0)
-        dbias = exec_vector_output(e, s->out[1], e->plan->tensors[s->in[0]].shape[1]);
-    exec_primitive(e, pd);
-    exec_operand(e, DNNL_ARG_DIFF_DST, dy);
-    exec_operand(e, DNNL_ARG_SRC, x);
-    exec_operand(e, DNNL_ARG_DIFF_WEIGHTS, dweight);
-    exec_operand(e, DNNL_ARG_DIFF_BIAS, dbias);
+    if (!linear_update(e, s))
+        linear_gradient(e, s);
 }

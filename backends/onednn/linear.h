@@ -23,5 +23,7 @@ int linear_panels(exec *e, const hmt_plan_step *s, matrices m, int32_t weight, h
 
 /* Prepares a LINEAR_BACKWARD_WEIGHTS step together with the SGD step behind it; 0 if it cannot. */
 int linear_update(exec *e, const hmt_plan_step *s);
+/* The same step by itself: its gradient is written. */
+void linear_gradient(exec *e, const hmt_plan_step *s);
 
 #endif

@@ -90,8 +90,8 @@ int linear_panels(exec *e, const hmt_plan_step *s, matrices m, int32_t weight, h
     bias = exec_weight_vector(e, s->weight[1]);
     y = linear_output(e, s->out[0], m.y);
     exec_shared(e, fill_loop, NULL);
-    exec_operand(e, 0, x);
-    exec_operand(e, 0, panels);
+    exec_operand(e, x);
+    exec_operand(e, panels);
     for (int64_t first = 0; first < in[0]; first += LINEAR_IMAGES) {
         const int64_t left = in[0] - first;
         group *kept = exec_state(e, sizeof *kept);
@@ -100,10 +100,10 @@ int linear_panels(exec *e, const hmt_plan_step *s, matrices m, int32_t weight, h
             return 1;
         *kept = (group){stored, first, left < LINEAR_IMAGES ? left : LINEAR_IMAGES};
         exec_shared(e, product_loop, kept);
-        exec_operand(e, 0, panels);
-        exec_operand(e, 0, weight);
-        exec_operand(e, 0, y);
-        exec_operand(e, 0, bias);
+        exec_operand(e, panels);
+        exec_operand(e, weight);
+        exec_operand(e, y);
+        exec_operand(e, bias);
     }
     return 1;
 }

@@ -1,9 +1,10 @@
 /*
- * A linear layer's weight updated while its gradient is computed: a tile of the gradient stays in
- * the cache until SGD has used it. The gradient as a whole is never stored, and a large weight and
- * its momentum are walked once.
+ * The gradient of a linear layer's weight, and the weight updated while it is computed: a tile of
+ * the gradient stays in the cache until SGD has used it. The gradient as a whole is never stored
+ * then, and a large weight and its momentum are walked once.
  *
- * gradient (O,K) = dy (N,O)^T x (N,K). x is first copied to panels of columns, (K/panel, N, panel).
+ * gradient (O,K) = dy (N,O)^T x (N,K). x is first copied to panels of columns, (K/panel, N, panel),
+ * the last of which is filled up with zeros.
  */
 #include <string.h>
 
@@ -18,12 +19,16 @@ static void panels_loop(const exec *e, const op *o, const member *m)
     const hmt_plan_step *s = &e->plan->steps[o->step];
     const int64_t panel = exec_kernels(e)->panel, images = e->plan->tensors[s->in[1]].shape[0];
     const int64_t k = exec_elements(e, o, 0) / images;
-    const span part = team_share(m, k / panel);
+    const span part = team_share(m, divide_up(k, panel));
 
     for (int64_t j = part.from; j < part.to; ++j)
-        for (int64_t n = 0; n < images; ++n)
-            memcpy(exec_data(e, o, 1) + (j * images + n) * panel,
-                   exec_data(e, o, 0) + n * k + j * panel, (size_t)panel * sizeof(float));
+        for (int64_t n = 0; n < images; ++n) {
+            const int64_t left = k - j * panel, count = left < panel ? left : panel;
+            float *to = exec_data(e, o, 1) + (j * images + n) * panel;
+
+            memcpy(to, exec_data(e, o, 0) + n * k + j * panel, (size_t)count * sizeof *to);
+            memset(to + count, 0, (size_t)(panel - count) * sizeof *to);
+        }
 }
 
 /* Asks for a line of each tile row that follows, of the columns that are computed meanwhile. */
@@ -34,19 +39,21 @@ static void fetch(const float *rows, int64_t count, int64_t k, int64_t panel)
             __builtin_prefetch(rows + i * k + at, 1, 2);
 }
 
-/* Operands: dy (N,O), panels of x, weight (O,K), momentum. */
+/* Operands: dy (N,O), panels of x, weight (O,K), momentum, a member's tile; or dy, panels, the
+ * gradient (O,K), itself, a member's tile. */
 static void update_loop(const exec *e, const op *o, const member *m)
 {
     const hmt_plan_step *s = &e->plan->steps[o->step];
-    const hmt_sgd how = e->run->groups[s[1].group];
+    const int updates = o->buffer[2] != o->buffer[3];
+    const hmt_sgd how = updates ? e->run->groups[s[1].group] : (hmt_sgd){.momentum = 0.0f};
     const int64_t images = e->plan->tensors[s->in[1]].shape[0], panel = exec_kernels(e)->panel;
-    const int64_t outputs = exec_elements(e, o, 0) / images, k = exec_elements(e, o, 1) / images;
+    const int64_t outputs = exec_elements(e, o, 0) / images, k = exec_elements(e, o, 2) / outputs;
     const float *dy = exec_data(e, o, 0), *x = exec_data(e, o, 1);
     float *weight = exec_data(e, o, 2), *momentum = exec_data(e, o, 3);
-    float gradient[ROWS * COLUMNS] __attribute__((aligned(64)));
+    float *tile = exec_own(e, o, 4, m);
     span part;
 
-    while (team_take(m, (k + COLUMNS - 1) / COLUMNS, 1, &part)) {
+    while (team_take(m, divide_up(k, COLUMNS), 1, &part)) {
         const int64_t first = part.from * COLUMNS, left = k - first;
         const int64_t columns = left < COLUMNS ? left : COLUMNS;
 
@@ -57,14 +64,17 @@ static void update_loop(const exec *e, const op *o, const member *m)
 
             for (int64_t at = 0; at < columns; at += panel) {
                 fetch(weight + next + at, below, k, panel);
-                fetch(momentum + next + at, below, k, panel);
+                fetch(momentum + next + at, updates ? below : 0, k, panel);
                 exec_kernels(e)->gemm(HMT_DTYPE_F32, rows, images, dy + row, 1, outputs,
-                                      x + (first + at) * images, panel, gradient + at, COLUMNS, 0,
-                                      0);
+                                      x + (first + at) * images, panel, tile + at, COLUMNS, 0, 0);
             }
             for (int64_t i = 0; i < rows; ++i)
-                exec_kernels(e)->sgd(how, columns, gradient + i * COLUMNS, weight + here + i * k,
-                                     momentum + here + i * k);
+                if (updates)
+                    exec_kernels(e)->sgd(how, columns, tile + i * COLUMNS, weight + here + i * k,
+                                         momentum + here + i * k);
+                else
+                    memcpy(weight + here + i * k, tile + i * COLUMNS,
+                           (size_t)columns * sizeof *tile);
         }
     }
 }
@@ -99,14 +109,39 @@ static int updates_at_once(const exec *e, const hmt_plan_step *s)
     return 1;
 }
 
+/* Appends the loops that make the gradient, and use it on a weight or write it (momentum -1). */
+static void append(exec *e, const hmt_plan_step *s, int32_t weight, int32_t momentum)
+{
+    const matrices m = linear_matrices(e, s->in[1], s->in[0], 0);
+    const int64_t *in = e->plan->tensors[s->in[1]].shape, panel = exec_kernels(e)->panel;
+    const int64_t filled = divide_up(in[1] * in[2] * in[3], panel) * panel;
+    const int32_t dy = linear_input(e, s->in[0], m.y), x = linear_input(e, s->in[1], m.x);
+    const int32_t panels = exec_scratch(e, in[0] * filled);
+    int32_t bias;
+
+    exec_shared(e, panels_loop, NULL);
+    exec_operand(e, x);
+    exec_operand(e, panels);
+    exec_shared(e, update_loop, NULL);
+    exec_operand(e, dy);
+    exec_operand(e, panels);
+    exec_operand(e, weight);
+    exec_operand(e, momentum >= 0 ? momentum : weight);
+    exec_operand(e, exec_scratch_each(e, ROWS * COLUMNS));
+    if (s->out[1] >= 0) {
+        bias = exec_vector_output(e, s->out[1], e->plan->tensors[s->in[0]].shape[1]);
+        exec_shared(e, bias_loop, NULL);
+        exec_operand(e, dy);
+        exec_operand(e, bias);
+    }
+}
+
 int linear_update(exec *e, const hmt_plan_step *s)
 {
     const matrices m = linear_matrices(e, s->in[1], s->in[0], 0);
-    const int64_t *in = e->plan->tensors[s->in[1]].shape;
-    const int64_t inputs = in[1] * in[2] * in[3], all = in[0] * inputs;
-    int32_t dy, x, panels, weight, momentum, bias;
+    int32_t weight, momentum;
 
-    if (inputs % exec_kernels(e)->panel != 0 || !updates_at_once(e, s))
+    if (!updates_at_once(e, s))
         return 0;
     weight = exec_master(e, s[1].weight[0], m.weight, &momentum);
     if (e->status != HMT_OK || !dnnl_memory_desc_equal(exec_md(e, weight), m.weight))
@@ -114,22 +149,13 @@ int linear_update(exec *e, const hmt_plan_step *s)
     exec_chose(e, "with sgd");
     e->steps[e->step + 1].prepared = 1;
     e->steps[e->step + 1].kernel = "with the gradient";
-    dy = linear_input(e, s->in[0], m.y);
-    x = linear_input(e, s->in[1], m.x);
-    panels = exec_scratch(e, all);
-    exec_shared(e, panels_loop, NULL);
-    exec_operand(e, 0, x);
-    exec_operand(e, 0, panels);
-    exec_shared(e, update_loop, NULL);
-    exec_operand(e, 0, dy);
-    exec_operand(e, 0, panels);
-    exec_operand(e, 0, weight);
-    exec_operand(e, 0, momentum);
-    if (s->out[1] >= 0) {
-        bias = exec_vector_output(e, s->out[1], e->plan->tensors[s->in[0]].shape[1]);
-        exec_shared(e, bias_loop, NULL);
-        exec_operand(e, 0, dy);
-        exec_operand(e, 0, bias);
-    }
+    append(e, s, weight, momentum);
     return 1;
+}
+
+void linear_gradient(exec *e, const hmt_plan_step *s)
+{
+    const matrices m = linear_matrices(e, s->in[1], s->in[0], 0);
+
+    append(e, s, exec_output(e, s->out[0], m.weight), -1);
 }

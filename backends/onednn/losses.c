@@ -58,8 +58,8 @@ static void add_loss(exec *e, const hmt_plan_step *s, void (*loop)(const exec *e
     if (s->out[0] >= 0)
         gradient = exec_output(e, s->out[0], exec_like(e, s->out[0], dnnl_nchw));
     exec_alone(e, loop);
-    exec_operand(e, 0, in);
-    exec_operand(e, 0, gradient);
+    exec_operand(e, in);
+    exec_operand(e, gradient);
 }
 
 void losses_cross_entropy_step(exec *e, const hmt_plan_step *s)
@@ -93,5 +93,5 @@ void losses_one_hot(exec *e, const hmt_plan_step *s)
     int32_t y = exec_output(e, s->out[0], exec_like(e, s->out[0], dnnl_nchw));
 
     exec_alone(e, one_hot_loop);
-    exec_operand(e, 0, y);
+    exec_operand(e, y);
 }

@@ -1,7 +1,7 @@
 /*
  * Max pooling: a task for each image's block of channels. Training remembers which tap of its
- * window won, so that the backward pass needs neither input nor output. Other layouts than blocks
- * of channels are left to oneDNN (pool.c).
+ * window won, so that the backward pass needs neither input nor output. Windows too large for that
+ * are left to pool.c.
  */
 #include "max_pool.h"
 
@@ -129,7 +129,8 @@ static const_dnnl_memory_desc_t blocks(exec *e, int32_t tensor, int32_t cell)
     return exec_like(e, tensor, cell == 8 ? dnnl_nChw8c : dnnl_nChw16c);
 }
 
-/* Channels of a block in the layout that tensor `x` has; 0 if our vectors do not divide it. */
+/* Channels of a block in the layout that tensor `x` has, if our vectors divide it; else of one that
+ * it can be copied to. */
 static int32_t block_of(exec *e, int32_t x)
 {
     const_dnnl_memory_desc_t home = exec_md(e, exec_input(e, x, NULL));
@@ -137,7 +138,7 @@ static int32_t block_of(exec *e, int32_t x)
     for (int32_t cell = 8; home != NULL && cell <= 16; cell *= 2)
         if (cell % exec_kernels(e)->lanes == 0 && dnnl_memory_desc_equal(home, blocks(e, x, cell)))
             return cell;
-    return 0;
+    return exec_kernels(e)->lanes == 16 ? 16 : 8;
 }
 
 int32_t max_pool_workspace(exec *e, int32_t y, int32_t cell)
@@ -150,24 +151,24 @@ int32_t max_pool_workspace(exec *e, int32_t y, int32_t cell)
 
 int max_pool_forward(exec *e, const hmt_plan_step *s)
 {
-    const int32_t cell = max_pool_fits(e, s) ? block_of(e, s->in[0]) : 0;
-    int32_t x, y, winners = -1;
+    int32_t cell, x, y, winners = -1;
     pool *p;
 
-    if (cell == 0)
+    if (!max_pool_fits(e, s))
         return 0;
+    cell = block_of(e, s->in[0]);
     p = exec_state(e, sizeof *p);
     if (p == NULL)
         return 1;
     *p = (pool){s, max_pool_across(e, s, cell)};
     if (e->plan->training)
         winners = e->steps[e->step].workspace = max_pool_workspace(e, s->out[0], cell);
-    x = exec_input(e, s->in[0], NULL);
+    x = exec_input(e, s->in[0], blocks(e, s->in[0], cell));
     y = exec_output(e, s->out[0], blocks(e, s->out[0], cell));
     exec_shared(e, loop, p);
-    exec_operand(e, 0, x);
-    exec_operand(e, 0, y);
-    exec_operand(e, 0, winners);
+    exec_operand(e, x);
+    exec_operand(e, y);
+    exec_operand(e, winners);
     return 1;
 }
 
@@ -177,9 +178,9 @@ int max_pool_backward(exec *e, const hmt_plan_step *s)
     int32_t cell, dy, dx;
     pool *p;
 
-    if (e->steps[s->forward].pd != NULL || s->kind != HMT_STEP_MAX_POOL_BACKWARD)
+    if (s->kind != HMT_STEP_MAX_POOL_BACKWARD || !max_pool_fits(e, forward))
         return 0;
-    cell = block_of(e, forward->out[0]);
+    cell = block_of(e, forward->out[0]); /* that of the forward step */
     p = exec_state(e, sizeof *p);
     if (p == NULL)
         return 1;
@@ -187,8 +188,8 @@ int max_pool_backward(exec *e, const hmt_plan_step *s)
     dy = exec_input(e, s->in[0], blocks(e, s->in[0], cell));
     dx = exec_output(e, s->out[0], blocks(e, s->out[0], cell));
     exec_shared(e, loop, p);
-    exec_operand(e, 0, dy);
-    exec_operand(e, 0, e->steps[s->forward].workspace);
-    exec_operand(e, 0, dx);
+    exec_operand(e, dy);
+    exec_operand(e, e->steps[s->forward].workspace);
+    exec_operand(e, dx);
     return 1;
 }

@@ -12,7 +12,7 @@ enum { POOL_ROWS = 32 };
 
 /* Whether max_pool_forward() could take the step, whatever the layout. */
 int max_pool_fits(const exec *e, const hmt_plan_step *s);
-/* Append the step; return 0, and append nothing, where it is left to oneDNN. In training the
+/* Append the step; return 0, and append nothing, where it is left to pool.c. In training the
  * forward step's workspace tells which tap won, a byte for each value. */
 int max_pool_forward(exec *e, const hmt_plan_step *s);
 int max_pool_backward(exec *e, const hmt_plan_step *s);

@@ -120,8 +120,8 @@ void norm_pool_forward(exec *e, const norm *n, int32_t x, int32_t affine)
         take_along(e, back);
     e->steps[n->pool - e->plan->steps].workspace = winners;
     exec_shared(e, loop, n);
-    exec_operand(e, 0, x);
-    exec_operand(e, 0, y);
-    exec_operand(e, 0, affine);
-    exec_operand(e, 0, winners);
+    exec_operand(e, x);
+    exec_operand(e, y);
+    exec_operand(e, affine);
+    exec_operand(e, winners);
 }

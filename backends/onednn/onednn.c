@@ -3,12 +3,12 @@
  */
 #include "onednn.h"
 
-#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "core/processors.h"
 #include "exec.h"
 #include "processor.h"
 
@@ -46,17 +46,17 @@ static hmt_status device_info(int32_t index, hmt_device_info *info)
         return HMT_ERROR_NOT_FOUND;
     processor_name(info->name, sizeof info->name);
     info->memory = pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : 0;
-    info->threads = omp_get_num_procs(); /* those that this process may use */
+    info->threads = processors_available();
     return HMT_OK;
 }
 
-/* The convolutions asked for: direct, or Winograd's with the largest tiles; else the best. */
+/* The convolutions asked for: im2col, or Winograd's with the largest tiles; else the best. */
 static int32_t convolution_tile(const char *name)
 {
     static const struct {
         const char *name;
         int32_t tile;
-    } tiles[] = {{"direct", 0},    {"winograd2", 2}, {"winograd3", 3},
+    } tiles[] = {{"im2col", 0},    {"winograd2", 2}, {"winograd3", 3},
                  {"winograd4", 4}, {"winograd5", 5}, {"winograd6", 6}};
 
     for (size_t i = 0; name != NULL && i < sizeof tiles / sizeof tiles[0]; ++i)
@@ -93,12 +93,6 @@ static hmt_status device_open(int32_t index, const hmt_host *host, void **opened
     d->kernels = kernels_select();
     d->prefetch = processor_prefetch(getenv("HMT_PREFETCH"));
     d->tile = convolution_tile(getenv("HMT_CONV"));
-    status =
-        device_check(d, NULL, "dnnl_engine_create", dnnl_engine_create(&d->engine, dnnl_cpu, 0));
-    if (status != HMT_OK) {
-        device_free(d, d);
-        return status;
-    }
     describe(d, host);
     *opened = d;
     return HMT_OK;
@@ -108,10 +102,8 @@ static void device_close(void *opened)
 {
     device *d = opened;
 
-    if (d == NULL)
-        return;
-    dnnl_engine_destroy(d->engine);
-    device_free(d, d);
+    if (d != NULL)
+        device_free(d, d);
 }
 
 static hmt_status memory(void *home, void *prepared, hmt_backend_memory *bytes)

@@ -1,102 +1,173 @@
 /*
- * Average pooling, and max pooling where max_pool.c leaves it, in the layout that the input has. In
- * training a max pool's workspace remembers which cell won, so that the backward pass needs neither
- * input nor output. Means of whole maps at inference, the end of many a network, are a loop of ours
- * that writes them dense.
- *
- * oneDNN divides an average with padding by kh*kw always. Where the last windows reach beyond the
- * padded input (sizes rounded up), the cells there do not count: those rows and columns are
- * corrected by a loop of ours, over dense maps.
+ * Average pooling, and the max pooling that max_pool.c leaves: windows of more rows than it keeps.
+ * Loops over blocks of channels, a task for each image's block; means of whole maps, the end of
+ * many a network, are written dense in whatever layout the map has.
  */
+#include <string.h>
+
 #include "layout.h"
 #include "max_pool.h"
 
-typedef struct window {
-    dnnl_alg_kind_t kind;
-    dnnl_dims_t kernel, stride, dilation, before, behind;
-    int overhang; /* an average whose last windows must be corrected */
-} window;
+typedef struct pool {
+    const hmt_plan_step *forward;
+    int64_t x[2], y[2]; /* heights and widths */
+    int64_t tasks, lanes;
+} pool;
 
-static window describe(const exec *e, const hmt_plan_step *s, int max, int32_t x, int32_t y)
+/* The cells of x that one output sees: rows [from[0], to[0]), columns [from[1], to[1]). */
+typedef struct view {
+    int64_t from[2], to[2];
+    float share; /* of each in an average */
+} view;
+
+static view view_of(const pool *p, int64_t row, int64_t column)
 {
-    const int64_t *in = e->plan->tensors[x].shape, *out = e->plan->tensors[y].shape;
-    window w = {.overhang = 0};
-    int padded = s->window.pad[0] > 0 || s->window.pad[1] > 0;
+    const hmt_window *w = &p->forward->window;
+    const int64_t at[2] = {row, column};
+    int64_t inside = 1, padded = 1, cells;
+    view v;
 
-    w.kind = max                                    ? dnnl_pooling_max
-             : s->window.exclude_padding || !padded ? dnnl_pooling_avg_exclude_padding
-                                                    : dnnl_pooling_avg_include_padding;
     for (int i = 0; i < 2; ++i) {
-        w.kernel[i] = s->window.kernel[i];
-        w.stride[i] = s->window.stride[i];
-        w.dilation[i] = 0;
-        w.before[i] = s->window.pad[i];
-        w.behind[i] = (out[2 + i] - 1) * w.stride[i] + w.kernel[i] - in[2 + i] - w.before[i];
-        w.overhang = w.overhang || w.behind[i] > w.before[i];
+        const int64_t first = at[i] * w->stride[i] - w->pad[i], end = first + w->kernel[i];
+        const int64_t last = end < p->x[i] + w->pad[i] ? end : p->x[i] + w->pad[i];
+
+        v.from[i] = first > 0 ? first : 0;
+        v.to[i] = last < p->x[i] ? last : p->x[i];
+        inside *= v.to[i] > v.from[i] ? v.to[i] - v.from[i] : 0;
+        padded *= last - first;
     }
-    w.overhang = w.overhang && w.kind == dnnl_pooling_avg_include_padding;
-    return w;
+    cells = w->exclude_padding ? inside : padded;
+    v.share = cells > 0 ? 1.0f / (float)cells : 1.0f;
+    return v;
 }
 
-/* What the mean over all kh*kw cells is multiplied by in output row or column `at`: cells in the
- * window over those of them inside the padded input. */
-static float correction(const hmt_window *w, int axis, int64_t size, int64_t at)
-{
-    int64_t end = at * w->stride[axis] - w->pad[axis] + w->kernel[axis];
-    int64_t beyond = end - (size + w->pad[axis]);
+/* ------------------------------------------------------------------------------ averages --------
+ */
 
-    return beyond > 0 ? (float)w->kernel[axis] / (float)(w->kernel[axis] - beyond) : 1.0f;
+/* Operands: x, y or dy, dx, in blocks of channels. */
+static void average_task(const pool *p, const float *x, float *y)
+{
+    for (int64_t row = 0; row < p->y[0]; ++row)
+        for (int64_t column = 0; column < p->y[1]; ++column, y += p->lanes) {
+            const view v = view_of(p, row, column);
+
+            memset(y, 0, (size_t)p->lanes * sizeof *y);
+            for (int64_t i = v.from[0]; i < v.to[0]; ++i)
+                for (int64_t j = v.from[1]; j < v.to[1]; ++j)
+                    for (int64_t lane = 0; lane < p->lanes; ++lane)
+                        y[lane] += x[(i * p->x[1] + j) * p->lanes + lane];
+            for (int64_t lane = 0; lane < p->lanes; ++lane)
+                y[lane] *= v.share;
+        }
 }
 
-/* Operands: y or its gradient, dense; the same corrected, which may be in place. */
-static void correct_loop(const exec *e, const op *o)
+static void average_gradient_task(const pool *p, const float *dy, float *dx)
 {
-    const hmt_plan_step *s = &e->plan->steps[o->step];
-    const int backward = s->kind == HMT_STEP_AVERAGE_POOL_BACKWARD;
-    const int64_t *x = e->plan->tensors[backward ? s->out[0] : s->in[0]].shape;
-    const int64_t *y = e->plan->tensors[backward ? s->in[0] : s->out[0]].shape;
-    const float *from = exec_data(e, o, 0);
-    float *to = exec_data(e, o, 1);
+    memset(dx, 0, (size_t)(p->x[0] * p->x[1] * p->lanes) * sizeof *dx);
+    for (int64_t row = 0; row < p->y[0]; ++row)
+        for (int64_t column = 0; column < p->y[1]; ++column, dy += p->lanes) {
+            const view v = view_of(p, row, column);
 
-    for (int64_t map = 0, i = 0; map < y[0] * y[1]; ++map)
-        for (int64_t row = 0; row < y[2]; ++row)
-            for (int64_t column = 0; column < y[3]; ++column, ++i)
-                to[i] = from[i] * correction(&s->window, 0, x[2], row) *
-                        correction(&s->window, 1, x[3], column);
+            for (int64_t i = v.from[0]; i < v.to[0]; ++i)
+                for (int64_t j = v.from[1]; j < v.to[1]; ++j)
+                    for (int64_t lane = 0; lane < p->lanes; ++lane)
+                        dx[(i * p->x[1] + j) * p->lanes + lane] += dy[lane] * v.share;
+        }
 }
 
-static void correct(exec *e, int32_t from, int32_t to)
+/* ------------------------------------------------------------------------------ maxima ----------
+ */
+
+/* The first largest cell of a lane, -1 if the view is empty. NaN counts as largest. */
+static int64_t largest(const pool *p, const view *v, const float *x, int64_t lane)
 {
-    exec_alone(e, correct_loop);
-    exec_operand(e, 0, from);
-    exec_operand(e, 0, to);
+    int64_t best = -1;
+
+    for (int64_t i = v->from[0]; i < v->to[0]; ++i)
+        for (int64_t j = v->from[1]; j < v->to[1]; ++j) {
+            const int64_t at = (i * p->x[1] + j) * p->lanes + lane;
+
+            if (best < 0 || x[at] > x[best] || (x[at] != x[at] && x[best] == x[best]))
+                best = at;
+        }
+    return best;
 }
 
-static void pool_by_library(exec *e, const hmt_plan_step *s)
+/* winners: the largest cells, NULL if nobody asks. */
+static void max_task(const pool *p, const float *x, float *y, int32_t *winners)
 {
-    int max = s->kind == HMT_STEP_MAX_POOL;
-    window w = describe(e, s, max, s->in[0], s->out[0]);
-    dnnl_prop_kind_t kind = e->plan->training ? dnnl_forward_training : dnnl_forward_inference;
-    dnnl_primitive_attr_t attr = exec_attributes(e, 0);
-    dnnl_primitive_desc_t pd = NULL;
-    int32_t x = exec_input(e, s->in[0], w.overhang ? exec_like(e, s->in[0], dnnl_nchw) : NULL);
-    dnnl_format_tag_t layout = w.overhang ? dnnl_nchw : dnnl_format_tag_any;
-    const_dnnl_memory_desc_t to = exec_like(e, s->out[0], layout), winners;
-    int32_t kept = -1, y;
+    for (int64_t row = 0; row < p->y[0]; ++row)
+        for (int64_t column = 0; column < p->y[1]; ++column) {
+            const view v = view_of(p, row, column);
 
-    EXEC_CALL(e, dnnl_pooling_forward_primitive_desc_create, &pd, e->device->engine, kind, w.kind,
-              exec_md(e, x), to, w.stride, w.kernel, w.dilation, w.before, w.behind, attr);
-    dnnl_primitive_attr_destroy(attr);
-    winners = exec_query(e, pd, dnnl_query_workspace_md, 0);
-    if (e->plan->training && winners != NULL && dnnl_memory_desc_get_size(winners) > 0)
-        kept = e->steps[e->step].workspace = exec_buffer(e, winners);
-    y = exec_output(e, s->out[0], exec_query(e, pd, dnnl_query_dst_md, 0));
-    exec_primitive(e, pd);
-    exec_operand(e, DNNL_ARG_SRC, x);
-    exec_operand(e, DNNL_ARG_WORKSPACE, kept);
-    exec_operand(e, DNNL_ARG_DST, y);
-    if (w.overhang)
-        correct(e, y, y);
+            for (int64_t lane = 0; lane < p->lanes; ++lane) {
+                const int64_t best = largest(p, &v, x, lane);
+
+                *y++ = best < 0 ? 0.0f : x[best];
+                if (winners != NULL)
+                    *winners++ = (int32_t)best;
+            }
+        }
+}
+
+static void max_gradient_task(const pool *p, const float *dy, const int32_t *winners, float *dx)
+{
+    memset(dx, 0, (size_t)(p->x[0] * p->x[1] * p->lanes) * sizeof *dx);
+    for (int64_t i = 0; i < p->y[0] * p->y[1] * p->lanes; ++i)
+        if (winners[i] >= 0)
+            dx[winners[i]] += dy[i];
+}
+
+/* ------------------------------------------------------------------------------ preparing -------
+ */
+
+/* Operands: x, y or dy, dx, then [winners]; in blocks of channels. */
+static void loop(const exec *e, const op *o, const member *m)
+{
+    const pool *p = o->state;
+    const int backward = &e->plan->steps[o->step] != p->forward;
+    const int64_t x_size = p->x[0] * p->x[1] * p->lanes, y_size = p->y[0] * p->y[1] * p->lanes;
+    const int64_t from_size = backward ? y_size : x_size, to_size = backward ? x_size : y_size;
+    span part;
+
+    while (team_take(m, p->tasks, 1, &part)) {
+        const float *from = exec_data(e, o, 0) + part.from * from_size;
+        float *to = exec_data(e, o, 1) + part.from * to_size;
+        int32_t *winners =
+            o->count > 2 ? (int32_t *)(void *)exec_data(e, o, 2) + part.from * y_size : NULL;
+
+        if (p->forward->kind == HMT_STEP_AVERAGE_POOL)
+            (backward ? average_gradient_task : average_task)(p, from, to);
+        else if (backward)
+            max_gradient_task(p, from, winners, to);
+        else
+            max_task(p, from, to, winners);
+    }
+}
+
+/* Appends the step, from tensor `from` to tensor `to`. */
+static void append_loop(exec *e, const hmt_plan_step *forward, int32_t from, int32_t to,
+                        int32_t winners)
+{
+    const int64_t *xs = e->plan->tensors[forward->in[0]].shape;
+    const int64_t *ys = e->plan->tensors[forward->out[0]].shape;
+    const int64_t lanes = exec_kernels(e)->lanes == 16 ? 16 : 8; /* of exec_blocked() */
+    pool *p = exec_state(e, sizeof *p);
+    int32_t x, y;
+
+    if (p == NULL)
+        return;
+    *p = (pool){.forward = forward,
+                .x = {xs[2], xs[3]},
+                .y = {ys[2], ys[3]},
+                .tasks = xs[0] * divide_up(xs[1], lanes),
+                .lanes = lanes};
+    x = exec_input(e, from, exec_blocked(e, from));
+    y = exec_output(e, to, exec_blocked(e, to));
+    exec_shared(e, loop, p);
+    exec_operand(e, x);
+    exec_operand(e, y);
+    exec_operand(e, winners);
 }
 
 /* Operands: maps, in the layout that is the state; their means, dense. */
@@ -131,13 +202,13 @@ static int is_mean(const exec *e, const hmt_plan_step *s)
     return whole;
 }
 
-/* Appends the step; returns 0, and appends nothing, where it is left to oneDNN. */
+/* Appends the step; returns 0, and appends nothing, where it is no mean of whole maps. */
 static int means_forward(exec *e, const hmt_plan_step *s)
 {
     int32_t x;
     layout l;
 
-    if (e->plan->training || !is_mean(e, s))
+    if (!is_mean(e, s))
         return 0;
     x = exec_input(e, s->in[0], NULL);
     if (!layout_of(e, exec_md(e, x), &l))
@@ -147,40 +218,26 @@ static int means_forward(exec *e, const hmt_plan_step *s)
     return 1;
 }
 
-void pool_forward(exec *e, const hmt_plan_step *s)
+/* A number for each value of y, which max_gradient_task() reads. */
+static int32_t winners_of(exec *e, const hmt_plan_step *s)
 {
-    if (!max_pool_forward(e, s) && !means_forward(e, s))
-        pool_by_library(e, s);
+    return exec_buffer(e, exec_blocked(e, s->out[0]));
 }
 
-static void pool_backward_by_library(exec *e, const hmt_plan_step *s)
+void pool_forward(exec *e, const hmt_plan_step *s)
 {
-    int max = s->kind == HMT_STEP_MAX_POOL_BACKWARD;
-    window w = describe(e, s, max, s->out[0], s->in[0]);
-    dnnl_primitive_desc_t pd = NULL, forward = e->steps[s->forward].pd;
-    dnnl_primitive_attr_t attr = exec_attributes(e, 0);
-    const_dnnl_memory_desc_t x = exec_query(e, forward, dnnl_query_src_md, 0);
-    const_dnnl_memory_desc_t y = exec_query(e, forward, dnnl_query_dst_md, 0);
-    int32_t dy, dx, corrected;
+    int32_t winners = -1;
 
-    EXEC_CALL(e, dnnl_pooling_backward_primitive_desc_create, &pd, e->device->engine, w.kind, x, y,
-              w.stride, w.kernel, w.dilation, w.before, w.behind, forward, attr);
-    dnnl_primitive_attr_destroy(attr);
-    dy = exec_input(e, s->in[0], y);
-    if (w.overhang) {
-        corrected = exec_buffer(e, y);
-        correct(e, dy, corrected);
-        dy = corrected;
-    }
-    dx = exec_output(e, s->out[0], x);
-    exec_primitive(e, pd);
-    exec_operand(e, DNNL_ARG_DIFF_DST, dy);
-    exec_operand(e, DNNL_ARG_WORKSPACE, e->steps[s->forward].workspace);
-    exec_operand(e, DNNL_ARG_DIFF_SRC, dx);
+    if (max_pool_forward(e, s) || means_forward(e, s))
+        return;
+    if (s->kind == HMT_STEP_MAX_POOL && e->plan->training)
+        winners = e->steps[e->step].workspace = winners_of(e, s);
+    append_loop(e, s, s->in[0], s->out[0], winners);
 }
 
 void pool_backward(exec *e, const hmt_plan_step *s)
 {
     if (!max_pool_backward(e, s))
-        pool_backward_by_library(e, s);
+        append_loop(e, &e->plan->steps[s->forward], s->in[0], s->out[0],
+                    e->steps[s->forward].workspace);
 }

@@ -4,7 +4,6 @@
  */
 #include "team.h"
 
-#include <omp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -18,7 +17,7 @@ enum { SPINS = 1000, STACK_BYTES = 1 << 20 };
 struct team {
     const hmt_host *host;
     atomic_int threads; /* fewer once one has not started */
-    int openmp, stop;
+    int stop;
     team_job *job;
     void *user;
     pid_t owner; /* the process that has the threads */
@@ -156,7 +155,7 @@ static hmt_status start(team *t)
                          (int)wanted + 1, strerror(error));
 }
 
-hmt_status team_create(const hmt_host *host, enum team_threads threads, team **out)
+hmt_status team_create(const hmt_host *host, team **out)
 {
     const size_t count = (size_t)host->threads;
     const size_t bytes = sizeof(team) + count * (sizeof(member) + sizeof(pthread_t));
@@ -170,7 +169,6 @@ hmt_status team_create(const hmt_host *host, enum team_threads threads, team **o
     t = memset(block, 0, bytes);
     t->host = host;
     t->threads = host->threads;
-    t->openmp = threads == TEAM_OPENMP;
     t->owner = getpid();
     t->handles = (pthread_t *)(void *)(t + 1);
     t->members = (member *)(void *)(t->handles + count);
@@ -180,7 +178,7 @@ hmt_status team_create(const hmt_host *host, enum team_threads threads, team **o
         host->allocator.release(host->allocator.user, t);
         return host->fail(HMT_ERROR_MEMORY, "cannot make a mutex for a team");
     }
-    status = t->openmp ? HMT_OK : start(t);
+    status = start(t);
     if (status == HMT_OK)
         *out = t;
     else
@@ -211,27 +209,10 @@ void team_run_alone(team_job *job, void *user)
     job(user, &(member){&alone, 0});
 }
 
-static void run_openmp(team *t, team_job *job, void *user)
-{
-    const int32_t threads = t->threads;
-
-#pragma omp parallel num_threads(threads)
-    {
-        const member m = {t, omp_get_thread_num()};
-
-        job(user, &m);
-        team_barrier(&m);
-    }
-}
-
 void team_run(team *t, team_job *job, void *user)
 {
-    if (t->threads == 1 || (!t->openmp && t->owner != getpid())) {
+    if (t->threads == 1 || t->owner != getpid()) {
         team_run_alone(job, user);
-        return;
-    }
-    if (t->openmp) {
-        run_openmp(t, job, user);
         return;
     }
     t->job = job;

@@ -2,9 +2,6 @@
  * The threads that run a plan. Every member runs the same code, operation after operation: loops
  * are shared out among them, and barriers keep them together. Whoever waits spins for some
  * microseconds and then sleeps, so that a busy machine loses nothing to threads that wait.
- *
- * The threads are our own, or OpenMP's where a plan has primitives so large that oneDNN must share
- * them out itself: two kinds of threads would take the processors from each other.
  */
 #ifndef HMT_ONEDNN_TEAM_H
 #define HMT_ONEDNN_TEAM_H
@@ -24,11 +21,9 @@ typedef struct span {
     int64_t from, to;
 } span;
 
-enum team_threads { TEAM_OWN, TEAM_OPENMP };
-
-/* host->threads of them. Threads of our own are started here, with all signals blocked;
+/* host->threads of them. All but the caller's are started here, with all signals blocked;
  * HMT_ERROR_MEMORY if one does not start. */
-hmt_status team_create(const hmt_host *host, enum team_threads threads, team **out);
+hmt_status team_create(const hmt_host *host, team **out);
 void team_free(team *t); /* NULL is allowed */
 
 /* Calls job on every member at once, and returns when all have returned. For one caller at a time.

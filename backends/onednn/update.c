@@ -33,9 +33,9 @@ void update_sgd(exec *e, const hmt_plan_step *s)
     if (weight->dimensions != 1)
         gradient = exec_input(e, s->in[0], exec_md(e, value));
     exec_shared(e, sgd_loop, NULL);
-    exec_operand(e, 0, gradient);
-    exec_operand(e, 0, value);
-    exec_operand(e, 0, momentum);
+    exec_operand(e, gradient);
+    exec_operand(e, value);
+    exec_operand(e, momentum);
 }
 
 /* Operands: mean, variance, running mean, running variance. */
@@ -61,5 +61,5 @@ void update_statistics(exec *e, const hmt_plan_step *s)
     }
     exec_alone(e, statistics_loop);
     for (int i = 0; i < 4; ++i)
-        exec_operand(e, 0, operands[i]);
+        exec_operand(e, operands[i]);
 }

@@ -7,6 +7,8 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "copy.h"
+
 struct weights {
     const device *device;
     const hmt_source *source;
@@ -117,6 +119,14 @@ static size_t dense_bytes(const hmt_plan_weight *weight)
            sizeof(float);
 }
 
+static hmt_status copy(const weights *w, const packed *p, const_dnnl_memory_desc_t from_md,
+                       const float *from, const_dnnl_memory_desc_t to_md, float *to)
+{
+    if (copy_whole(from_md, from, to_md, to))
+        return HMT_OK;
+    return w->device->host->fail(HMT_ERROR_BACKEND, "%s: its layout is not known", p->key.name);
+}
+
 /* Fills a copy of ours from the source: by the form, straight into it if it is plain, else through
  * the model's storage or a passing dense copy. */
 static hmt_status fill(const weights *w, packed *p, const_dnnl_memory_desc_t plain, const float *at,
@@ -137,7 +147,7 @@ static hmt_status fill(const weights *w, packed *p, const_dnnl_memory_desc_t pla
             goto done;
         at = dense;
     }
-    status = device_reorder(w->device, p->key.name, plain, at, p->md, p->data);
+    status = copy(w, p, plain, at, p->md, p->data);
 done:
     device_free(w->device, dense);
     return status;
@@ -252,23 +262,18 @@ static hmt_status transfer(const weights *w, const packed *p, float *slot, float
                            int outwards)
 {
     dnnl_memory_desc_t plain;
-    device_threads before;
-    hmt_status status = device_threads_enter(w->device, w->device->host->threads, &before);
+    hmt_status status = device_check(w->device, p->key.name, "dnnl_memory_desc_create_with_tag",
+                                     device_plain_md(p->md, &plain));
 
     if (status != HMT_OK)
         return status;
-    status = device_check(w->device, p->key.name, "dnnl_memory_desc_create_with_tag",
-                          device_plain_md(p->md, &plain));
-    if (status == HMT_OK) {
-        if (dnnl_memory_desc_equal(p->md, plain)) /* the two may be one and the same storage */
-            memmove(outwards ? values : slot, outwards ? slot : values, p->bytes);
-        else if (outwards)
-            status = device_reorder(w->device, p->key.name, p->md, slot, plain, values);
-        else
-            status = device_reorder(w->device, p->key.name, plain, values, p->md, slot);
-        dnnl_memory_desc_destroy(plain);
-    }
-    device_threads_leave(&before);
+    if (dnnl_memory_desc_equal(p->md, plain)) /* the two may be one and the same storage */
+        memmove(outwards ? values : slot, outwards ? slot : values, p->bytes);
+    else if (outwards)
+        status = copy(w, p, p->md, slot, plain, values);
+    else
+        status = copy(w, p, plain, values, p->md, slot);
+    dnnl_memory_desc_destroy(plain);
     return status;
 }
 

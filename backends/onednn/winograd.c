@@ -197,8 +197,7 @@ static enough enough_tiles(const exec *e, int32_t weight)
     return (enough){32, 16};
 }
 
-/* So few products that any kernel does: ours, as oneDNN's would bring megabytes of its code into
- * the memory. */
+/* So few products that any kernel does. */
 static int negligible(const hmt_plan_step *s, const int64_t *xs, const int64_t *ys)
 {
     return xs[1] * ys[1] * ys[2] * ys[3] * s->window.kernel[0] * s->window.kernel[1] < 1 << 14;
@@ -237,7 +236,7 @@ static int32_t cheapest_tile(const exec *e, const hmt_plan_step *s, const int64_
     return best;
 }
 
-/* Outputs of a tile's side, 0 for the direct kernel: what the device was told, else what measured
+/* Outputs of a tile's side, 0 for another kernel: what the device was told, else what measured
  * faster (docs/performance.md). */
 static int32_t choose(const exec *e, const hmt_plan_step *s)
 {
@@ -251,8 +250,10 @@ static int32_t choose(const exec *e, const hmt_plan_step *s)
     winograd_shapes(e, s, &xs, &ys);
     if (!e->plan->training && negligible(s, xs, ys))
         return 2;
-    if (taps < 9 || xs[1] < 32 || ys[1] < 32 || ys[2] * ys[3] < 36)
-        return 0;
+    if (xs[1] <= FIRST_CHANNELS && s->kind != HMT_STEP_CONV_BACKWARD_DATA)
+        return 0; /* first.c's */
+    if (taps < 9 || ys[2] * ys[3] < 36)
+        return 2;
     if (large_tiles_hold(e, s) && cheapest_tile(e, s, ys) > 4)
         return cheapest_tile(e, s, ys);
     if (e->plan->training)
@@ -274,12 +275,12 @@ static void convolve(exec *e, winograd *w, int32_t from, int32_t to, int32_t wei
         shift = exec_filled_vector(e, bias, w->out.blocks * exec_kernels(e)->lanes);
     y = exec_output(e, to, exec_blocked(e, to));
     exec_shared(e, convolve_loop, w);
-    exec_operand(e, 0, x);
-    exec_operand(e, 0, u);
-    exec_operand(e, 0, y);
-    exec_operand(e, 0, exec_scratch(e, w->points * w->in_step));
-    exec_operand(e, 0, exec_scratch(e, w->points * w->out_step));
-    exec_operand(e, 0, shift);
+    exec_operand(e, x);
+    exec_operand(e, u);
+    exec_operand(e, y);
+    exec_operand(e, exec_scratch(e, w->points * w->in_step));
+    exec_operand(e, exec_scratch(e, w->points * w->out_step));
+    exec_operand(e, shift);
 }
 
 int winograd_chosen(const exec *e, const hmt_plan_step *s)
@@ -324,12 +325,12 @@ int winograd_backward_weights(exec *e, const hmt_plan_step *s)
     x = exec_input(e, s->in[1], exec_blocked(e, s->in[1]));
     gradient = exec_output(e, s->out[0], exec_like(e, s->out[0], dnnl_hwio));
     exec_shared(e, gradient_loop, w);
-    exec_operand(e, 0, dy);
-    exec_operand(e, 0, x);
-    exec_operand(e, 0, gradient);
-    exec_operand(e, 0, exec_scratch(e, w->points * w->in_step));
-    exec_operand(e, 0, exec_scratch(e, w->points * w->out_step));
-    exec_operand(e, 0, exec_scratch(e, w->points * w->kernel_step));
+    exec_operand(e, dy);
+    exec_operand(e, x);
+    exec_operand(e, gradient);
+    exec_operand(e, exec_scratch(e, w->points * w->in_step));
+    exec_operand(e, exec_scratch(e, w->points * w->out_step));
+    exec_operand(e, exec_scratch(e, w->points * w->kernel_step));
     conv_bias_gradient(e, s, dy);
     return 1;
 }

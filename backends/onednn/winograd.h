@@ -1,5 +1,5 @@
 /*
- * Convolutions by Winograd's minimal filtering, as an alternative to oneDNN's direct ones; see
+ * Convolutions by Winograd's minimal filtering, where windows are small enough; see
  * winograd.c. Each function returns 0, and appends nothing, where the device's choice for the step
  * is another kernel.
  */

@@ -205,7 +205,7 @@ int32_t winograd_spectra(exec *e, winograd *w, int32_t weight)
     from = exec_weight(e, weight, exec_describe(e, 4, e->plan->weights[weight].shape, dnnl_hwio));
     to = exec_scratch(e, w->kernel_values);
     exec_shared(e, kernels_loop, w);
-    exec_operand(e, 0, from);
-    exec_operand(e, 0, to);
+    exec_operand(e, from);
+    exec_operand(e, to);
     return to;
 }

@@ -21,8 +21,6 @@
 
 #include <hmtnet/hmtnet.h>
 
-#include "waiting.h"
-
 enum { MOST_OPTIONS = 96, FIRST_LONG = 256, HELP_COLUMN = 30 };
 
 static const char *program_name = "hmtnet";
@@ -206,7 +204,6 @@ int cli_parse(const cli_program *program, int argc, char **argv, int *status)
     struct option longs[MOST_OPTIONS + 3] = {{0}};
     char shorts[2 * MOST_OPTIONS + 4];
     int count = make_getopt(program, longs, shorts);
-    waiting_bound(argv);
     set_up_streams();
     program_name = program->name;
     opterr = 0;

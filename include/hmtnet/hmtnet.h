@@ -234,14 +234,9 @@ typedef struct hmt_context_options {
     int32_t threads; /**< threads to compute with; 0: one for each core this process may use. A
                         session or trainer on the CPU has threads of its own, all but the caller's,
                         with all signals blocked, until it is freed; they soon sleep while they
-                        wait. In sessions with HMT_GRADIENTS_INPUT OpenMP's threads take their
-                        place, as large layers are oneDNN's there: made from inside a host's own
-                        OpenMP parallel region, or under an OpenMP thread limit, those give
-                        HMT_ERROR_STATE with more than 1 thread; and beside other busy threads or
-                        processes their host should be started with GOMP_SPINCOUNT=1000 in its
-                        environment, since OpenMP's threads spin while they wait. A process made by
-                        fork() computes with 1 thread in the sessions and trainers that it
-                        inherits */
+                        wait. OpenMP is not used: a host's parallel regions, settings and limits
+                        of it change nothing. A process made by fork() computes with 1 thread in
+                        the sessions and trainers that it inherits */
     hmt_allocator allocator;  /**< all zero: malloc's */
     hmt_log_fn log;           /**< NULL: nothing is logged */
     void *log_user;           /**< handed to log */
@@ -650,7 +645,7 @@ typedef struct hmt_session_options {
  * during which another thread changes them fails likewise, and so does a call that saves, copies or
  * reads the model meanwhile. Nothing waits for the other thread.
  * @return HMT_ERROR_ARGUMENT, _NOT_FOUND (tap), _MEMORY (also: a thread did not start), _BACKEND,
- *         _STATE (OpenMP would not give the threads, where they are its own), _CANCELLED
+ *         _CANCELLED
  */
 HMT_API hmt_status hmt_session_create(hmt_model *model, const hmt_session_options *options,
                                       hmt_session **session);
