@@ -1,18 +1,24 @@
-/* wrap: open close read write fstat stat fchmod fsync rename unlink mmap readlink
+/* wrap: open openat close closedir read pread write fstat fstatat fchmod fchown fsync linkat */
+/* wrap: renameat unlinkat mmap readlinkat flock faccessat */
+/*
  * Disks that fail: each of these calls is made to fail in turn, in each of the ways that it can,
  * while a file is read, mapped or replaced. A status and a sentence each time, the old file as it
- * was, nothing left behind.
+ * was, nothing left behind. And files that others have planted, or dead processes left.
  */
+#define _GNU_SOURCE /* O_TMPFILE */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -68,7 +74,7 @@ static int count_files(void)
             continue;
         ++n;
         if (end != NULL && strcmp(end, ".tmp") == 0)
-            __real_unlink(inside(entry->d_name));
+            unlink(inside(entry->d_name));
     }
     closedir(stream);
     return n;
@@ -112,7 +118,7 @@ static hmt_status do_replace(void)
     if (status == HMT_OK)
         status = file_writer_commit(&writer);
     if (status != HMT_OK) {
-        CHECK(!writer.open && writer.temporary == NULL);
+        CHECK(!writer.open && writer.path == NULL);
         CHECK(file_writer_write(&writer, content, 1) == HMT_ERROR_STATE);
         CHECK(file_writer_commit(&writer) == HMT_ERROR_STATE);
     }
@@ -154,6 +160,16 @@ static hmt_status run(action act, enum call call, int after, int error, int time
     return status;
 }
 
+/* What may fail without anybody being told: closing what was read, or is synced; a directory that
+ * may not be read may still be written to, and is not looked through for what dead processes left,
+ * which is the third to be opened; without locks none of those is removed; without /proc the new
+ * file gets a name at once. */
+static bool may_pass(enum call call, int after, int error)
+{
+    return call == CLOSE || call == LOCK || call == ACCESS || (call == OPEN && error == EACCES) ||
+           (call == OPEN && after == 2);
+}
+
 /* Each occurrence of each call fails with each error; tells how many faults were set off. */
 static int all_faults(const char *what, action act)
 {
@@ -170,9 +186,7 @@ static int all_faults(const char *what, action act)
                     break;
                 }
                 ++fired;
-                /* After a failed close for reading nothing is lost; a directory that may not be
-                 * read may still be written to. */
-                if (status == HMT_OK && call != CLOSE && !(call == OPEN && errors[e] == EACCES)) {
+                if (status == HMT_OK && !may_pass((enum call)call, after, errors[e])) {
                     printf("%s: failing %s number %d went unnoticed\n", what, names[call], after);
                     CHECK(false);
                 }
@@ -194,25 +208,52 @@ static void trifles_do_not_matter(action act)
     CHECK_STATUS(run(act, FSYNC, 1, EINVAL, 1), HMT_OK); /* of the directory */
 }
 
-static void failures_keep_the_old_file(void)
+/* A file piece by piece, that is not written to meanwhile. */
+static hmt_status do_pieces(void)
 {
-    CHECK(all_faults("read", do_read) >= 4 * 4);
-    CHECK(all_faults("map", do_map) >= 4 * 4);
-    CHECK(all_faults("replace", do_replace) >= 4 * 14);
+    static unsigned char found[OLD];
+    file_reader reader;
+    hmt_status status = file_reader_open(path, &reader);
+
+    CHECK(status == HMT_OK ? reader.open && reader.size == OLD : !reader.open);
+    for (size_t at = OLD; status == HMT_OK && at > 0; at -= OLD / 4)
+        status = file_reader_read(&reader, at - OLD / 4, found + at - OLD / 4, OLD / 4);
+    if (status == HMT_OK)
+        status = file_reader_check(&reader);
+    CHECK(status != HMT_OK || memcmp(found, content + 7, OLD) == 0);
+    file_reader_close(&reader);
+    return status;
+}
+
+static void replacing_keeps_the_old_file(void)
+{
+    CHECK(all_faults("replace", do_replace) >= 4 * 16);
     CHECK_STATUS(run(do_replace, WRITE, 2, ENOSPC, 1), HMT_ERROR_IO);
     CHECK(strstr(hmt_last_error(), "No space left") != NULL);
-    CHECK_STATUS(run(do_replace, CLOSE, 0, EIO, 1), HMT_ERROR_IO);
-    CHECK_STATUS(run(do_map, MMAP, 0, ENOMEM, 1), HMT_ERROR_MEMORY);
     /* First the file is synced, then, when it is in place, its directory; a directory that may not
      * be read is left out. */
     CHECK_STATUS(run(do_replace, FSYNC, 0, EIO, 1), HMT_ERROR_IO);
     CHECK(strstr(hmt_last_error(), "directory") == NULL);
     CHECK_STATUS(run(do_replace, FSYNC, 1, EIO, 1), HMT_ERROR_IO);
     CHECK(strstr(hmt_last_error(), "directory") != NULL);
-    CHECK_STATUS(run(do_replace, OPEN, 1, EACCES, 1), HMT_OK);
-    trifles_do_not_matter(do_read);
-    trifles_do_not_matter(do_map);
+    CHECK_STATUS(run(do_replace, OPEN, 4 + no_unnamed, EACCES, 1), HMT_OK);
     trifles_do_not_matter(do_replace);
+}
+
+static void failures_keep_the_old_file(void)
+{
+    CHECK(all_faults("read", do_read) >= 4 * 4);
+    CHECK(all_faults("pieces", do_pieces) >= 4 * 6);
+    CHECK(all_faults("map", do_map) >= 4 * 4);
+    CHECK_STATUS(run(do_map, MMAP, 0, ENOMEM, 1), HMT_ERROR_MEMORY);
+    trifles_do_not_matter(do_read);
+    trifles_do_not_matter(do_pieces);
+    trifles_do_not_matter(do_map);
+    for (int named = 0; named < 2; ++named) {
+        no_unnamed = named != 0;
+        replacing_keeps_the_old_file();
+    }
+    no_unnamed = false;
 }
 
 /* A write fails and the clean-up as well: the first reason is the one that is told. */
@@ -222,6 +263,7 @@ static void failing_unlink_is_harmless(void)
 
     put_old();
     status_clear();
+    no_unnamed = true;
     CHECK_STATUS(file_writer_open(&writer, &memory_default, path), HMT_OK);
     memset(&fault, 0, sizeof fault);
     fault.armed = true;
@@ -230,6 +272,7 @@ static void failing_unlink_is_harmless(void)
     fault.times = 1;
     file_writer_discard(&writer);
     fault.armed = false;
+    no_unnamed = false;
     CHECK(fault.fired && holds(content + 7, OLD) && count_files() == 2);
     CHECK(count_files() == 1);
 }
@@ -338,10 +381,12 @@ static void permissions_and_links_are_kept(void)
 }
 
 /* Writers to the same path have a temporary file each; a failed one touches no other's. */
-static void writers_do_not_collide(void)
+static void writers_do_not_collide(bool named)
 {
     file_writer a, b, c;
 
+    no_unnamed = named;
+    unlink(path);
     status_clear();
     CHECK_STATUS(file_writer_open(&a, &memory_default, path), HMT_OK);
     CHECK_STATUS(file_writer_open(&b, &memory_default, path), HMT_OK);
@@ -352,8 +397,7 @@ static void writers_do_not_collide(void)
     fault.times = 1;
     CHECK_STATUS(file_writer_open(&c, &memory_default, path), HMT_ERROR_IO);
     fault.armed = false;
-    CHECK(strcmp(a.temporary, b.temporary) != 0);
-    CHECK(access(a.temporary, F_OK) == 0 && access(b.temporary, F_OK) == 0);
+    CHECK(named == (strcmp(a.file.temporary, b.file.temporary) != 0));
     status_clear();
     CHECK_STATUS(file_writer_write(&a, "a", 1), HMT_OK);
     CHECK_STATUS(file_writer_write(&b, "bb", 2), HMT_OK);
@@ -361,6 +405,184 @@ static void writers_do_not_collide(void)
     CHECK(holds((const unsigned char *)"bb", 2));
     CHECK_STATUS(file_writer_commit(&a), HMT_OK);
     CHECK(holds((const unsigned char *)"a", 1) && count_files() == 1);
+    no_unnamed = false;
+}
+
+/* ---- what a process leaves behind that is killed ---- */
+
+/* Is killed while it writes; with `linked` when the new file has a name and not yet its place. */
+static void killed(bool linked)
+{
+    int status;
+    const pid_t child = fork();
+
+    if (child == 0) {
+        file_writer writer;
+
+        status_clear();
+        if (file_writer_open(&writer, &memory_default, path) != HMT_OK ||
+            file_writer_write(&writer, content, NEW) != HMT_OK)
+            _exit(1);
+        if (linked) { /* the next call would be renameat() */
+            snprintf(writer.file.temporary, sizeof writer.file.temporary, ".model.77.0.tmp");
+            snprintf(in_directory, sizeof in_directory, "/proc/self/fd/%d", writer.file.descriptor);
+            if (linkat(AT_FDCWD, in_directory, writer.file.directory, writer.file.temporary,
+                       AT_SYMLINK_FOLLOW) != 0)
+                _exit(1);
+        }
+        raise(SIGKILL);
+    }
+    CHECK(child > 0 && waitpid(child, &status, 0) == child && WIFSIGNALED(status));
+}
+
+static int entries(void)
+{
+    DIR *stream = opendir(directory);
+    int n = -2;
+
+    while (stream != NULL && readdir(stream) != NULL)
+        ++n;
+    closedir(stream);
+    return n;
+}
+
+static bool exists(const char *name)
+{
+    return access(inside(name), F_OK) == 0;
+}
+
+static void touch(const char *name)
+{
+    FILE *file = fopen(inside(name), "wb");
+
+    CHECK(file != NULL && fclose(file) == 0);
+}
+
+static void the_dead_leave_nothing(void)
+{
+    file_writer living;
+
+    put_old();
+    killed(false);
+    CHECK(entries() == 1); /* it had no name */
+    killed(true);
+    CHECK(entries() == 2);
+    no_unnamed = true;
+    killed(false); /* removes that one and leaves its own */
+    CHECK(entries() == 2);
+    status_clear();
+    CHECK_STATUS(file_writer_open(&living, &memory_default, path), HMT_OK); /* removes it */
+    CHECK(entries() == 2 && exists(living.file.temporary));
+    no_unnamed = false;
+    replace_with(path, "the next one"); /* leaves the one that lives */
+    CHECK(entries() == 2 && exists(living.file.temporary));
+    CHECK_STATUS(file_writer_write(&living, "later", 5), HMT_OK);
+    CHECK_STATUS(file_writer_commit(&living), HMT_OK);
+    CHECK(entries() == 1 && holds((const unsigned char *)"later", 5));
+    no_unnamed = true; /* one that removes them itself */
+    killed(false);
+    replace_with(path, "named");
+    CHECK(entries() == 1);
+    no_unnamed = false;
+}
+
+/* Names that only look alike, links, what has two names, and other users' files. */
+static void others_files_are_left(void)
+{
+    static const char *const not_ours[] = {".model.1.tmp",    ".model.1.2.tmp~", ".model.x.2.tmp",
+                                           ".model2.1.2.tmp", ".mode.1.2.tmp",   ".model.1.2.3.tmp",
+                                           "model.1.2.tmp",   ".model..2.tmp",   ".model.1..tmp"};
+    const size_t count = sizeof not_ours / sizeof not_ours[0];
+
+    put_old();
+    for (size_t i = 0; i < count; ++i)
+        touch(not_ours[i]);
+    touch("kept");
+    CHECK(symlink("kept", inside(".model.3.4.tmp")) == 0);
+    CHECK(mkfifo(inside(".model.3.5.tmp"), 0600) == 0);
+    CHECK(mkdir(inside(".model.3.6.tmp"), 0700) == 0);
+    touch(".model.3.7.tmp");
+    {
+        char first[512];
+
+        snprintf(first, sizeof first, "%s", inside(".model.3.7.tmp"));
+        CHECK(link(first, inside("twice")) == 0);
+    }
+    touch(".model.3.8.tmp");
+    CHECK(geteuid() != 0 || chown(inside(".model.3.8.tmp"), 12345, 12345) == 0);
+    replace_with(path, "x");
+    for (size_t i = 0; i < count; ++i)
+        CHECK(exists(not_ours[i]) && unlink(inside(not_ours[i])) == 0);
+    CHECK(exists("kept") && unlink(inside("kept")) == 0);
+    CHECK(unlink(inside(".model.3.4.tmp")) == 0 && unlink(inside(".model.3.5.tmp")) == 0);
+    CHECK(rmdir(inside(".model.3.6.tmp")) == 0);
+    CHECK(unlink(inside(".model.3.7.tmp")) == 0 && unlink(inside("twice")) == 0);
+    if (geteuid() == 0)
+        CHECK(unlink(inside(".model.3.8.tmp")) == 0);
+    CHECK(entries() == 1);
+}
+
+/* ---- links and owners, as another user ---- */
+
+/* Opens `name` in a child that is user and group `user`; the errno that it ends with is not needed:
+ * 0 it may, 1 it may not, 2 it says why. */
+static int as_user(uid_t user, const char *name)
+{
+    int status;
+    const pid_t child = fork();
+
+    if (child == 0) {
+        file_writer writer;
+        hmt_status opened;
+
+        if (setgid(user) != 0 || setuid(user) != 0)
+            _exit(9);
+        status_clear();
+        opened = file_writer_open(&writer, &memory_default, name);
+        file_writer_discard(&writer);
+        _exit(opened == HMT_OK                                           ? 0
+              : strstr(hmt_last_error(), "another user's symbolic link") ? 2
+                                                                         : 1);
+    }
+    CHECK(child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static void planted_links_are_not_followed(void)
+{
+    enum { ALICE = 12345, BOB = 23456 };
+    char planted[512], target[512];
+    file_writer writer;
+    struct stat info;
+
+    if (geteuid() != 0) {
+        printf("skipped: only root can be another user\n");
+        return;
+    }
+    snprintf(planted, sizeof planted, "%s", inside("planted"));
+    snprintf(target, sizeof target, "%s", inside("model"));
+    put_old();
+    CHECK(symlink(target, planted) == 0 && lchown(planted, ALICE, ALICE) == 0);
+    CHECK(chmod(directory, 01777) == 0);
+    status_clear(); /* root, whose file it is */
+    CHECK_STATUS(file_writer_open(&writer, &memory_default, planted), HMT_ERROR_IO);
+    CHECK(strstr(hmt_last_error(), "another user's symbolic link") != NULL);
+    CHECK(as_user(BOB, planted) == 2);
+    CHECK(as_user(ALICE, planted) == 0); /* it may be opened, and fails at the rename */
+    CHECK(lchown(planted, 0, 0) == 0);
+    CHECK(as_user(BOB, planted) == 0); /* the folder's owner has made it */
+    CHECK(lchown(planted, ALICE, ALICE) == 0);
+    CHECK(chmod(directory, 0777) == 0); /* not sticky, as the kernel has it */
+    replace_with(planted, "through");
+    CHECK(holds((const unsigned char *)"through", 7));
+    CHECK(chmod(directory, 0700) == 0);
+    unlink(planted);
+
+    CHECK(chown(path, ALICE, BOB) == 0 && chmod(path, 0640) == 0);
+    replace_with(path, "by root");
+    CHECK(stat(path, &info) == 0 && info.st_uid == ALICE && info.st_gid == BOB);
+    CHECK(mode_of(path) == 0640);
+    unlink(path);
 }
 
 int main(void)
@@ -374,7 +596,11 @@ int main(void)
     failing_unlink_is_harmless();
     other_kinds_are_refused();
     permissions_and_links_are_kept();
-    writers_do_not_collide();
+    writers_do_not_collide(false);
+    writers_do_not_collide(true);
+    the_dead_leave_nothing();
+    others_files_are_left();
+    planted_links_are_not_followed();
     unlink(path);
     rmdir(directory);
     return test_finish();

@@ -1,8 +1,11 @@
-/* wrap: open close read write fstat stat fchmod fsync rename unlink mmap readlink
+/* wrap: open openat close closedir read pread write fstat fstatat fchmod fchown fsync linkat */
+/* wrap: renameat unlinkat mmap readlinkat flock faccessat */
+/*
  * Models on a disk that fails: each call of saving and loading is made to fail in turn. A status
  * and a sentence each time, the file on disk as it was or whole and new, no temporary file and no
  * descriptor left, the model usable afterwards.
  */
+#define _GNU_SOURCE /* O_TMPFILE */
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>

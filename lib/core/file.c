@@ -1,6 +1,6 @@
 /*
- * Files: read whole, mapped, and replaced atomically. Speaks POSIX and nothing else; all memory is
- * the caller's allocator's, and no file but the named one and its temporary neighbour is touched.
+ * Files that are read: whole, piece by piece, and mapped. Speaks POSIX and nothing else; all memory
+ * is the caller's allocator's.
  */
 #include "core/file.h"
 
@@ -8,7 +8,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -17,18 +16,11 @@
 #include "core/memory.h"
 #include "core/status.h"
 
-enum {
-    BUFFER_SIZE = 64 * 1024, /* writes smaller than this are gathered */
-    LONGEST_CALL = 1 << 30,  /* bytes asked of one read() or write() */
-    LONGEST_STEM = 200,      /* of the old name, kept in the temporary one (NAME_MAX is 255) */
-    SUFFIX_SIZE = 40,        /* ".PID.NUMBER.tmp" and the zero */
-    TEMPORARY_NAMES = 10000, /* tried before giving up */
-    LINKS_FOLLOWED = 40      /* as many as the kernel */
-};
+enum { LONGEST_CALL = 1 << 30 /* bytes asked of one read() */ };
 
-static hmt_status refuse_kind(mode_t mode, const char *what, const char *path)
+static hmt_status refuse_kind(mode_t mode, const char *path)
 {
-    return status_fail(HMT_ERROR_IO, "cannot %s %s: it is %s", what, path,
+    return status_fail(HMT_ERROR_IO, "cannot read %s: it is %s", path,
                        S_ISDIR(mode) ? "a directory" : "not a regular file");
 }
 
@@ -46,7 +38,7 @@ static hmt_status open_regular(const char *path, int *descriptor, struct stat *i
     if (fstat(*descriptor, info) != 0)
         status = status_fail_errno(errno, "examine", path);
     else if (!S_ISREG(info->st_mode))
-        status = refuse_kind(info->st_mode, "read", path);
+        status = refuse_kind(info->st_mode, path);
     else
         return HMT_OK;
     close(*descriptor);
@@ -217,249 +209,4 @@ void file_map_close(file_map *map)
     if (map->data != NULL)
         munmap(map->data, map->size);
     memset(map, 0, sizeof *map);
-}
-
-/* Where a path's last component begins: behind the last slash. */
-static size_t directory_length(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash == NULL ? 0 : (size_t)(slash - path) + 1;
-}
-
-/* Follows `path` (PATH_MAX bytes) while it is a symbolic link, in place. What a link points to need
- * not exist. */
-static hmt_status follow_links(const char *given, char *path)
-{
-    char target[PATH_MAX];
-
-    if (strlen(given) >= PATH_MAX)
-        return status_fail_errno(ENAMETOOLONG, "write", given);
-    memcpy(path, given, strlen(given) + 1);
-    for (int i = 0; i < LINKS_FOLLOWED; ++i) {
-        ssize_t length = readlink(path, target, sizeof target);
-        size_t stem;
-
-        if (length < 0 && (errno == EINVAL || errno == ENOENT))
-            return HMT_OK; /* not a link, or nothing there yet */
-        if (length < 0)
-            return status_fail_errno(errno, "write", given);
-        stem = length > 0 && target[0] == '/' ? 0 : directory_length(path);
-        if (stem + (size_t)length >= PATH_MAX)
-            return status_fail_errno(ENAMETOOLONG, "write", given);
-        memcpy(path + stem, target, (size_t)length);
-        path[stem + (size_t)length] = '\0';
-    }
-    return status_fail_errno(ELOOP, "write", given);
-}
-
-/* Creates DIRECTORY/.NAME.PID.NUMBER.tmp for the first number that is free. */
-static hmt_status create_temporary(file_writer *writer, mode_t mode)
-{
-    size_t stem = directory_length(writer->path);
-    size_t name = strlen(writer->path + stem);
-    size_t size = stem + 1 + LONGEST_STEM + SUFFIX_SIZE;
-    void *block;
-    char *path;
-    hmt_status status = memory_uninitialised(writer->allocator, size, 1, "a file name", &block);
-
-    if (status != HMT_OK)
-        return status;
-    path = block;
-    for (int number = 0; number < TEMPORARY_NAMES; ++number) {
-        snprintf(path, size, "%.*s.%.*s.%ld.%d.tmp", (int)stem, writer->path,
-                 (int)(name < LONGEST_STEM ? name : LONGEST_STEM), writer->path + stem,
-                 (long)getpid(), number);
-        do
-            writer->descriptor =
-                open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, mode);
-        while (writer->descriptor < 0 && errno == EINTR);
-        if (writer->descriptor >= 0) {
-            writer->temporary = path; /* from here on ours to remove */
-            writer->open = true;
-            return HMT_OK;
-        }
-        if (errno != EEXIST)
-            break;
-    }
-    status = status_fail_errno(errno, "create", writer->path);
-    memory_free(writer->allocator, path);
-    return status;
-}
-
-hmt_status file_writer_open(file_writer *writer, const hmt_allocator *allocator, const char *path)
-{
-    char resolved[PATH_MAX];
-    struct stat old, created;
-    bool replaces;
-    void *buffer;
-    hmt_status status;
-
-    memset(writer, 0, sizeof *writer);
-    writer->allocator = allocator;
-    status = follow_links(path, resolved);
-    if (status != HMT_OK)
-        return status;
-    replaces = stat(resolved, &old) == 0;
-    if (!replaces && errno != ENOENT)
-        return status_fail_errno(errno, "write", path);
-    if (replaces && !S_ISREG(old.st_mode))
-        return refuse_kind(old.st_mode, "replace", path);
-
-    status = memory_string(allocator, resolved, &writer->path);
-    if (status != HMT_OK)
-        goto fail;
-    status = memory_uninitialised(allocator, BUFFER_SIZE, 1, "a write buffer", &buffer);
-    if (status != HMT_OK)
-        goto fail;
-    writer->buffer = buffer;
-    status = create_temporary(writer, replaces ? old.st_mode & 0777 : 0666);
-    if (status != HMT_OK)
-        goto fail;
-    /* The umask may have taken away what the old file allowed; it is never wider meanwhile. */
-    if (replaces && (fstat(writer->descriptor, &created) != 0 ||
-                     ((created.st_mode & 0777) != (old.st_mode & 0777) &&
-                      fchmod(writer->descriptor, old.st_mode & 0777) != 0))) {
-        status = status_fail_errno(errno, "set the permissions of", path);
-        goto fail;
-    }
-    return HMT_OK;
-fail:
-    file_writer_discard(writer);
-    return status;
-}
-
-static hmt_status write_fully(file_writer *writer, const unsigned char *data, size_t size)
-{
-    while (size > 0) {
-        ssize_t n = write(writer->descriptor, data, size < LONGEST_CALL ? size : LONGEST_CALL);
-
-        if (n > 0) {
-            data += n;
-            size -= (size_t)n;
-        } else if (n == 0) { /* not in POSIX for a regular file: better a failure than a loop */
-            return status_fail_errno(EIO, "write", writer->path);
-        } else if (errno != EINTR) {
-            return status_fail_errno(errno, "write", writer->path);
-        }
-    }
-    return HMT_OK;
-}
-
-static hmt_status flush(file_writer *writer)
-{
-    hmt_status status = write_fully(writer, writer->buffer, writer->buffered);
-
-    writer->buffered = 0;
-    return status;
-}
-
-hmt_status file_writer_write(file_writer *writer, const void *data, size_t size)
-{
-    hmt_status status = HMT_OK;
-
-    if (!writer->open)
-        return status_fail(HMT_ERROR_STATE, "a file is written to that is not open");
-    if (size > BUFFER_SIZE - writer->buffered)
-        status = flush(writer);
-    if (status == HMT_OK && size >= BUFFER_SIZE) {
-        status = write_fully(writer, data, size);
-    } else if (status == HMT_OK && size > 0) {
-        memcpy(writer->buffer + writer->buffered, data, size);
-        writer->buffered += size;
-    }
-    if (status != HMT_OK)
-        file_writer_discard(writer);
-    return status;
-}
-
-static int sync_descriptor(int descriptor)
-{
-    int result;
-
-    do
-        result = fsync(descriptor);
-    while (result != 0 && errno == EINTR);
-    return result;
-}
-
-/* Opens the directory of `path` to sync it later; -1 in *descriptor where it may not be read, which
- * does not keep anybody from writing into it. */
-static hmt_status open_directory(const char *path, int *descriptor)
-{
-    char directory[PATH_MAX];
-    size_t length = directory_length(path);
-
-    if (length == 0)
-        directory[length++] = '.';
-    else
-        memcpy(directory, path, length);
-    directory[length] = '\0';
-    do
-        *descriptor = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    while (*descriptor < 0 && errno == EINTR);
-    if (*descriptor < 0 && errno != EACCES)
-        return status_fail_errno(errno, "open the directory of", path);
-    return HMT_OK;
-}
-
-/* Syncs and closes the temporary file: after this its content is on the disk. */
-static hmt_status finish_temporary(file_writer *writer)
-{
-    hmt_status status = flush(writer);
-    int closed;
-
-    if (status != HMT_OK)
-        return status;
-    if (sync_descriptor(writer->descriptor) != 0)
-        return status_fail_errno(errno, "sync", writer->path);
-    writer->open = false;
-    closed = close(writer->descriptor);
-    if (closed != 0 && errno != EINTR) /* interrupted, Linux has closed it all the same */
-        return status_fail_errno(errno, "close", writer->path);
-    return HMT_OK;
-}
-
-static void release(file_writer *writer)
-{
-    memory_free(writer->allocator, writer->path);
-    memory_free(writer->allocator, writer->temporary);
-    memory_free(writer->allocator, writer->buffer);
-    memset(writer, 0, sizeof *writer);
-}
-
-hmt_status file_writer_commit(file_writer *writer)
-{
-    int directory = -1;
-    hmt_status status;
-
-    if (!writer->open)
-        return status_fail(HMT_ERROR_STATE, "a file is committed that is not open");
-    status = open_directory(writer->path, &directory);
-    if (status == HMT_OK)
-        status = finish_temporary(writer);
-    if (status == HMT_OK && rename(writer->temporary, writer->path) != 0)
-        status = status_fail_errno(errno, "replace", writer->path);
-    if (status != HMT_OK) {
-        file_writer_discard(writer);
-        goto done;
-    }
-    /* EINVAL: a file system that has nothing to sync in a directory. */
-    if (directory >= 0 && sync_descriptor(directory) != 0 && errno != EINVAL)
-        status = status_fail_errno(errno, "sync the directory of the written file", writer->path);
-    release(writer);
-done:
-    if (directory >= 0)
-        close(directory);
-    return status;
-}
-
-void file_writer_discard(file_writer *writer)
-{
-    if (writer->allocator == NULL)
-        return;
-    if (writer->open)
-        close(writer->descriptor);
-    if (writer->temporary != NULL)
-        unlink(writer->temporary);
-    release(writer);
 }

@@ -1,5 +1,5 @@
 /*
- * Files: read whole, mapped, and replaced atomically.
+ * Files: read whole or piece by piece, mapped, and replaced atomically.
  *
  * Only regular files: directories, FIFOs and devices are refused without blocking. Interrupted and
  * short system calls are continued. Every failure leaves one sentence with the path in it.
@@ -10,6 +10,8 @@
 #include <stdbool.h>
 
 #include <hmtnet/hmtnet.h>
+
+#include "core/replace.h"
 
 /* Reads a whole file. *data has *size bytes and a terminating zero behind them; release it with
  * memory_free() and the same allocator. A file of more than max_bytes is HMT_ERROR_LIMIT, one that
@@ -60,17 +62,16 @@ void file_map_forget(const file_map *map, const void *from, size_t bytes);
  *     if (status == HMT_OK) status = file_writer_commit(&writer);
  *     file_writer_discard(&writer);
  *
- * `path` holds the old or the new content, whole, at every moment. Where path is a symbolic link,
- * the file that it points to is replaced. The new file has the old one's permissions, or those that
- * the umask gives. Several writers may write to the same path: the last commit wins.
+ * `path` holds the old or the new content, whole, at every moment. Links, permissions and owners
+ * are dealt with as core/replace.h says. Several writers may write to the same path: the last
+ * commit wins.
  */
 typedef struct file_writer {
     const hmt_allocator *allocator;
-    char *path;            /* the file to replace, no symbolic link */
-    char *temporary;       /* the file being written, in the same directory */
+    char *path;            /* as it was given, for messages */
     unsigned char *buffer; /* small writes are gathered here */
     size_t buffered;       /* bytes in it */
-    int descriptor;        /* of the temporary file, if open */
+    replacement file;      /* if open */
     bool open;
 } file_writer;
 
