@@ -10,13 +10,15 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "core/replace.h"
 #include "sink.h"
 
 typedef struct output {
     FILE *stream;
-    sink *sink;      /* behind the stream; says why writing failed */
-    char *path;      /* NULL: standard output */
-    char *temporary; /* beside path */
+    sink *sink;       /* behind the stream; says why writing failed */
+    char *path;       /* NULL: standard output */
+    replacement file; /* of path, while replacing */
+    bool replacing;
 } output;
 
 /* path NULL or "-": standard output. false: a message has been printed. */

@@ -28,10 +28,10 @@
  * floating-point mode.
  * - Tensors are dense float32 in N,C,H,W order unless a comment says otherwise. Strings are UTF-8,
  * file names are passed to the system as they are.
- * - An answer depends on its photo alone: the bits of a prediction, logit, tap or gradient depend on
- * that row of the input, the model, the session's options, the number of threads and the machine;
- * not on the other images of the call or batch, the row's place among them, or what ran before,
- * even if those hold infinities or NaN. hmt_evaluate()'s predictions keep this, too.
+ * - An answer depends on its photo alone: the bits of a prediction, logit, tap or gradient depend
+ * on that row of the input, the model, the session's options, the number of threads and the
+ * machine; not on the other images of the call or batch, the row's place among them, or what ran
+ * before, even if those hold infinities or NaN. hmt_evaluate()'s predictions keep this, too.
  * - Thread safety: distinct objects may be used on distinct threads at the same time. A context and
  * a model may be shared by many threads that only read them (every function that takes them as
  * const, and the creation of sessions); one session or trainer is for one thread at a time.
@@ -515,8 +515,11 @@ typedef enum hmt_dtype {
 
 /**
  * Saves parameters and config. Atomic: written beside `path`, synced, then renamed over it, so that
- * `path` holds the old or the new model, whole, at every moment. A model with a trainer is saved as
- * it is now.
+ * `path` holds the old or the new model, whole, at every moment. The new file has the old one's
+ * permissions and, where that may be, its owner and group. If path is a symbolic link the file that
+ * it points to is replaced, but a link of another user in a sticky folder that all may write to is
+ * _IO. What a process killed while it saved left behind is removed at the next save. A model with a
+ * trainer is saved as it is now.
  * @param dtype  storage of weights; batch norm statistics, biases and other vectors stay float32
  * @return HMT_ERROR_NOT_FOUND (no such folder), _IO, _MEMORY, _ARGUMENT, _NONFINITE (training has
  *         made a parameter infinite, not a number, or a variance negative: the old file stays),
