@@ -18,7 +18,10 @@
  * Conventions that hold everywhere:
  * - Every call that can fail returns hmt_status: HMT_OK (0) or a negative code. hmt_last_error()
  * then gives one sentence, kept per thread until that thread's next call into the library.
- * - Output parameters are written on success only, unless their comment says otherwise.
+ * - Output parameters are written on success only, unless their comment says otherwise. Predictions
+ * are always written, each with its own status: a call over many images goes on after one that has
+ * no answer, and returns the first such image's status, with its number in the message. If the call
+ * itself fails or is cancelled, the images that it did not reach have that status.
  * - An option struct begins with struct_size. Set it up with its HMT_..._INIT and change what you
  * need; NULL options mean the defaults. Fields may be added at the end of such a struct in a later
  * version.
@@ -76,7 +79,7 @@ typedef enum hmt_status {
     HMT_ERROR_STATE = -7,       /**< the object is not in a state that allows this call */
     HMT_ERROR_NOT_FOUND = -8,   /**< no such file, parameter, tap, backend or device */
     HMT_ERROR_BACKEND = -9,     /**< the compute library underneath reported a failure */
-    HMT_ERROR_NONFINITE = -10,  /**< a loss, a parameter or a result is infinite or not a number */
+    HMT_ERROR_NONFINITE = -10,  /**< an image, parameter, answer or loss is infinite or NaN */
     HMT_ERROR_CANCELLED = -11   /**< the progress callback asked to stop */
 } hmt_status;
 
@@ -126,7 +129,9 @@ typedef struct hmt_prediction {
     float score;    /**< attractiveness, in the units of the training labels; 0 if not run */
     hmt_class_prediction gender; /**< GNet's answer */
     hmt_class_prediction race;   /**< RNet's answer */
-    uint32_t reserved[14];       /**< zero; room for later versions */
+    hmt_status status; /**< HMT_OK, or why there is no answer: then no head was run, score is 0 and
+                          labels are -1. Each image of a call has its own */
+    uint32_t reserved[13]; /**< zero; room for later versions */
 } hmt_prediction;
 
 /**
@@ -660,8 +665,12 @@ HMT_API hmt_model *hmt_session_model(const hmt_session *session);
 HMT_API hmt_status hmt_predict_memory(hmt_session *session, const void *data, size_t size,
                                       hmt_prediction *prediction);
 
-/** Predicts `count` images given as pixels, in runs of the session's batch. @param predictions
- * (count) */
+/**
+ * Predicts `count` images given as pixels, in runs of the session's batch.
+ * @param predictions  (count) each with its own status: HMT_ERROR_ARGUMENT of pixels that cannot
+ * be, HMT_ERROR_NONFINITE as hmt_infer()
+ * @return the first image's failure, or as hmt_infer()
+ */
 HMT_API hmt_status hmt_predict_pixels(hmt_session *session, const hmt_pixels *images, size_t count,
                                       hmt_prediction *predictions);
 
@@ -669,8 +678,10 @@ HMT_API hmt_status hmt_predict_pixels(hmt_session *session, const hmt_pixels *im
  * Infers from preprocessed tensors.
  * @param images       (count,3,224,224), normalised as hmt_preprocess() does with the model's
  * config
- * @param predictions  (count)
- * @return HMT_ERROR_ARGUMENT, _STATE, _BACKEND, _CANCELLED
+ * @param predictions  (count) each with its own status
+ * @return HMT_ERROR_NONFINITE (an image has values that are not finite, or so large, it or the
+ * model's weights, that the answer would not be; the others have theirs), _ARGUMENT, _STATE,
+ * _BACKEND, _CANCELLED
  */
 HMT_API hmt_status hmt_infer(hmt_session *session, const float *images, size_t count,
                              hmt_prediction *predictions);
@@ -742,7 +753,7 @@ HMT_API hmt_status hmt_session_tap_read(hmt_session *session, const char *name, 
  *                and for taps that the head does not read
  * @param count   must be N*C*H*W
  * @return HMT_ERROR_ARGUMENT, _NOT_FOUND (tap), _STATE (made without these gradients, has not run,
- * or the parameters have changed), _BACKEND, _CANCELLED
+ * or the parameters have changed), _BACKEND, _CANCELLED, _NONFINITE (of one of the run's images)
  */
 HMT_API hmt_status hmt_session_gradient(hmt_session *session, hmt_task task, int32_t label,
                                         const char *tap, float *values, size_t count);
@@ -909,7 +920,8 @@ HMT_API hmt_status hmt_train_step(hmt_trainer *trainer, const hmt_batch *batch, 
  * prepares anew.
  * @param batch        up to the trainer's batch images
  * @param losses       may be NULL
- * @param predictions  (count), may be NULL
+ * @param predictions  (count), may be NULL; each with its own status
+ * @return as hmt_train_step(); HMT_ERROR_NONFINITE if an image, its answer or a loss is not finite
  */
 HMT_API hmt_status hmt_evaluate(hmt_trainer *trainer, const hmt_batch *batch, hmt_losses *losses,
                                 hmt_prediction *predictions);

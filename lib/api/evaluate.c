@@ -66,11 +66,14 @@ static hmt_status prepare_evaluation(hmt_trainer *trainer)
     return status;
 }
 
-/* Predictions of the evaluation that has just run. */
-static hmt_status read_predictions(hmt_trainer *trainer, size_t count, hmt_prediction *predictions)
+/* Predictions of the evaluation that has just run on `batch`; may be NULL. HMT_ERROR_NONFINITE if
+ * an image has none. */
+static hmt_status read_predictions(hmt_trainer *trainer, const hmt_batch *batch,
+                                   hmt_prediction *predictions)
 {
     const lowered *plan = trainer->evaluation.lowered;
     size_t head_room = (size_t)trainer->options.batch * HMT_MAX_CLASSES;
+    predictions_outcome o = {.stopped = HMT_OK};
 
     for (int task = 0; task < HMT_TASK_COUNT; ++task) {
         hmt_status status = HMT_OK;
@@ -81,16 +84,34 @@ static hmt_status read_predictions(hmt_trainer *trainer, size_t count, hmt_predi
         if (status != HMT_OK)
             return status;
     }
-    for (size_t i = 0; i < count; ++i) {
+    for (size_t i = 0; i < batch->count; ++i) {
         const float *rows[HMT_TASK_COUNT] = {NULL, NULL, NULL};
+        hmt_prediction one, *to = predictions != NULL ? &predictions[i] : &one;
+        hmt_status status = predictions_check_image(batch->images + i * trainer_image_elements,
+                                                    trainer_image_elements);
 
         for (int task = 0; task < HMT_TASK_COUNT; ++task)
             if (plan->head_tensor[task] >= 0)
                 rows[task] = trainer->logits + (size_t)task * head_room +
                              i * (size_t)plan->plan.tensors[plan->head_tensor[task]].shape[1];
-        predictions_from_logits(trainer->model, rows, &predictions[i]);
+        if (status == HMT_OK)
+            status = predictions_from_logits(trainer->model, rows, to);
+        else
+            predictions_fail(to, status);
+        predictions_note(&o, status, i, batch->count);
     }
-    return HMT_OK;
+    return predictions_end(&o, batch->count, batch->count, predictions);
+}
+
+/* The images of a part-filled batch with zeros behind them: nothing of an earlier one is left. */
+static const float *fill_up(hmt_trainer *trainer, const hmt_batch *batch)
+{
+    const size_t used = batch->count * trainer_image_elements;
+    const size_t all = (size_t)trainer->options.batch * trainer_image_elements;
+
+    memcpy(trainer->staging, batch->images, used * sizeof(float));
+    memset(trainer->staging + used, 0, (all - used) * sizeof(float));
+    return trainer->staging;
 }
 
 hmt_status hmt_evaluate(hmt_trainer *trainer, const hmt_batch *batch, hmt_losses *out,
@@ -115,15 +136,12 @@ hmt_status hmt_evaluate(hmt_trainer *trainer, const hmt_batch *batch, hmt_losses
     if (status != HMT_OK)
         return status;
     input.images = b.images;
-    if (b.count < (size_t)trainer->options
-                      .batch) { /* the other rows keep what they had: nothing reads them */
-        memcpy(trainer->staging, b.images, b.count * trainer_image_elements * sizeof(float));
-        input.images = trainer->staging;
-    }
+    if (b.count < (size_t)trainer->options.batch)
+        input.images = fill_up(trainer, &b);
     batch_fill_tasks(trainer, trainer->evaluation.lowered, &b, tasks, &losses);
     status = execution_run(&trainer->evaluation, HMT_PHASE_FORWARD, &input, tasks, NULL, 0);
-    if (status == HMT_OK && predictions != NULL)
-        status = read_predictions(trainer, b.count, predictions);
+    if (status == HMT_OK)
+        status = read_predictions(trainer, &b, predictions);
     if (status == HMT_OK)
         status = batch_add_up(trainer, trainer->evaluation.lowered, tasks, &losses);
     if (status == HMT_OK && out != NULL)

@@ -6,6 +6,7 @@
 
 #include "api/session.h"
 #include "core/status.h"
+#include "format/finite.h"
 
 static int32_t largest(const float *logits, int32_t classes)
 {
@@ -77,6 +78,19 @@ static hmt_status check_task(const hmt_session *session, hmt_task task, int32_t 
     return HMT_OK;
 }
 
+/* HMT_ERROR_NONFINITE if the gradient of one of the run's images is not finite. */
+static hmt_status check_finite(const float *values, size_t elements, size_t images)
+{
+    const size_t at = finite_first_bad_32(values, elements * images);
+
+    if (at == elements * images)
+        return HMT_OK;
+    return status_fail(HMT_ERROR_NONFINITE,
+                       "image %zu of %zu: expected a finite gradient, found %g: the image's values "
+                       "or the model's weights are too large",
+                       at / elements, images, (double)values[at]);
+}
+
 hmt_status hmt_session_gradient(hmt_session *session, hmt_task task, int32_t label, const char *tap,
                                 float *values, size_t count)
 {
@@ -113,5 +127,7 @@ hmt_status hmt_session_gradient(hmt_session *session, hmt_task task, int32_t lab
         memset(values, 0, count * sizeof *values);
     else if (status == HMT_OK)
         status = execution_read(&session->run, gradient, values);
+    if (status == HMT_OK)
+        status = check_finite(values, count / (size_t)shape[0], session->last_count);
     return status;
 }

@@ -19,9 +19,18 @@ static run_input input_at(const run_input *input, size_t first)
         .crops = input->crops != NULL ? input->crops + first * session_image_elements : NULL};
 }
 
+/* Zeros in a staging buffer's rows that the run leaves free, so that nothing of an earlier run is
+ * computed again; `*used` rows are not zero. */
+static void clear_unused(void *rows, size_t row_bytes, size_t count, size_t *used)
+{
+    if (*used > count)
+        memset((char *)rows + count * row_bytes, 0, (*used - count) * row_bytes);
+    *used = count;
+}
+
 /* Where the backend finds the run's images: where they are, if that is a whole batch of a kind that
- * it takes; else in the staging buffer, whose other rows keep what they had: nothing reads them.
- * For gradients the images are kept there: a second one runs the plan again. */
+ * it takes; else in the staging buffer, behind them zeros. For gradients the images are kept there:
+ * a second one runs the plan again. */
 static run_input gather(hmt_session *session, run_input input, size_t count)
 {
     const size_t elements = count * session_image_elements;
@@ -31,14 +40,20 @@ static run_input gather(hmt_session *session, run_input input, size_t count)
     if (input.crops != NULL && !session->takes_crops) {
         image_normalise(input.crops, count, session_image_elements / 3, config->mean,
                         config->deviation, session->staging);
+        clear_unused(session->staging, session_image_elements * sizeof(float), count,
+                     &session->staged);
         return (run_input){.images = session->staging};
     }
     if (input.crops != NULL && !whole && input.crops != session->levels) {
         memcpy(session->levels, input.crops, elements);
         input.crops = session->levels;
     }
+    if (input.crops != NULL && input.crops == session->levels)
+        clear_unused(session->levels, session_image_elements, count, &session->cut);
     if (input.images != NULL && (!whole || session->gradients != HMT_GRADIENTS_NONE)) {
         memcpy(session->staging, input.images, elements * sizeof(float));
+        clear_unused(session->staging, session_image_elements * sizeof(float), count,
+                     &session->staged);
         input.images = session->staging;
     }
     return input;
@@ -72,35 +87,54 @@ static hmt_status stage(const hmt_session *session, run_input input, size_t coun
     return execution_stage(&session->run, &input);
 }
 
-static void predict(const hmt_session *session, size_t image, hmt_prediction *prediction)
+/* Row `row` of the last run as a prediction. */
+static hmt_status predict(const hmt_session *session, size_t row, hmt_prediction *prediction)
 {
     const float *rows[HMT_TASK_COUNT] = {NULL, NULL, NULL};
 
     for (int task = 0; task < HMT_TASK_COUNT; ++task)
         if (session->logits[task] != NULL)
-            rows[task] = session->logits[task] + image * (size_t)session->classes[task];
-    predictions_from_logits(session->model, rows, prediction);
+            rows[task] = session->logits[task] + row * (size_t)session->classes[task];
+    return predictions_from_logits(session->model, rows, prediction);
+}
+
+/* The prediction of the run's image `row`, which is there as floats or, checked enough, as levels.
+ */
+static hmt_status predict_checked(const hmt_session *session, run_input input, size_t row,
+                                  hmt_prediction *prediction)
+{
+    hmt_status status = HMT_OK;
+
+    if (input.images != NULL)
+        status = predictions_check_image(input.images + row * session_image_elements,
+                                         session_image_elements);
+    if (status == HMT_OK)
+        return predict(session, row, prediction);
+    predictions_fail(prediction, status);
+    return status;
 }
 
 static hmt_status infer(hmt_session *session, run_input input, size_t count,
                         hmt_prediction *predictions)
 {
     const size_t batch = (size_t)session->batch;
-    hmt_status status = session_check_fresh(session);
+    predictions_outcome o = {.stopped = session_check_fresh(session)};
+    size_t done = 0;
 
-    for (size_t done = 0; done < count && status == HMT_OK;) {
+    while (done < count && o.stopped == HMT_OK) {
         const size_t size = count - done < batch ? count - done : batch;
+        const run_input here = input_at(&input, done);
 
-        status = context_progress(session->model->context, "infer", done, count);
-        if (status == HMT_OK && done + size < count)
-            status = stage(session, input_at(&input, done + size), count - done - size);
-        if (status == HMT_OK)
-            status = run(session, input_at(&input, done), size);
-        for (size_t i = 0; i < size && status == HMT_OK; ++i)
-            predict(session, i, &predictions[done + i]);
-        done += size;
+        o.stopped = context_progress(session->model->context, "infer", done, count);
+        if (o.stopped == HMT_OK && done + size < count)
+            o.stopped = stage(session, input_at(&input, done + size), count - done - size);
+        if (o.stopped == HMT_OK)
+            o.stopped = run(session, here, size);
+        for (size_t i = 0; i < size && o.stopped == HMT_OK; ++i, ++done)
+            predictions_note(&o, predict_checked(session, here, i, &predictions[done]), done,
+                             count);
     }
-    return status;
+    return predictions_end(&o, done, count, predictions);
 }
 
 hmt_status hmt_infer(hmt_session *session, const float *images, size_t count,
@@ -178,37 +212,76 @@ static hmt_status cut(hmt_session *session, const hmt_pixels *image, size_t view
     return status;
 }
 
+/* Photos whose views wait in the staging buffer, in the order of the call. */
+typedef struct waiting {
+    size_t slots, done, count; /* filled; photos that have their prediction; the call's */
+    hmt_prediction *predictions;
+    predictions_outcome outcome;
+} waiting;
+
+/* Runs what waits, and adds each view to its photo's prediction. */
+static void run_waiting(hmt_session *session, waiting *w)
+{
+    const size_t views = (size_t)session->views;
+
+    if (w->slots > 0)
+        w->outcome.stopped = run(session, (run_input){.crops = session->levels}, w->slots);
+    for (size_t i = 0; i < w->slots && w->outcome.stopped == HMT_OK; ++i) {
+        const size_t photo = session->origin[i] / views, view = session->origin[i] % views;
+        hmt_prediction one;
+
+        predictions_note(&w->outcome, predict(session, i, &one), photo, w->count);
+        predictions_add(&w->predictions[photo], &one, view == 0);
+        if (view < views - 1)
+            continue;
+        predictions_finish(session->model, &w->predictions[photo], views);
+        w->done = photo + 1;
+    }
+    w->slots = 0;
+}
+
+/* Cuts the views of a photo, and runs whenever a batch is full. */
+static void take_photo(hmt_session *session, const hmt_pixels *photo, size_t index, waiting *w)
+{
+    const size_t views = (size_t)session->views;
+
+    for (size_t view = 0; view < views && w->outcome.stopped == HMT_OK; ++view) {
+        const hmt_status status = cut(session, photo, view, w->slots);
+
+        if (status != HMT_OK) { /* of the first view, with which the others are cut */
+            predictions_fail(&w->predictions[index], status);
+            predictions_note(&w->outcome, status, index, w->count);
+            return;
+        }
+        session->origin[w->slots++] = index * views + view;
+        if (w->slots == (size_t)session->batch)
+            run_waiting(session, w);
+    }
+}
+
 hmt_status hmt_predict_pixels(hmt_session *session, const hmt_pixels *images, size_t count,
                               hmt_prediction *predictions)
 {
-    size_t views, total, slot = 0, first = 0;
-    hmt_status status;
+    waiting w = {.count = count, .predictions = predictions};
+    size_t total;
 
     status_clear();
     if (session == NULL || images == NULL || predictions == NULL || count == 0)
         return status_fail(
             HMT_ERROR_ARGUMENT,
             "hmt_predict_pixels: session, images or predictions is NULL, or count is 0");
-    views = (size_t)session->views;
-    if (!size_multiply(count, views, &total))
+    if (!size_multiply(count, (size_t)session->views, &total))
         return status_fail(HMT_ERROR_ARGUMENT, "hmt_predict_pixels: count is %zu", count);
-    status = session_check_fresh(session);
-    for (size_t k = 0; k < total && status == HMT_OK; ++k) { /* view k % views of image k / views */
-        status = cut(session, &images[k / views], k % views, slot++);
-        if (status != HMT_OK || (slot < (size_t)session->batch && k + 1 < total))
-            continue;
-        status = context_progress(session->model->context, "infer", first / views, count);
-        if (status == HMT_OK)
-            status = run(session, (run_input){.crops = session->levels}, slot);
-        for (size_t i = 0; i < slot && status == HMT_OK; ++i, ++first) {
-            predict(session, i, &session->partial[i]);
-            predictions_add(&predictions[first / views], &session->partial[i], first % views == 0);
-            if (first % views == views - 1)
-                predictions_finish(session->model, &predictions[first / views], views);
-        }
-        slot = 0;
+    w.outcome.stopped = session_check_fresh(session);
+    for (size_t i = 0; i < count && w.outcome.stopped == HMT_OK; ++i) {
+        if (w.slots == 0)
+            w.outcome.stopped = context_progress(session->model->context, "infer", i, count);
+        if (w.outcome.stopped == HMT_OK)
+            take_photo(session, &images[i], i, &w);
     }
-    return status;
+    if (w.outcome.stopped == HMT_OK)
+        run_waiting(session, &w);
+    return predictions_end(&w.outcome, w.done, count, predictions);
 }
 
 /* Predicts what has been decoded, and releases it. */

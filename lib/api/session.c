@@ -83,9 +83,9 @@ static hmt_status allocate(hmt_session *session)
         session->crops = block;
     }
     if (status == HMT_OK) {
-        status = memory_zeroed(allocator, batch, sizeof *session->partial,
-                               "a session's predictions", &block);
-        session->partial = block;
+        status =
+            memory_zeroed(allocator, batch, sizeof *session->origin, "a session's crops", &block);
+        session->origin = block;
     }
     if (status == HMT_OK && session->gradients != HMT_GRADIENTS_NONE) {
         status =
@@ -197,7 +197,7 @@ void hmt_session_free(hmt_session *session)
     memory_free(allocator, session->staging);
     memory_free(allocator, session->levels);
     memory_free(allocator, session->crops);
-    memory_free(allocator, session->partial);
+    memory_free(allocator, session->origin);
     memory_free(allocator, session->labels);
     memory_free(allocator, (void *)session->tap_names);
     memory_free(allocator, session);
@@ -314,7 +314,7 @@ hmt_status hmt_session_memory(const hmt_session *session, hmt_memory *memory)
     all.staging += (uint64_t)session->batch * session_image_elements * (sizeof(float) + 1);
     if (session->crops != NULL)
         all.staging += VIEWS * session_image_elements;
-    all.staging += (uint64_t)session->batch * sizeof *session->partial;
+    all.staging += (uint64_t)session->batch * sizeof *session->origin;
     if (session->labels != NULL)
         all.staging += (uint64_t)session->batch * sizeof *session->labels;
     return options_give(memory, &all, sizeof all, "hmt_memory");

@@ -26,7 +26,8 @@ struct hmt_session {
     bool takes_crops; /* the backend normalises 8-bit crops, and no gradient needs them as floats */
     float *logits[HMT_TASK_COUNT];   /* (batch,classes) of the last run; NULL if not asked for */
     int32_t classes[HMT_TASK_COUNT]; /* columns of logits: 1 for the score */
-    hmt_prediction *partial;         /* (batch) predictions of a run over crops */
+    size_t *origin;                  /* (batch) view and photo of a crop, in hmt_predict_pixels() */
+    size_t staged, cut;              /* rows of staging and levels that may not be zero */
     size_t last_count;               /* images in the last run */
     hmt_decode_options decode;       /* of hmt_predict_file() and hmt_predict_memory() */
 

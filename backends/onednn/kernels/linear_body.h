@@ -108,7 +108,7 @@ KERNEL void end_sums(int64_t n, int64_t features, int relu, float *y, int64_t y_
 {
     for (int64_t i = 0; relu && i < n; ++i)
         for (int64_t o = 0; o < features; ++o)
-            y[i * y_row + o] = y[i * y_row + o] > 0.0f ? y[i * y_row + o] : 0.0f;
+            y[i * y_row + o] = y[i * y_row + o] < 0.0f ? 0.0f : y[i * y_row + o]; /* NaN stays */
 }
 
 /* What linear() has to read, at one place. */

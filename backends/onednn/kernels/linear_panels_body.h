@@ -87,6 +87,6 @@ static void linear_panels(hmt_dtype stored, int64_t n, int64_t k, const float *x
         for (int64_t o = 0; o < rows; ++o) {
             const float sum = sums[o][i] + (bias != NULL ? bias[o] : 0.0f);
 
-            y[i * y_row + o] = relu && !(sum > 0.0f) ? 0.0f : sum;
+            y[i * y_row + o] = relu && sum < 0.0f ? 0.0f : sum; /* NaN stays */
         }
 }

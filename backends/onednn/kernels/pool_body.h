@@ -12,7 +12,7 @@ enum { WINDOWS = 4 };
 typedef uint8_t octets __attribute__((vector_size(LANES), aligned(1), may_alias));
 
 /* The largest of `windows` windows side by side, whose first begins with cell `from` and which all
- * have `kernel` cells in each row. */
+ * have `kernel` cells in each row. NaN where one of its cells is. */
 KERNEL void pool_windows(const int windows, const int32_t kernel, const pool_shape *s,
                          int32_t count, const float *const *rows, int64_t from, float *y)
 {
@@ -21,7 +21,11 @@ KERNEL void pool_windows(const int windows, const int32_t kernel, const pool_sha
     for (int32_t lane = 0; lane < cell; lane += LANES) {
         const int64_t at = from * cell + lane;
         vec best[WINDOWS];
+        mask nan[WINDOWS]; /* all bits, which is a NaN, where a cell was one */
 
+        UNROLL
+        for (int w = 0; w < windows; ++w)
+            nan[w] = (mask){0};
         UNROLL
         for (int w = 0; w < windows; ++w)
             best[w] = count > 0 && kernel > 0 ? load(rows[0] + at + w * step) : (vec){0};
@@ -30,13 +34,17 @@ KERNEL void pool_windows(const int windows, const int32_t kernel, const pool_sha
 
             for (int32_t i = 0; i < kernel; ++i, x += cell) {
                 UNROLL
-                for (int w = 0; w < windows; ++w)
-                    best[w] = LARGER(best[w], load(x + w * step));
+                for (int w = 0; w < windows; ++w) {
+                    const vec here = load(x + w * step);
+
+                    best[w] = LARGER(best[w], here);
+                    nan[w] |= here != here;
+                }
             }
         }
         UNROLL
         for (int w = 0; w < windows; ++w)
-            store(y + w * cell + lane, best[w]);
+            store(y + w * cell + lane, (vec)((mask)best[w] | nan[w]));
     }
 }
 
@@ -63,7 +71,7 @@ static void max_pool(const pool_shape *s, int32_t count, const float *const *row
 }
 
 /* The largest of a window's cells in `count` rows, `columns` of them in each from cell `from` on,
- * and its tap, of which `tap` is the first. */
+ * and its tap, of which `tap` is the first. The first NaN wins. */
 KERNEL void pool_winner(const int32_t columns, const pool_shape *s, int32_t count, int32_t tap,
                         const float *const *rows, int64_t from, float *y, uint8_t *winners)
 {
@@ -75,10 +83,11 @@ KERNEL void pool_winner(const int32_t columns, const pool_shape *s, int32_t coun
         for (int32_t row = 0; row < count; ++row) {
             for (int32_t i = 0; i < columns; ++i) {
                 const vec x = load(rows[row] + at + i * s->cell);
-                const mask here = tap + row * s->kernel + i + (mask){0}, stays = x <= best;
+                const mask here = tap + row * s->kernel + i + (mask){0};
+                const mask stays = (x <= best) | (best != best);
 
                 won = (stays & won) | (~stays & here);
-                best = LARGER(best, x); /* takes x where one is a NaN, too */
+                best = (vec)((stays & (mask)best) | (~stays & (mask)x));
             }
         }
         store(y + lane, best);

@@ -82,12 +82,6 @@ KERNEL vec all(float value)
     return value - (vec){0};
 }
 
-/* max(0, v); 0 for a NaN. */
-KERNEL vec rectify(vec v)
-{
-    return (vec)((v > (vec){0}) & (mask)v);
-}
-
 /* The larger of each two; b where one is a NaN. */
 #ifndef LARGER
 #define LARGER(a, b) larger(a, b)
@@ -107,6 +101,12 @@ KERNEL vec larger(vec a, vec b)
     return y.all;
 }
 #endif
+
+/* max(0, v); a NaN stays, so that the answer shows it. */
+KERNEL vec rectify(vec v)
+{
+    return LARGER((vec){0}, v);
+}
 
 /* Of many images: a piece of MANY rows stays in the first-level cache while all images pass by, and
  * theirs in the second-level cache while all rows do. */
