@@ -17,6 +17,7 @@
 #include "common/device.h"
 #include "common/files.h"
 #include "common/json.h"
+#include "common/network.h"
 #include "common/output.h"
 #include "common/photo.h"
 #include "common/progress.h"
@@ -175,11 +176,10 @@ static void write_batch(score *run, const batches_view *view)
 {
     for (size_t i = 0; i < view->count; i++) {
         const char *path = run->photos.paths[view->first + i];
-        const char *error = view->items[i].good ? NULL : view->items[i].message;
-        hmt_prediction face = run->predictions[i * run->crops];
-        if (!error && run->crops > 1 &&
-            hmt_prediction_mean(&run->predictions[i * run->crops], run->crops, &face) != HMT_OK)
-            error = hmt_last_error();
+        hmt_prediction face;
+        const char *error = view->items[i].good
+                                ? network_mean(&run->predictions[i * run->crops], run->crops, &face)
+                                : view->items[i].message;
         run->failed += error != NULL;
         if (settings.format == FORMAT_CSV)
             csv_row(run->out.stream, path, &face, error);
@@ -252,8 +252,8 @@ static batches *start_decoding(score *run)
 static int compute(score *run, const batches_view *view, progress *bar)
 {
     const size_t count = view->count * run->crops;
-    if ((run->ahead ? hmt_infer_crops(run->session, view->data, count, run->predictions)
-                    : hmt_infer(run->session, view->data, count, run->predictions)) != HMT_OK) {
+    if (!network_ran(run->ahead ? hmt_infer_crops(run->session, view->data, count, run->predictions)
+                                : hmt_infer(run->session, view->data, count, run->predictions))) {
         progress_clear(bar);
         cli_library_error("computing failed");
         return CLI_USAGE;

@@ -143,6 +143,14 @@ static void test_pool(const kernels *k, pool_shape s, int32_t skipped, bool equa
         }
         CHECK(winners[i] == won && (double)y[i] == best);
     }
+    if (s.pad == 0 && s.width >= s.kernel && count > 0) { /* a NaN wins, before what is larger and behind it */
+        float *cell = x + (s.kernel / 2) * s.cell, kept = *cell;
+
+        *cell = NAN;
+        k->max_pool_winners(&s, count, skipped, rows, y, winners + size);
+        *cell = kept;
+        CHECK(isnan(y[0]) && winners[size] == skipped * s.kernel + s.kernel / 2);
+    }
     /* as if two rows of windows had these winners, this row being the first's last and the other's
      * first */
     memcpy(winners + size, winners, (size_t)size);

@@ -237,6 +237,29 @@ static void test_firsts(const kernels *k)
     }
 }
 
+/* A NaN in one lane of the cell in the middle of a row: in the windows that see it, and nowhere
+ * else. */
+static void test_max_pool_nan(const kernels *k, const pool_shape *s, float *cell,
+                              const float *const *rows, const float *expected)
+{
+    float *y = numbers((int64_t)s->columns * s->cell, 20), kept = *cell;
+    bool right = true;
+
+    *cell = NAN;
+    k->max_pool(s, 3, rows, y);
+    *cell = kept;
+    for (int32_t column = 0; column < s->columns; ++column)
+        for (int32_t lane = 0; lane < s->cell; ++lane) {
+            const int32_t first = column * s->stride - s->pad, at = column * s->cell + lane;
+            const bool sees =
+                lane == 0 && s->width / 2 >= first && s->width / 2 < first + s->kernel;
+
+            right = right && (sees ? isnan(y[at]) : y[at] == expected[at]);
+        }
+    CHECK(right);
+    free(y);
+}
+
 /* Rows of width 1 to 29 under every window in use; negative cells show padding that wins. */
 static void test_max_pool(const kernels *k, int32_t kernel, int32_t stride, int32_t pad, int cells)
 {
@@ -276,6 +299,9 @@ static void test_max_pool(const kernels *k, int32_t kernel, int32_t stride, int3
             }
         k->max_pool(&s, 3, rows, y);
         CHECK(memcmp(y, expected, (size_t)(s.columns + 1) * (size_t)s.cell * sizeof *y) == 0);
+        for (int row = 0; row < 3; ++row) /* a NaN is the largest wherever it is */
+            test_max_pool_nan(k, &s, x + ((int64_t)row * width + width / 2) * s.cell, rows,
+                              expected);
         free(x);
         free(y);
         free(expected);

@@ -1,7 +1,8 @@
 /* tier: quick
  * No answer is made from numbers that are not finite: an image that has one, or whose activations
  * overflow in whichever layer, has the status HMT_ERROR_NONFINITE and no class, and the images
- * beside it have their answers.
+ * beside it have their answers. With a file as argument: writes a model there whose activations
+ * overflow, for nonfinite_test.sh.
  */
 #include <math.h>
 #include <stdbool.h>
@@ -222,9 +223,26 @@ static void means(void)
     CHECK_STATUS(hmt_prediction_mean(parts, 2, &mean), HMT_ERROR_NONFINITE);
 }
 
-int main(void)
+static int save_overflowing(const char *path)
+{
+    hmt_model *model = make_model(NULL);
+    float large[2];
+    size_t at = 0;
+
+    CHECK_STATUS(hmt_model_param_find(model, "gbranch.gbn3.weight", &at), HMT_OK);
+    large[0] = large[1] = 3e38f;
+    CHECK_STATUS(hmt_model_param_write(model, at, large, 2), HMT_OK);
+    CHECK_STATUS(hmt_model_save(model, path, HMT_DTYPE_F32), HMT_OK);
+    hmt_model_free(model);
+    return test_finish();
+}
+
+int main(int argc, char **argv)
 {
     const char *const backends[] = {"onednn", "reference"};
+
+    if (argc > 1)
+        return save_overflowing(argv[1]);
 
     fill();
     for (int i = 0; i < 2; ++i) {

@@ -47,16 +47,18 @@ static bool load(void *user, size_t index, void *crops, char *message)
 static bool infer(evaluation *e, const batches_view *view, hmt_prediction *raw)
 {
     const size_t views = (size_t)evaluation_views(e);
-    if (hmt_infer_crops(e->net.session, view->data, view->count * views, raw) != HMT_OK) {
+    if (!network_ran(hmt_infer_crops(e->net.session, view->data, view->count * views, raw))) {
         cli_library_error("cannot infer");
         return false;
     }
     for (size_t i = 0; i < view->count; i++) {
         size_t at = view->first + i;
-        hmt_prediction_mean(raw + i * views, views, &e->predictions[at]);
-        if (view->items[i].good)
+        const char *why = view->items[i].good
+                              ? network_mean(raw + i * views, views, &e->predictions[at])
+                              : view->items[i].message;
+        if (!why)
             continue;
-        e->messages[at] = cli_copy(view->items[i].message);
+        e->messages[at] = cli_copy(why);
         e->bad++;
     }
     return true;

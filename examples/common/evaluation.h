@@ -21,7 +21,7 @@ typedef struct evaluation {
     network net; /* loaded, with the session's options below; its preprocessing says which crops */
 
     hmt_prediction *predictions; /* (count) */
-    char **messages;             /* (count) why a photo could not be read; NULL: it could */
+    char **messages;             /* (count) why a photo has no prediction; NULL: it has */
     size_t bad;
 } evaluation;
 

@@ -54,3 +54,16 @@ bool network_photo(const network *net, const char *path, float *tensor, char *me
     hmt_pixels_free(net->context, &pixels);
     return status == HMT_OK;
 }
+
+bool network_ran(hmt_status status)
+{
+    return status == HMT_OK || status == HMT_ERROR_NONFINITE;
+}
+
+const char *network_mean(const hmt_prediction *views, size_t count, hmt_prediction *mean)
+{
+    for (size_t i = 0; i < count; i++)
+        if (views[i].status != HMT_OK)
+            return "the model gives no finite answer for this photo: its weights are too large";
+    return hmt_prediction_mean(views, count, mean) == HMT_OK ? NULL : hmt_last_error();
+}

@@ -33,4 +33,9 @@ void network_close(network *net);
 bool network_photo(const network *net, const char *path, float *tensor, char *message,
                    size_t capacity);
 
+/* Whether a call over many photos ran; those without a finite answer say so themselves. */
+bool network_ran(hmt_status status);
+/* The mean over a photo's views. NULL, or why there is none. */
+const char *network_mean(const hmt_prediction *views, size_t count, hmt_prediction *mean);
+
 #endif
