@@ -13,7 +13,7 @@
 enum { SIDE = 48, CROP = 32, FLOATS = 3 * CROP * CROP };
 
 static uint8_t photo[SIDE * SIDE * 3];
-static const hmt_pixels pixels = {photo, SIDE, SIDE, 0, HMT_PIXEL_RGB};
+static const hmt_pixels pixels = {photo, SIDE, SIDE, 0, HMT_PIXEL_RGB, 0};
 
 static void paint(void)
 {

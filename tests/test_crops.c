@@ -26,7 +26,7 @@ static void cut_like_preprocess(void)
 {
     static uint8_t photo[300 * 270 * 4], cut[5 * BYTES];
     static float whole[5 * IMAGE];
-    hmt_pixels pixels = {photo, 300, 270, 0, HMT_PIXEL_RGBA};
+    hmt_pixels pixels = {photo, 300, 270, 0, HMT_PIXEL_RGBA, 0};
 
     for (size_t i = 0; i < sizeof photo; ++i)
         photo[i] = (uint8_t)(i * 2654435761u >> 13);
@@ -84,7 +84,7 @@ static void end(opened *s)
 static void normalise(const hmt_context *context)
 {
     for (size_t i = 0; i < CROPS; ++i) {
-        const hmt_pixels photo = {crops + i * BYTES, 224, 224, 0, HMT_PIXEL_RGB};
+        const hmt_pixels photo = {crops + i * BYTES, 224, 224, 0, HMT_PIXEL_RGB, 0};
         hmt_preprocess_options o = HMT_PREPROCESS_OPTIONS_INIT;
 
         o.resize = 224;
@@ -159,7 +159,7 @@ static void gradients(void)
 /* Photos go the same way: on a device that takes pixels they are sent as pixels. */
 static void photos(void)
 {
-    const hmt_pixels photo = {crops, 224, 224, 0, HMT_PIXEL_RGB};
+    const hmt_pixels photo = {crops, 224, 224, 0, HMT_PIXEL_RGB, 0};
     hmt_session_options o = HMT_SESSION_OPTIONS_INIT;
     hmt_prediction a, b;
     hmt_session *five = NULL;

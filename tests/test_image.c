@@ -268,7 +268,7 @@ static void text_bomb(void)
 {
     meter m = {0};
     hmt_context *context = metered(&m);
-    hmt_pixels p = {NULL, 0, 0, 0, HMT_PIXEL_RGB};
+    hmt_pixels p = {NULL, 0, 0, 0, HMT_PIXEL_RGB, 0};
 
     m.most = m.live;
     CHECK_STATUS(hmt_decode_file(context, fixture("text_bomb.png"), NULL, &p), HMT_OK);
@@ -369,7 +369,7 @@ static void formats_and_strides(void)
     static uint8_t rgb[3 * W * H], other[ROW * H];
     static float wanted[CROP], got[CROP];
     hmt_preprocess_options o = HMT_PREPROCESS_OPTIONS_INIT;
-    hmt_pixels p = {rgb, W, H, 0, HMT_PIXEL_RGB};
+    hmt_pixels p = {rgb, W, H, 0, HMT_PIXEL_RGB, 0};
 
     for (int i = 0; i < 3 * W * H; ++i)
         rgb[i] = (uint8_t)(i / 3 * 37 % 251); /* grey, for HMT_PIXEL_GRAY's sake */
@@ -386,14 +386,18 @@ static void formats_and_strides(void)
                 if (bytes[format] == 4)
                     to[3] = 255;
             }
-            p = (hmt_pixels){upside_down ? other + (H - 1) * ROW : other, W, H,
-                             upside_down ? -ROW : ROW, (hmt_pixel_format)format};
+            p = (hmt_pixels){upside_down ? other + (H - 1) * ROW : other,
+                             W,
+                             H,
+                             upside_down ? -ROW : ROW,
+                             (hmt_pixel_format)format,
+                             0};
             memset(got, 0, sizeof got);
             CHECK_STATUS(hmt_preprocess(NULL, &p, &o, got, CROP), HMT_OK);
             CHECK(memcmp(got, wanted, sizeof got) == 0);
         }
     rgb[0] = 10, rgb[1] = 20, rgb[2] = 30; /* red and blue change places */
-    p = (hmt_pixels){rgb, 1, 1, 0, HMT_PIXEL_BGR};
+    p = (hmt_pixels){rgb, 1, 1, 0, HMT_PIXEL_BGR, 0};
     CHECK_STATUS(hmt_preprocess(NULL, &p, &o, got, CROP), HMT_OK);
     CHECK(fabs(level(got, 0) - 30.0) < 0.01 && fabs(level(got, 2 * SIDE * SIDE) - 10.0) < 0.01);
 }
@@ -403,7 +407,7 @@ static void misuse(void)
     static uint8_t rgb[3 * 300];
     static float tensor[CROP];
     hmt_preprocess_options o = HMT_PREPROCESS_OPTIONS_INIT;
-    hmt_pixels p = {rgb, 10, 10, 0, HMT_PIXEL_RGB}, q = p, small;
+    hmt_pixels p = {rgb, 10, 10, 0, HMT_PIXEL_RGB, 0}, q = p, small;
 
     CHECK_STATUS(hmt_preprocess(NULL, NULL, &o, tensor, CROP), HMT_ERROR_ARGUMENT);
     CHECK_STATUS(hmt_preprocess(NULL, &p, &o, NULL, CROP), HMT_ERROR_ARGUMENT);
@@ -428,7 +432,7 @@ static void misuse(void)
     CHECK_STATUS(hmt_preprocess(NULL, &p, &o, tensor, CROP), HMT_ERROR_ARGUMENT);
     CHECK_STATUS(hmt_resize(NULL, &p, 0, &small), HMT_ERROR_ARGUMENT);
     CHECK_STATUS(hmt_resize(NULL, &p, 24, NULL), HMT_ERROR_ARGUMENT);
-    q = (hmt_pixels){rgb, 300, 1, 0, HMT_PIXEL_RGB}; /* would become 1,200,000 x 4,000 */
+    q = (hmt_pixels){rgb, 300, 1, 0, HMT_PIXEL_RGB, 0}; /* would become 1,200,000 x 4,000 */
     CHECK_STATUS(hmt_resize(NULL, &q, 4000, &small), HMT_ERROR_LIMIT);
 }
 
@@ -438,7 +442,7 @@ static void random_crops(void)
 {
     enum { CROP_SIDE = 4, RESIZE = 6, FLOATS = 3 * CROP_SIDE * CROP_SIDE };
     uint8_t rgb[3 * RESIZE * RESIZE];
-    hmt_pixels p = {rgb, RESIZE, RESIZE, 0, HMT_PIXEL_RGB};
+    hmt_pixels p = {rgb, RESIZE, RESIZE, 0, HMT_PIXEL_RGB, 0};
     hmt_preprocess_options o = HMT_PREPROCESS_OPTIONS_INIT;
     int seen[9] = {0}, mirrored = 0;
 
@@ -474,7 +478,7 @@ static void five_crops(void)
     static const int corner[] = {0, W - CROP_SIDE, 2 * W, 2 * W + W - CROP_SIDE, W + 4};
     uint8_t gray[W * H];
     float tensor[5 * FLOATS];
-    hmt_pixels p = {gray, W, H, 0, HMT_PIXEL_GRAY};
+    hmt_pixels p = {gray, W, H, 0, HMT_PIXEL_GRAY, 0};
     hmt_preprocess_options o = HMT_PREPROCESS_OPTIONS_INIT;
 
     for (int i = 0; i < W * H; ++i)
@@ -541,7 +545,7 @@ static void failing_memory(const char *name)
 
     o.crop = HMT_CROP_FIVE;
     for (size_t at = 1; status == HMT_ERROR_MEMORY; ++at) {
-        hmt_pixels p = {NULL, 0, 0, 0, HMT_PIXEL_RGB};
+        hmt_pixels p = {NULL, 0, 0, 0, HMT_PIXEL_RGB, 0};
 
         m.calls = 0;
         m.fail_at = at;

@@ -131,9 +131,9 @@ static void bad_photo(const char *backend, int32_t views)
     static uint8_t levels[300 * 260 * 3];
     hmt_model *model = make_model(backend);
     hmt_session_options o = HMT_SESSION_OPTIONS_INIT;
-    hmt_pixels photos[3] = {{levels, 260, 300, 0, HMT_PIXEL_RGB},
-                            {levels, 0, 300, 0, HMT_PIXEL_RGB},
-                            {levels, 260, 300, 0, HMT_PIXEL_RGB}};
+    hmt_pixels photos[3] = {{levels, 260, 300, 0, HMT_PIXEL_RGB, 0},
+                            {levels, 0, 300, 0, HMT_PIXEL_RGB, 0},
+                            {levels, 260, 300, 0, HMT_PIXEL_RGB, 0}};
     hmt_prediction found[3];
     hmt_session *session = NULL;
 

@@ -194,7 +194,7 @@ static void large_pixels(void)
     enum { WIDTH = 40000, HEIGHT = 3000 };
     hmt_preprocess_options o = HMT_PREPROCESS_OPTIONS_INIT;
     uint8_t *black = calloc(HEIGHT, 3 * WIDTH), crop[3] = {1, 1, 1};
-    hmt_pixels p = {black, WIDTH, HEIGHT, 0, HMT_PIXEL_RGB};
+    hmt_pixels p = {black, WIDTH, HEIGHT, 0, HMT_PIXEL_RGB, 0};
 
     o.resize = 64;
     o.crop_size = 1;

@@ -124,7 +124,7 @@ static bool draw_face(maps *m)
 {
     const size_t area = NETWORK_SIDE * NETWORK_SIDE;
     uint8_t *rgb = cli_allocate(area, 3);
-    hmt_pixels small = {rgb, NETWORK_SIDE, NETWORK_SIDE, 0, HMT_PIXEL_RGB}, resized = {0};
+    hmt_pixels small = {rgb, NETWORK_SIDE, NETWORK_SIDE, 0, HMT_PIXEL_RGB, 0}, resized = {0};
     for (size_t i = 0; i < area; i++)
         for (size_t c = 0; c < 3; c++) {
             float level =

@@ -26,7 +26,7 @@ extern "C" {
 #endif
 
 /** Changes when a struct or rule below changes incompatibly. */
-#define HMT_BACKEND_ABI 2u
+#define HMT_BACKEND_ABI 3u
 
 /* ----------------------------------------------------------------------------------------------------------
  * The plan
@@ -134,9 +134,10 @@ typedef struct hmt_plan_step {
     float drop;                   /**< DROPOUT: probability of 0 */
     int32_t salt;                 /**< DROPOUT: makes each layer's mask its own */
     int32_t group;                /**< SGD: index into hmt_run.groups */
-    int32_t forward; /**< backward steps: index of the forward step they belong to, else -1 */
-    double flops;    /**< 2 for each multiply-add */
-    float smoothing; /**< CROSS_ENTROPY: share of a label spread over all classes */
+    int32_t forward;  /**< backward steps: index of the forward step they belong to, else -1 */
+    double flops;     /**< 2 for each multiply-add */
+    float smoothing;  /**< CROSS_ENTROPY: share of a label spread over all classes */
+    int32_t reserved; /**< 0 */
 } hmt_plan_step;
 
 /** Tensor flags. */
@@ -219,6 +220,7 @@ typedef struct hmt_host {
     hmt_precision precision; /**< to compute in: HMT_PRECISION_AUTO, _FLOAT32, or one that the
                                 backend's features name. Where the device lacks it device_open()
                                 returns HMT_ERROR_UNSUPPORTED */
+    int32_t reserved;        /**< 0 */
 } hmt_host;
 
 /** Where a backend gets parameters from: the model. Alive as long as the weights object made from

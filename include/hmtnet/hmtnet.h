@@ -49,7 +49,11 @@
 extern "C" {
 #endif
 
-#if defined(__GNUC__)
+/* Hosts that are linked with libhmtnet.a define HMT_STATIC (pkg-config --static and CMake's target
+ * do): calls are direct then, and a shared library that holds the archive does not export it. */
+#if defined(__GNUC__) && defined(HMT_STATIC)
+#define HMT_API __attribute__((visibility("hidden")))
+#elif defined(__GNUC__)
 #define HMT_API __attribute__((visibility("default")))
 #else
 #define HMT_API
@@ -57,7 +61,7 @@ extern "C" {
 
 /** The version of this header. The build reads these three lines. */
 #define HMT_VERSION_MAJOR 0
-#define HMT_VERSION_MINOR 1
+#define HMT_VERSION_MINOR 2
 #define HMT_VERSION_PATCH 0
 
 /** Opaque handles. Each is made by its _create, _load or _open function and released by its _free.
@@ -256,11 +260,12 @@ typedef struct hmt_context_options {
                                 folder it is in; only read during the call. NULL: nowhere */
     int32_t list_modules;    /**< non-zero: every module that is found is loaded, and listed by
                                 hmt_backend_count(); those that cannot be are logged */
+    int32_t reserved;        /**< 0; room for a later version */
 } hmt_context_options;
 #define HMT_CONTEXT_OPTIONS_INIT                                                                   \
     {                                                                                              \
         sizeof(hmt_context_options), NULL, 0, 0, {NULL, NULL, NULL}, NULL, NULL, NULL, NULL, NULL, \
-            0, HMT_PRECISION_AUTO, NULL, 0                                                         \
+            0, HMT_PRECISION_AUTO, NULL, 0, 0                                                      \
     }
 
 /**
@@ -303,6 +308,7 @@ typedef struct hmt_pixels {
     int32_t height;      /**< in pixels, 1 to 65536 */
     int64_t stride; /**< bytes from one row to the next; 0: rows are dense; negative: bottom up */
     hmt_pixel_format format;
+    int32_t reserved; /**< not read; 0 in what the library gives */
 } hmt_pixels;
 
 /** How photos are decoded, and what that may cost. 0 in any field means its default. */
@@ -576,10 +582,11 @@ typedef struct hmt_param_info {
     int64_t shape[4];   /**< O,I,H,W for weights of convolutions, else the length and ones */
     int64_t count;      /**< number of elements */
     int32_t trainable;  /**< 0 for batch norm statistics */
+    int32_t reserved;   /**< 0; room for a later version */
 } hmt_param_info;
 #define HMT_PARAM_INFO_INIT                                                                        \
     {                                                                                              \
-        sizeof(hmt_param_info), NULL, 0, {0, 0, 0, 0}, 0, 0                                        \
+        sizeof(hmt_param_info), NULL, 0, {0, 0, 0, 0}, 0, 0, 0                                     \
     }
 
 /** Number of parameter tensors, batch norm statistics included. 0 for NULL. */
@@ -848,13 +855,14 @@ typedef struct hmt_trainer_options {
     int32_t average_every; /**< updates between two moves of the average, 1 .. 1000000; the model
                               has the trainer's values until the first. A move costs about as much
                               as walking over the parameters twice */
+    int32_t reserved;      /**< 0; room for a later version */
 } hmt_trainer_options;
 /** The paper's recipe (section 4.2): batch 32, rate 1e-3, momentum 0.9, decay 0.05, alpha 1,1,2,
  * delta 0.6. */
 #define HMT_TRAINER_OPTIONS_INIT                                                                   \
     {                                                                                              \
         sizeof(hmt_trainer_options), 32, 1e-3, 0.9, 0.05, {1, 1, 2}, HMT_LOSS_SMOOTH_HUBER, 0.6,   \
-            0, 0, 0, 0, 0, 1, NULL, 0, 0, NULL, 0, 8                                               \
+            0, 0, 0, 0, 0, 1, NULL, 0, 0, NULL, 0, 8, 0                                            \
     }
 
 /**
@@ -1028,21 +1036,23 @@ typedef struct hmt_backend_info {
     const char *name;        /**< for hmt_context_options.backend */
     const char *description; /**< one line: what it runs on, and its library's version */
     int32_t device_count;    /**< devices it can open now; 0 if none */
+    int32_t reserved;        /**< 0; room for a later version */
 } hmt_backend_info;
 #define HMT_BACKEND_INFO_INIT                                                                      \
     {                                                                                              \
-        sizeof(hmt_backend_info), NULL, NULL, 0                                                    \
+        sizeof(hmt_backend_info), NULL, NULL, 0, 0                                                 \
     }
 
 typedef struct hmt_device_info {
     size_t struct_size;
-    char name[128];  /**< e.g. the processor's model name */
-    uint64_t memory; /**< bytes in all; 0 if not known */
-    int32_t threads; /**< threads it would use by default; 0 if that has no meaning */
+    char name[128];   /**< e.g. the processor's model name */
+    uint64_t memory;  /**< bytes in all; 0 if not known */
+    int32_t threads;  /**< threads it would use by default; 0 if that has no meaning */
+    int32_t reserved; /**< 0; room for a later version */
 } hmt_device_info;
 #define HMT_DEVICE_INFO_INIT                                                                       \
     {                                                                                              \
-        sizeof(hmt_device_info), {0}, 0, 0                                                         \
+        sizeof(hmt_device_info), {0}, 0, 0, 0                                                      \
     }
 
 /** Number of backends: the context's own ones first, then the built-in ones, then the module it
