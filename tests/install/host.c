@@ -10,7 +10,7 @@ int main(void)
     hmt_model *model = NULL;
     hmt_session *session = NULL;
     hmt_prediction prediction;
-    float *image = calloc(3 * 224 * 224, sizeof *image);
+    float *image = (float *)calloc(3 * 224 * 224, sizeof *image);
     int failed;
 
     hmt_model_config_init(&config);
