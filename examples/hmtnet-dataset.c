@@ -14,6 +14,7 @@
 #include "common/board.h"
 #include "common/cli.h"
 #include "common/json.h"
+#include "common/labels.h"
 #include "common/photo.h"
 #include "common/random.h"
 #include "common/survey.h"
@@ -47,7 +48,8 @@ static const cli_program program = {
     options,
     "Photos are the same if their pixels are; they look alike if they are the same but for size,\n"
     "compression or a small change. Two photos of one person are not meant by that.\n\n"
-    "Exit status: 0 nothing is wrong, 1 photos cannot be read, 2 wrong usage or a wrong table,\n"
+    "Exit status: 0 nothing is wrong, 1 photos cannot be read, or the tables are doubtful or\n"
+    "contradict the photos (standard error and the text say how), 2 wrong usage or table,\n"
     "3 the output or the sheet could not be written, 130 interrupted."};
 
 /* Two photos that are the same or look alike. */
@@ -62,6 +64,7 @@ typedef struct report {
     survey survey;
     pair *pairs;
     size_t pair_count, pair_room;
+    size_t contradictions; /* pairs that are the same and have other classes */
 } report;
 
 static hmt_sample sample_of(const report *r, size_t index)
@@ -77,6 +80,14 @@ static const char *class_name(const report *r, int task, int32_t label)
                      : (task ? r->config.race_labels[label] : r->config.gender_labels[label]);
 }
 
+/* The same photo, labelled as two people. */
+static bool contradicts(const report *r, const pair *p)
+{
+    hmt_sample a = sample_of(r, p->a), b = sample_of(r, p->b);
+    return p->match == SURVEY_SAME && ((a.gender >= 0 && b.gender >= 0 && a.gender != b.gender) ||
+                                       (a.race >= 0 && b.race >= 0 && a.race != b.race));
+}
+
 static void find_pairs(report *r)
 {
     for (size_t a = 0; a < r->survey.count; a++)
@@ -85,7 +96,8 @@ static void find_pairs(report *r)
             if (match == SURVEY_OTHER)
                 continue;
             r->pairs = cli_grow(r->pairs, &r->pair_room, r->pair_count + 1, sizeof *r->pairs);
-            r->pairs[r->pair_count++] = (pair){a, b, match};
+            r->pairs[r->pair_count] = (pair){a, b, match};
+            r->contradictions += contradicts(r, &r->pairs[r->pair_count++]);
         }
 }
 
@@ -160,6 +172,16 @@ static void print_groups(const report *r)
         }
 }
 
+static void print_pair(const report *r, const pair *p)
+{
+    hmt_sample a = sample_of(r, p->a), b = sample_of(r, p->b);
+    printf("    %s: %s and %s", p->match == SURVEY_SAME ? "same" : "alike", a.name, b.name);
+    if (contradicts(r, p))
+        printf("; labelled %s, %s and %s, %s", class_name(r, 0, a.gender), class_name(r, 1, a.race),
+               class_name(r, 0, b.gender), class_name(r, 1, b.race));
+    putchar('\n');
+}
+
 static void print_photos(const report *r)
 {
     size_t same = 0, shown = 0;
@@ -167,13 +189,15 @@ static void print_photos(const report *r)
         same += r->pairs[i].match == SURVEY_SAME;
     printf("\n%zu photos can be read, %zu cannot; %zu pairs are the same, %zu look alike\n",
            r->survey.count - r->survey.bad, r->survey.bad, same, r->pair_count - same);
+    if (r->contradictions)
+        printf("%zu pairs are the same photo with labels that contradict each other\n",
+               r->contradictions);
     for (size_t i = 0; i < r->survey.count; i++)
         if (r->survey.photos[i].message)
             printf("    %s:%zu: %s\n", sample_of(r, i).table, sample_of(r, i).line,
                    r->survey.photos[i].message);
     for (size_t i = 0; i < r->pair_count && shown < MOST_SHOWN; i++, shown++)
-        printf("    %s: %s and %s\n", r->pairs[i].match == SURVEY_SAME ? "same" : "alike",
-               sample_of(r, r->pairs[i].a).name, sample_of(r, r->pairs[i].b).name);
+        print_pair(r, &r->pairs[i]);
     if (r->pair_count > shown)
         printf("    and %zu more; --json lists all\n", r->pair_count - shown);
 }
@@ -247,7 +271,12 @@ static void print_json(const report *r)
         json_string(stdout, sample_of(r, r->pairs[i].a).name);
         putchar(',');
         json_string(stdout, sample_of(r, r->pairs[i].b).name);
-        printf("]}");
+        printf("],\"contradict\":%s}", contradicts(r, &r->pairs[i]) ? "true" : "false");
+    }
+    printf("],\"warnings\":[");
+    for (size_t i = 0; hmt_dataset_warning(r->set, i); i++) {
+        fputs(i ? "," : "", stdout);
+        json_string(stdout, hmt_dataset_warning(r->set, i));
     }
     printf("]}\n");
 }
@@ -287,10 +316,9 @@ static bool write_sheet(const report *r)
 
 static int run(report *r, const char *path)
 {
-    if (hmt_dataset_read(NULL, (hmt_dataset_kind)settings.kind, path, NULL, &r->set) != HMT_OK) {
-        cli_error("%s", hmt_last_error());
+    r->set = labels_read(NULL, (hmt_dataset_kind)settings.kind, path, NULL);
+    if (!r->set)
         return CLI_USAGE;
-    }
     hmt_model_config_init(&r->config);
     hmt_dataset_describe(r->set, NULL, 0, &r->config);
     if (!settings.no_photos) {
@@ -304,7 +332,8 @@ static int run(report *r, const char *path)
         print_text(r);
     if (settings.sheet && !write_sheet(r))
         return CLI_OUTPUT;
-    return r->survey.bad ? CLI_SOME_FAILED : CLI_OK;
+    return r->survey.bad || r->contradictions || hmt_dataset_warning(r->set, 0) ? CLI_SOME_FAILED
+                                                                                : CLI_OK;
 }
 
 int main(int argc, char **argv)

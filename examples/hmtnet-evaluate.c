@@ -12,6 +12,7 @@
 
 #include "common/cli.h"
 #include "common/evaluation.h"
+#include "common/labels.h"
 #include "common/photo.h"
 #include "common/precision_sheet.h"
 #include "common/report.h"
@@ -140,11 +141,8 @@ static bool set_up(report *r)
     if (!network_load(&e->net, settings.model, &settings.device))
         return false;
     about.classes = &e->net.config;
-    if (hmt_dataset_read(NULL, (hmt_dataset_kind)settings.kind, settings.data, &about, &r->set)) {
-        cli_error("%s", hmt_last_error());
-        return false;
-    }
-    if (!choose_samples(r))
+    r->set = labels_read(NULL, (hmt_dataset_kind)settings.kind, settings.data, &about);
+    if (!r->set || !choose_samples(r))
         return false;
     e->net.preprocess.crop = settings.crops ? HMT_CROP_FIVE : HMT_CROP_CENTER;
     session.batch = EVALUATION_BATCH * evaluation_views(e);

@@ -14,6 +14,7 @@
 
 #include "common/cli.h"
 #include "common/files.h"
+#include "common/labels.h"
 #include "common/output.h"
 #include "common/photo.h"
 #include "reproduce/runs.h"
@@ -129,13 +130,11 @@ static bool choose_split(study *all, const hmt_dataset *set)
 
 static bool choose_splits(study *all)
 {
-    hmt_dataset *set = NULL;
-    bool good = hmt_dataset_read(NULL, all->run.kind, all->run.data, NULL, &set) == HMT_OK;
-    if (!good)
-        cli_error("%s", hmt_last_error());
-    else if (settings.folds)
+    hmt_dataset *set = labels_read(NULL, all->run.kind, all->run.data, NULL);
+    bool good = set != NULL;
+    if (good && settings.folds)
         choose_folds(all, set);
-    else
+    else if (good)
         good = choose_split(all, set);
     hmt_dataset_free(set);
     return good;

@@ -14,6 +14,7 @@
 
 #include "common/augment_sheet.h"
 #include "common/cli.h"
+#include "common/labels.h"
 #include "common/output.h"
 #include "common/photo.h"
 #include "common/train_options.h"
@@ -84,11 +85,9 @@ static bool read_set(setup *made, int side, const char *path, const hmt_model_co
 {
     hmt_dataset_options about = HMT_DATASET_OPTIONS_INIT;
     about.classes = classes;
-    if (hmt_dataset_read(made->context, (hmt_dataset_kind)train_settings.kind, path, &about,
-                         &made->sets[side]) == HMT_OK)
-        return choose_samples(made, side);
-    cli_error("%s", hmt_last_error());
-    return false;
+    made->sets[side] =
+        labels_read(made->context, (hmt_dataset_kind)train_settings.kind, path, &about);
+    return made->sets[side] && choose_samples(made, side);
 }
 
 /* A network for what the training photos are labelled with. */

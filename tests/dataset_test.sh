@@ -26,7 +26,7 @@ has '4 photos, 2 classes of gender, 2 of race, scores from 2 to 5' '3.000      1
     '4 photos can be read, 0 cannot; 1 pairs are the same, 0 look alike' 'same: a.jpg and twin.jpg'
 echo 'broken.jpg,m,y,3' >>set.csv
 expect 1 '' "$bin/hmtnet-dataset" --quiet --json set.csv
-has '"photos":5' '"unreadable":[{"name":"broken.jpg"' '{"match":"same","names":["a.jpg","twin.jpg"]}' \
+has '"photos":5' '"unreadable":[{"name":"broken.jpg"' '{"match":"same","names":["a.jpg","twin.jpg"],"contradict":false}' \
     '{"gender":"f","race":"x","faces":2,"score":3,"deviation":1.41421356}'
 python3 -c 'import json; json.load(open("log"))' || complain "no JSON"
 expect 0 '' "$bin/hmtnet-dataset" --no-photos set.csv

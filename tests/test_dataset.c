@@ -2,80 +2,8 @@
 /* Data sets: each published layout gives its labels and splits; a wrong file is named with its
  * line; nothing in a file can do harm. The sets are made here, in the layouts' own names. */
 #include <math.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
 
-#include <hmtnet/data.h>
-
-#include "check.h"
-
-static char root[256];
-
-/* Writes a file below the root, with the folders it needs. */
-static const char *put_bytes(const char *name, const char *text, size_t size)
-{
-    static char path[600];
-    FILE *file;
-
-    snprintf(path, sizeof path, "%s/%s", root, name);
-    for (char *c = path + strlen(root) + 1; (c = strchr(c, '/')) != NULL; *c++ = '/') {
-        *c = '\0';
-        mkdir(path, 0777);
-    }
-    file = fopen(path, "wb");
-    CHECK(file != NULL && fwrite(text, 1, size, file) == size);
-    if (file != NULL)
-        fclose(file);
-    return path;
-}
-
-static const char *put(const char *name, const char *text)
-{
-    return put_bytes(name, text, strlen(text));
-}
-
-static hmt_dataset *read_set(hmt_dataset_kind kind, const char *name)
-{
-    char path[600];
-    hmt_dataset *set = NULL;
-
-    snprintf(path, sizeof path, "%s/%s", root, name);
-    CHECK_STATUS(hmt_dataset_read(NULL, kind, path, NULL, &set), HMT_OK);
-    return set;
-}
-
-static hmt_sample sample_of(const hmt_dataset *set, size_t index)
-{
-    hmt_sample sample = HMT_SAMPLE_INIT;
-
-    CHECK_STATUS(hmt_dataset_sample(set, index, &sample), HMT_OK);
-    return sample;
-}
-
-static size_t side(const hmt_dataset *set, const char *split, int32_t test, size_t *indices,
-                   size_t room)
-{
-    size_t count = 0;
-
-    CHECK_STATUS(hmt_dataset_split(set, split, 1, test, indices, room, &count), HMT_OK);
-    return count;
-}
-
-/* The call fails with a message that has `text`. */
-static void refused(hmt_dataset_kind kind, const char *name, hmt_status status, const char *text)
-{
-    char path[600];
-    hmt_dataset *set = NULL;
-
-    snprintf(path, sizeof path, "%s/%s", root, name);
-    CHECK_STATUS(hmt_dataset_read(NULL, kind, path, NULL, &set), status);
-    CHECK(set == NULL && strstr(hmt_last_error(), text) != NULL);
-    if (strstr(hmt_last_error(), text) == NULL)
-        printf("    said: %s\n", hmt_last_error());
-}
+#include "dataset_files.h"
 
 static void a_table_with_gaps(void)
 {
@@ -281,13 +209,13 @@ static void mebeauty_in_three_layouts(void)
     CHECK(strcmp(sample_of(set, 2).name, "images/female/black/c d.jpg") == 0);
     CHECK(sample_of(set, 0).race == 1 && sample_of(set, 0).score == 6.25f);
     hmt_dataset_free(set);
-    put("m/scores/train_crop.csv", "image,score\ncropped/female/asian/a.jpg,3.5\n");
-    set = read_set(HMT_DATASET_MEBEAUTY, "m");
+    put("c/scores/train_crop.csv", "image,score\ncropped/female/asian/a.jpg,3.5\n");
+    set = read_set(HMT_DATASET_MEBEAUTY, "c");
     CHECK(hmt_dataset_count(set) == 1 && hmt_dataset_split_count(set) == 0);
-    CHECK(strstr(sample_of(set, 0).path, "/m/cropped/female/asian/a.jpg") != NULL);
+    CHECK(strstr(sample_of(set, 0).path, "/c/cropped/female/asian/a.jpg") != NULL);
     hmt_dataset_free(set);
-    put("m/scores/train_crop.csv", "image,score\na.jpg,3.5\n");
-    refused(HMT_DATASET_MEBEAUTY, "m", HMT_ERROR_FORMAT, "train_crop.csv:2: a.jpg does not end in");
+    put("c/scores/train_crop.csv", "image,score\na.jpg,3.5\n");
+    refused(HMT_DATASET_MEBEAUTY, "c", HMT_ERROR_FORMAT, "train_crop.csv:2: a.jpg does not end in");
     refused(HMT_DATASET_MEBEAUTY, "nothing", HMT_ERROR_NOT_FOUND, "train_crop.csv");
 }
 
@@ -357,10 +285,7 @@ static void the_published_lists(const char *shared)
 
 int main(void)
 {
-    char command[300];
-
-    snprintf(root, sizeof root, "/tmp/hmtnet-dataset-%ld", (long)getpid());
-    CHECK(mkdir(root, 0777) == 0);
+    make_root();
     a_table_with_gaps();
     random_folds_are_a_partition();
     scut_fbp5500_in_both_releases();
@@ -372,7 +297,6 @@ int main(void)
         the_published_lists(test_shared());
     else
         puts("the published lists: skipped, ../shared is not there");
-    snprintf(command, sizeof command, "rm -r '%s'", root);
-    CHECK(system(command) == 0);
+    remove_root();
     return test_finish();
 }

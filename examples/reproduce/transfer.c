@@ -8,6 +8,7 @@
 #include "common/cli.h"
 #include "common/csv.h"
 #include "common/files.h"
+#include "common/labels.h"
 #include "common/output.h"
 #include "siblings.h"
 
@@ -40,12 +41,10 @@ static bool read_result(const char *path, hmt_spread spreads[3])
 /* The target's photos and scores as a table that hmtnet-features takes. Returns an exit status. */
 static int write_target(const char *target, const char *path)
 {
-    hmt_dataset *set = NULL;
     output out = {0};
-    if (hmt_dataset_read(NULL, HMT_DATASET_SCUT_FBP, target, NULL, &set) != HMT_OK) {
-        cli_error("%s", hmt_last_error());
+    hmt_dataset *set = labels_read(NULL, HMT_DATASET_SCUT_FBP, target, NULL);
+    if (!set)
         return CLI_USAGE;
-    }
     bool good = output_open(&out, path);
     if (good)
         fputs("path,score\n", out.stream);

@@ -28,7 +28,8 @@ typedef struct hmt_loader hmt_loader;
 
 /** How a data set lies on the disk. docs/datasets.md shows each layout. */
 typedef enum hmt_dataset_kind {
-    HMT_DATASET_CSV = 0, /**< one table: path, gender, race, score, in any order; empty: unknown */
+    HMT_DATASET_CSV = 0, /**< one table: path, gender, race, score, in any order; empty: unknown.
+                              Cells are separated by commas, semicolons or tabs */
     HMT_DATASET_SCUT_FBP5500 = 1, /**< either release: labels from the file names (mty12.jpg, or
                                        AM12.jpg), train_test_files with its 60/40 split and five
                                        folds */
@@ -56,10 +57,13 @@ typedef struct hmt_dataset_options {
     size_t struct_size;
     const hmt_model_config *classes; /**< classes must be those of this config, else the call fails;
                                           NULL: those that occur, sorted by name */
+    int32_t scores_only; /**< non-zero: of a table only paths and scores are read, and it may have
+                              no scores; other kinds are read as usual */
+    int32_t reserved;    /**< 0 */
 } hmt_dataset_options;
 #define HMT_DATASET_OPTIONS_INIT                                                                   \
     {                                                                                              \
-        sizeof(hmt_dataset_options), NULL                                                          \
+        sizeof(hmt_dataset_options), NULL, 0, 0                                                    \
     }
 
 /**
@@ -73,6 +77,15 @@ HMT_API hmt_status hmt_dataset_read(const hmt_context *context, hmt_dataset_kind
                                     hmt_dataset **dataset);
 /** A data set may be shared by threads that read it; it must outlive loaders made from it. */
 HMT_API void hmt_dataset_free(hmt_dataset *dataset);
+
+/**
+ * What a person should know about the files that were read, though it is no error: labels that are
+ * taken for nothing (NaN, N/A, null) or for a class of another spelling, classes that differ by a
+ * typo, photos that stand twice or with labels that contradict each other, photos of a list that
+ * are absent, which list was taken. One line each, "FILE:LINE: ...", with the first place.
+ * @return warning `index`, the data set's; NULL if there are no more. At most 32
+ */
+HMT_API const char *hmt_dataset_warning(const hmt_dataset *dataset, size_t index);
 
 /** Number of samples. 0 for NULL. */
 HMT_API size_t hmt_dataset_count(const hmt_dataset *dataset);

@@ -27,7 +27,7 @@ void status_restore(const char kept[STATUS_SIZE])
 
 /* A file's bytes may stand in a message, and a name in it may have been cut: control characters
  * (those of U+0080 to U+009F too, which terminals obey) and what is not UTF-8 become '?'. */
-static void make_printable(char *text)
+void status_printable(char *text)
 {
     for (size_t left = strlen(text), length; left > 0; text += length, left -= length) {
         const unsigned char *c = (const unsigned char *)text;
@@ -45,7 +45,7 @@ hmt_status status_fail_v(hmt_status status, const char *format, va_list argument
     if (message[0] != '\0')
         return status;
     vsnprintf(message, sizeof message, format, arguments);
-    make_printable(message);
+    status_printable(message);
     return status;
 }
 

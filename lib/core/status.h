@@ -14,6 +14,8 @@
 
 /* Forgets this thread's message. */
 void status_clear(void);
+/* Control characters and what is not UTF-8 become '?'. */
+void status_printable(char *text);
 
 /* Sets this thread's message unless it has one already, and returns `status`. One line, no newline,
  * at most 511 bytes of UTF-8; control characters in what is formatted, and what is not UTF-8, are

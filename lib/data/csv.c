@@ -1,17 +1,72 @@
 /* Comma-separated values in memory (see csv.h). */
 #include "data/csv.h"
 
-#include <stdbool.h>
 #include <string.h>
+#include <strings.h>
 
 enum { END = -1 };
 
+char *csv_text(char *text, size_t size)
+{
+    return size >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0 ? text + 3 : text;
+}
+
+char csv_separator(const char *text, size_t size)
+{
+    static const char candidates[] = ",;\t";
+    size_t counts[sizeof candidates] = {0}, best = 0;
+    bool inside = false;
+
+    for (size_t i = 0; i < size && (inside || text[i] != '\n'); ++i) {
+        const char *found = text[i] != '\0' && !inside ? strchr(candidates, text[i]) : NULL;
+
+        inside = inside != (text[i] == '"');
+        if (found != NULL)
+            ++counts[found - candidates];
+    }
+    for (size_t i = 1; candidates[i] != '\0'; ++i)
+        best = counts[i] > counts[best] ? i : best;
+    return counts[best] > 0 ? candidates[best] : '\0';
+}
+
 void csv_begin(csv *reader, char *text, size_t size)
 {
-    static const char mark[] = "\xEF\xBB\xBF";
-    size_t skipped = size >= 3 && memcmp(text, mark, 3) == 0 ? 3 : 0;
+    const char separator = csv_separator(text, size);
 
-    *reader = (csv){.at = text + skipped, .end = text + size, .line = 1, .row_line = 1};
+    *reader = (csv){.at = csv_text(text, size),
+                    .end = text + size,
+                    .separator = separator != '\0' ? separator : ',',
+                    .line = 1,
+                    .row_line = 1};
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+char *csv_trim(char *cell)
+{
+    size_t size;
+
+    while (is_blank(*cell))
+        ++cell;
+    for (size = strlen(cell); size > 0 && is_blank(cell[size - 1]); --size)
+        cell[size - 1] = '\0';
+    return cell;
+}
+
+bool csv_is_heading(const char *cell, const char *name)
+{
+    const size_t size = strlen(name);
+
+    while (is_blank(*cell))
+        ++cell;
+    if (strncasecmp(cell, name, size) != 0)
+        return false;
+    for (cell += size; is_blank(*cell);)
+        ++cell;
+    return *cell == '\0';
 }
 
 /* The next character, END behind the last; a carriage return before a line feed is passed over. */
@@ -75,7 +130,7 @@ static bool field(csv *reader, int *c)
     reader->fields[reader->count++] = to;
     if (was_quoted && !quoted(reader, &to, c))
         return false;
-    for (; *c != ',' && *c != '\n' && *c != END; *c = get(reader)) {
+    for (; *c != reader->separator && *c != '\n' && *c != END; *c = get(reader)) {
         const char *why = unfit(*c, was_quoted);
 
         if (why != NULL)
@@ -86,7 +141,8 @@ static bool field(csv *reader, int *c)
     return true;
 }
 
-int csv_next(csv *reader)
+/* A row, an empty line's too; as csv_next(). */
+static int next_row(csv *reader)
 {
     int c;
 
@@ -100,8 +156,27 @@ int csv_next(csv *reader)
     for (;;) {
         if (!field(reader, &c))
             return -1;
-        if (c != ',')
+        if (c != reader->separator)
             return 1;
         c = get(reader);
     }
+}
+
+static bool is_empty(const csv *reader)
+{
+    for (size_t i = 0; i < reader->count; ++i)
+        for (const char *c = reader->fields[i]; *c != '\0'; ++c)
+            if (!is_blank(*c))
+                return false;
+    return true;
+}
+
+int csv_next(csv *reader)
+{
+    int got;
+
+    do
+        got = next_row(reader);
+    while (got > 0 && is_empty(reader));
+    return got;
 }

@@ -59,6 +59,7 @@ hmt_status hmt_dataset_read(const hmt_context *context, hmt_dataset_kind kind, c
         return status;
     set = block;
     set->allocator = *context_allocator(context);
+    set->scores = o.scores_only != 0;
     if (o.classes != NULL)
         status = take_classes(set, o.classes);
     if (status == HMT_OK)
@@ -67,6 +68,7 @@ hmt_status hmt_dataset_read(const hmt_context *context, hmt_dataset_kind kind, c
         hmt_dataset_free(set);
         return status;
     }
+    dataset_finish_notes(set);
     dataset_sort_classes(set);
     *out = set;
     return HMT_OK;
@@ -91,12 +93,18 @@ void hmt_dataset_free(hmt_dataset *set)
     memory_free(&allocator, set->rows);
     memory_free(&allocator, set->tables);
     memory_free(&allocator, set->by_name);
+    memory_free(&allocator, set->notes);
     memory_free(&allocator, set);
 }
 
 size_t hmt_dataset_count(const hmt_dataset *set)
 {
     return set != NULL ? set->count : 0;
+}
+
+const char *hmt_dataset_warning(const hmt_dataset *set, size_t index)
+{
+    return set != NULL && index < set->note_count ? set->notes[index].text : NULL;
 }
 
 hmt_status hmt_dataset_sample(const hmt_dataset *set, size_t index, hmt_sample *out)

@@ -12,8 +12,6 @@
 
 enum { MOST_SAMPLES = 100 * 1000 * 1000 };
 
-static const char *const task_names[2] = {"gender", "race"};
-
 /* Makes room for one more element of `size` bytes. */
 static hmt_status grow(const hmt_allocator *allocator, void **array, size_t count, size_t *room,
                        size_t size)
@@ -78,55 +76,6 @@ hmt_status dataset_add(hmt_dataset *set, const dataset_row *row)
     return HMT_OK;
 }
 
-hmt_status dataset_class(hmt_dataset *set, int task, const char *name, const char *where,
-                         size_t line, int32_t *label)
-{
-    *label = -1;
-    if (*name == '\0')
-        return HMT_OK;
-    if (strlen(name) >= HMT_MAX_LABEL || !json_utf8_valid(name, strlen(name)))
-        return status_fail(HMT_ERROR_FORMAT,
-                           "%s:%zu: a class name of more than %d bytes, or not UTF-8", where, line,
-                           HMT_MAX_LABEL - 1);
-    for (int32_t i = 0; i < set->classes[task]; ++i)
-        if (strcmp(set->names[task][i], name) == 0) {
-            *label = i;
-            return HMT_OK;
-        }
-    if (set->fixed)
-        return status_fail(HMT_ERROR_FORMAT, "%s:%zu: '%s' is not one of the %d classes of %s",
-                           where, line, name, set->classes[task], task_names[task]);
-    if (set->classes[task] == HMT_MAX_CLASSES)
-        return status_fail(HMT_ERROR_LIMIT, "%s:%zu: more than %d classes of %s", where, line,
-                           HMT_MAX_CLASSES, task_names[task]);
-    *label = set->classes[task]++;
-    snprintf(set->names[task][*label], HMT_MAX_LABEL, "%s", name);
-    return HMT_OK;
-}
-
-static int by_text(const void *a, const void *b)
-{
-    return strcmp(a, b);
-}
-
-void dataset_sort_classes(hmt_dataset *set)
-{
-    for (int task = 0; task < 2 && !set->fixed; ++task) {
-        char old[HMT_MAX_CLASSES][HMT_MAX_LABEL];
-        int32_t number[HMT_MAX_CLASSES];
-
-        memcpy(old, set->names[task], sizeof old);
-        qsort(set->names[task], (size_t)set->classes[task], HMT_MAX_LABEL, by_text);
-        for (int32_t i = 0; i < set->classes[task]; ++i)
-            for (int32_t k = 0; k < set->classes[task]; ++k)
-                if (strcmp(old[i], set->names[task][k]) == 0)
-                    number[i] = k;
-        for (size_t i = 0; i < set->count; ++i)
-            if (set->rows[i].label[task] >= 0)
-                set->rows[i].label[task] = number[set->rows[i].label[task]];
-    }
-}
-
 hmt_status dataset_split_make(hmt_dataset *set, const char *name, dataset_split **split)
 {
     if (set->split_count == DATASET_SPLITS)
@@ -148,30 +97,38 @@ hmt_status dataset_split_add(hmt_dataset *set, dataset_split *split, int side, s
     return status;
 }
 
-/* Names in order with their samples, for sorting without a global. */
-typedef struct named {
-    const char *name;
-    size_t sample;
-} named;
-
 static int by_name(const void *a, const void *b)
 {
-    return strcmp(((const named *)a)->name, ((const named *)b)->name);
+    const dataset_named *x = a, *y = b;
+    const int order = strcmp(x->name, y->name);
+
+    return order != 0 ? order : (x->sample > y->sample) - (x->sample < y->sample);
+}
+
+hmt_status dataset_order(const hmt_dataset *set, bool base, dataset_named **order)
+{
+    void *block;
+    hmt_status status =
+        memory_uninitialised(&set->allocator, set->count, sizeof **order, "a data set", &block);
+
+    if (status != HMT_OK)
+        return status;
+    *order = block;
+    for (size_t i = 0; i < set->count; ++i) {
+        const char *slash = base ? strrchr(set->rows[i].name, '/') : NULL;
+
+        (*order)[i] = (dataset_named){slash != NULL ? slash + 1 : set->rows[i].name, i};
+    }
+    qsort(*order, set->count, sizeof **order, by_name);
+    return HMT_OK;
 }
 
 hmt_status dataset_index(hmt_dataset *set)
 {
-    named *order;
+    dataset_named *order = NULL;
     void *block;
-    hmt_status status =
-        memory_uninitialised(&set->allocator, set->count, sizeof *order, "a data set", &block);
+    hmt_status status = dataset_order(set, false, &order);
 
-    if (status != HMT_OK)
-        return status;
-    order = block;
-    for (size_t i = 0; i < set->count; ++i)
-        order[i] = (named){set->rows[i].name, i};
-    qsort(order, set->count, sizeof *order, by_name);
     for (size_t i = 1; status == HMT_OK && i < set->count; ++i)
         if (strcmp(order[i - 1].name, order[i].name) == 0) {
             const dataset_row *row = &set->rows[order[i].sample];

@@ -47,12 +47,12 @@ static hmt_status take_line(char *text, list_line *l, taker take, void *user)
 
 static hmt_status take_lines(char *text, size_t size, list_line *l, taker take, void *user)
 {
-    char *end = text + size;
+    char *end = text + size, *begin = csv_text(text, size);
     hmt_status status = HMT_OK;
 
     if (memchr(text, '\0', size) != NULL)
         return status_fail(HMT_ERROR_FORMAT, "%s: a zero byte: this is no text file", l->file);
-    for (l->line = 1; text < end && status == HMT_OK; ++l->line) {
+    for (text = begin, l->line = 1; text < end && status == HMT_OK; ++l->line) {
         char *next = memchr(text, '\n', (size_t)(end - text));
 
         if (next == NULL)
@@ -69,8 +69,8 @@ static size_t column(const csv *reader, const char *name, const char *other)
 {
     size_t i = 0;
 
-    while (i < reader->count && strcmp(reader->fields[i], name) != 0 &&
-           strcmp(reader->fields[i], other) != 0)
+    while (i < reader->count && !csv_is_heading(reader->fields[i], name) &&
+           !csv_is_heading(reader->fields[i], other))
         ++i;
     return i;
 }
@@ -97,7 +97,7 @@ static hmt_status take_rows(char *text, size_t size, list_line *l, taker take, v
         if (reader.count != width)
             return wrong(l->file, l->line, "another number of cells than in the first row");
         l->name = reader.fields[image];
-        if (*l->name == '\0' || !dataset_number(reader.fields[score], &l->score))
+        if (*l->name == '\0' || !dataset_number(csv_trim(reader.fields[score]), &l->score))
             return wrong(l->file, l->line, "not a name and a score");
         status = take(user, l);
     }
@@ -110,15 +110,16 @@ hmt_status list_read(const hmt_dataset *set, const char *folder, const char *nam
     unsigned char *text = NULL;
     char *path = NULL;
     list_line l = {0};
-    size_t size = 0, first;
+    size_t size = 0;
+    char separator;
     hmt_status status = dataset_join(set, folder, name, &path);
 
     if (status == HMT_OK)
         status = file_read(&set->allocator, path, most_bytes, &text, &size);
     if (status == HMT_OK) {
         l.file = path;
-        first = strcspn((char *)text, "\n");
-        status = memchr(text, ',', first < size ? first : size) != NULL
+        separator = csv_separator((char *)text, size);
+        status = separator == ',' || separator == ';'
                      ? take_rows((char *)text, size, &l, take, user)
                      : take_lines((char *)text, size, &l, take, user);
     }

@@ -1,6 +1,7 @@
 /*
- * HMT_DATASET_CSV: one table with the columns path, gender, race and score, in any order. Other
- * columns are ignored, empty cells are not known, paths are relative to the table's folder.
+ * HMT_DATASET_CSV: one table with the columns path, gender, race and score, in any order, whatever
+ * the case of their headings. Other columns are ignored, empty cells are not known, paths are
+ * relative to the table's folder.
  */
 #include <math.h>
 #include <stdio.h>
@@ -32,6 +33,23 @@ static hmt_status wrong(const table *t, const char *what)
     return status_fail(HMT_ERROR_FORMAT, "%s:%zu: %s", t->name, t->csv.row_line, what);
 }
 
+/* A column that is ignored although it was probably meant. */
+static hmt_status note_headings(const table *t)
+{
+    hmt_status status = HMT_OK;
+
+    for (int column = 0; column < COLUMNS; ++column)
+        for (size_t i = 0; i < t->csv.count && t->where[column] == NONE; ++i) {
+            char *heading = csv_trim(t->csv.fields[i]);
+
+            if (status == HMT_OK && dataset_is_typo(heading, column_names[column]))
+                status = dataset_note_at(t->set, t->name, t->csv.row_line,
+                                         "the column '%s' is ignored; is '%s' meant?", heading,
+                                         column_names[column]);
+        }
+    return status;
+}
+
 static hmt_status read_header(table *t)
 {
     int more = csv_next(&t->csv);
@@ -42,7 +60,7 @@ static hmt_status read_header(table *t)
     for (int column = 0; column < COLUMNS; ++column) {
         t->where[column] = NONE;
         for (size_t i = 0; i < t->csv.count; ++i) {
-            if (strcmp(t->csv.fields[i], column_names[column]) != 0)
+            if (!csv_is_heading(t->csv.fields[i], column_names[column]))
                 continue;
             if (t->where[column] != NONE)
                 return status_fail(HMT_ERROR_FORMAT, "%s:%zu: two columns are called '%s'", t->name,
@@ -52,26 +70,45 @@ static hmt_status read_header(table *t)
     }
     if (t->where[PATH] == NONE)
         return wrong(t, "the first row names no column 'path'");
-    if (t->where[GENDER] == NONE && t->where[RACE] == NONE && t->where[SCORE] == NONE)
+    if (t->set->scores)
+        t->where[GENDER] = t->where[RACE] = NONE;
+    else if (t->where[GENDER] == NONE && t->where[RACE] == NONE && t->where[SCORE] == NONE)
         return wrong(t, "no column 'gender', 'race' or 'score'");
-    return HMT_OK;
+    return note_headings(t);
+}
+
+/* A cell of scores: NaN where it is empty or a word for nothing. With semicolons between cells a
+ * comma may stand before the decimals. */
+static hmt_status read_score(table *t, char *cell, float *score)
+{
+    char *comma = t->csv.separator == ';' ? strchr(cell, ',') : NULL;
+
+    *score = NAN;
+    if (*cell == '\0')
+        return HMT_OK;
+    if (dataset_is_missing(cell))
+        return dataset_note_at(t->set, t->name, t->csv.row_line,
+                               "'%s' is taken for a score that is not known; leave the cell empty",
+                               cell);
+    if (comma != NULL)
+        *comma = '.';
+    return dataset_number(cell, score) ? HMT_OK : wrong(t, "the score is not a finite number");
 }
 
 static hmt_status read_row(table *t)
 {
     dataset_row row = {.score = NAN, .table = t->index, .line = t->csv.row_line};
-    const char *cells[COLUMNS];
-    hmt_status status = HMT_OK;
+    char nothing[1] = "", *cells[COLUMNS];
+    hmt_status status;
 
     if (t->csv.count != t->width)
         return status_fail(HMT_ERROR_FORMAT, "%s:%zu: %zu cells where the first row has %zu",
                            t->name, t->csv.row_line, t->csv.count, t->width);
     for (int i = 0; i < COLUMNS; ++i)
-        cells[i] = t->where[i] == NONE ? "" : t->csv.fields[t->where[i]];
-    if (*cells[PATH] == '\0')
+        cells[i] = t->where[i] == NONE ? nothing : t->csv.fields[t->where[i]];
+    if (*csv_trim(cells[PATH]) == '\0')
         return wrong(t, "the path is empty");
-    if (*cells[SCORE] != '\0' && !dataset_number(cells[SCORE], &row.score))
-        return wrong(t, "the score is not a finite number");
+    status = read_score(t, csv_trim(cells[SCORE]), &row.score);
     for (int task = 0; task < 2 && status == HMT_OK; ++task)
         status =
             dataset_class(t->set, task, cells[GENDER + task], t->name, row.line, &row.label[task]);
@@ -79,7 +116,7 @@ static hmt_status read_row(table *t)
         status = dataset_join(t->set, t->folder, cells[PATH], &row.path);
     if (status != HMT_OK)
         return status;
-    row.name = (char *)cells[PATH];
+    row.name = cells[PATH];
     status = dataset_add(t->set, &row);
     memory_free(&t->set->allocator, row.path);
     return status;
@@ -106,7 +143,9 @@ static hmt_status read_rows(table *t)
         status = more > 0 ? read_row(t) : wrong(t, t->csv.error);
     if (status == HMT_OK && t->set->count == 0)
         status = wrong(t, "the table has no row");
-    return status == HMT_OK ? check_classes(t) : status;
+    if (status == HMT_OK)
+        status = check_classes(t);
+    return status == HMT_OK ? dataset_note_doubts(t->set, false) : status;
 }
 
 hmt_status dataset_read_table(hmt_dataset *set, const char *path)
