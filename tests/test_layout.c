@@ -217,9 +217,11 @@ FIELD(hmt_sample, score, 32);
 FIELD(hmt_sample, table, 40);
 FIELD(hmt_sample, line, 48);
 
-SIZE(hmt_dataset_options, 16);
+SIZE(hmt_dataset_options, 24);
 FIELD(hmt_dataset_options, struct_size, 0);
 FIELD(hmt_dataset_options, classes, 8);
+FIELD(hmt_dataset_options, scores_only, 16);
+FIELD(hmt_dataset_options, reserved, 20);
 
 SIZE(hmt_augment_options, 96);
 FIELD(hmt_augment_options, struct_size, 0);
