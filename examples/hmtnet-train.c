@@ -35,7 +35,7 @@ typedef struct setup {
     hmt_loader *loaders[2];
     hmt_trainer *trainer;
     bool resumed; /* the model is the checkpoint's */
-    char plan[512];
+    char plan[1024];
 } setup;
 
 /* An output that cannot be written is better known now than after hours. */
@@ -211,19 +211,23 @@ static uint64_t fingerprint(const setup *made)
     return hash;
 }
 
-/* What decides a run beside the trainer's recipe, which the library compares. */
+/* What decides a run beside the trainer's recipe, which the library compares: see run_state.h. */
 static void describe_plan(setup *made, const training *run)
 {
+    static const char *const schedules[] = {"constant", "step", "cosine", "one-cycle"};
     const hmt_schedule *s = &run->schedule;
     const hmt_augment_options *a = &made->augment;
+    const train_options *o = &train_settings;
     snprintf(made->plan, sizeof made->plan,
-             "%zu photos %016llx, augmentation %d %d %g %g %g %g %g %g, seed %lld, %llu steps, "
-             "schedule %d %.9g %.9g %llu %.9g %llu",
+             "training photos %zu; the training photos' names or labels %016llx; "
+             "--resize %d; random crops %s; --rotation %g; --brightness %g; --contrast %g; "
+             "--saturation %g; --hue %g; mirrored share %g; --seed %lld; --schedule %s; "
+             "--learning-rate %.9g; --factor %.9g; --period %lld; --warmup %.9g; "
+             "--warmup-epochs %.9g; steps %llu",
              made->counts[TRAIN], (unsigned long long)fingerprint(made), (int)a->resize,
-             (int)a->random_crop, a->rotation, a->brightness, a->contrast, a->saturation, a->hue,
-             a->flip, (long long)train_settings.seed, (unsigned long long)s->total, (int)s->kind,
-             s->base, s->factor, (unsigned long long)s->period, s->warmup,
-             (unsigned long long)s->warmup_steps);
+             a->random_crop ? "on" : "off", a->rotation, a->brightness, a->contrast, a->saturation,
+             a->hue, a->flip, (long long)o->seed, schedules[s->kind], s->base, s->factor,
+             (long long)o->step_epochs, s->warmup, o->warmup_epochs, (unsigned long long)s->total);
 }
 
 /* Sets the run and its trainer to where the checkpoint was saved. */
@@ -239,6 +243,11 @@ static bool resume(setup *made, training *run)
         return false;
     if (hmt_trainer_resume(made->trainer, path) != HMT_OK) {
         cli_library_error("cannot go on");
+        return false;
+    }
+    if (run->state.step > run->schedule.total) {
+        cli_error("%s: %llu steps are done, more than the %llu of this --epochs and --steps", path,
+                  (unsigned long long)run->state.step, (unsigned long long)run->schedule.total);
         return false;
     }
     printf("going on after step %llu of %llu\n", (unsigned long long)run->state.step,

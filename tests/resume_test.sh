@@ -72,9 +72,27 @@ refused() { # TEXT OPTION...
     run stopped --resume "$@" >log 2>&1 || status=$?
     [ "$status" -eq 2 ] && grep -qF -- "$text" log || complain "status $status without \"$text\" for $*"
 }
-refused 'belongs to another run' --seed 2
-refused 'belongs to another run' --epochs 41
-refused 'other trainer options' --momentum 0.5
+refused 'belongs to another run: --seed was 1, is 2 now' --seed 2
+refused '--schedule was cosine, is constant now; --factor was' --schedule constant --factor 0.5
+refused 'other trainer options: momentum was 0.9, is 0.5 now; loss was smooth-huber, is mse now' --momentum 0.5 --loss mse
+refused 'more than the 8 of this --epochs and --steps' --epochs 2
+head -n 12 faces.csv >fewer.csv
+refused "training photos was 12, is 11 now; the training photos' names or labels differ" --data fewer.csv
+
+# More epochs, or steps in the middle of one, go on; where the rate does not depend on the end, to the same model.
+short=("${train[@]}" --epochs 5 --schedule step --warmup-epochs 0)
+more() { # NAME [OPTION]...
+    local name=$1
+    shift
+    "${short[@]}" --output "$name.model" --checkpoint "$name.checkpoint" --history "$name.jsonl" "$@" >log 2>&1 || complain "more: $*"
+}
+more five
+more grown --epochs 2
+more grown --resume --steps 15
+more grown --resume
+cmp -s five.model grown.model || complain "a run that was given more epochs has another model"
+diff <(sed 's/,"seconds":[^,}]*//' five.jsonl) <(sed 's/,"seconds":[^,}]*//' grown.jsonl | grep -v '"step":8,.*validation') >log ||
+    complain "a run that was given more epochs has another history"
 echo nonsense >stopped.checkpoint
 refused 'stopped.checkpoint'
 status=0

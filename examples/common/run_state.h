@@ -31,7 +31,10 @@ typedef struct run_state {
 
 enum { RUN_STATE_TEXT = 2048 };
 
-/* `plan`, one line, says what the run is; a checkpoint of another plan is refused. */
+/* `plan`, one line, says what the run is: parts with "; " between them, each a name, a blank and a
+ * value. A checkpoint of another plan is refused, and the parts that differ are named; what stands
+ * behind the part "steps" does not count, as a run may go on for longer. A name that begins with
+ * "the " has a value that says nothing to a person. */
 void run_state_write(const run_state *state, const char *plan, char text[RUN_STATE_TEXT]);
 /* false: a message that names `path` has been printed. */
 bool run_state_read(run_state *state, const char *plan, const char *text, const char *path);

@@ -283,7 +283,9 @@ static int finish_epoch(training *run, bool *last)
         *last = true;
     }
     bool due = *last || sums->number % run->save_every == 0;
-    run->state.epoch = (epoch){.number = sums->number + 1};
+    /* An epoch that --steps cut short stays, so that a run with more steps finishes it. */
+    if (run->state.step < run->schedule.total || sums->steps >= hmt_loader_batches(run->photos))
+        run->state.epoch = (epoch){.number = sums->number + 1};
     if (status == CLI_OK && due)
         status = save(run);
     if (status == CLI_OK && due && run->checkpoint)

@@ -2,6 +2,7 @@
  * Going on from a checkpoint (see checkpoint.h): everything in it is compared with the trainer
  * before anything is set.
  */
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -68,15 +69,94 @@ static hmt_status read_state(const tensors_index *index, uint64_t *steps)
     return HMT_OK;
 }
 
+/* A member of a recipe: parts of its text. */
+typedef struct member {
+    const char *key, *value;
+    size_t key_size, value_size;
+} member;
+
+/* The member that begins at *at, which moves behind it. false: there is none. The text is JSON as
+ * recipe.c writes it; of another text the parts mean little, but lie within it. */
+static bool next_member(const char **at, member *m)
+{
+    size_t depth = 0;
+    bool inside = false;
+    const char *c = strchr(*at, '"');
+
+    if (c == NULL)
+        return false;
+    m->key = c + 1;
+    m->key_size = strcspn(m->key, "\"");
+    c = strchr(m->key, ':');
+    if (c == NULL)
+        return false;
+    m->value = ++c;
+    for (; *c != '\0' && (inside || depth > 0 || (*c != ',' && *c != '}')); ++c) {
+        inside = inside != (*c == '"');
+        depth += !inside && *c == '[';
+        depth -= !inside && *c == ']' && depth > 0;
+    }
+    m->value_size = (size_t)(c - m->value);
+    *at = c;
+    return true;
+}
+
+static bool find_member(const char *recipe, const member *wanted, member *found)
+{
+    while (next_member(&recipe, found))
+        if (found->key_size == wanted->key_size &&
+            memcmp(found->key, wanted->key, wanted->key_size) == 0)
+            return true;
+    return false;
+}
+
+/* A value in words. */
+static void describe_value(const member *m, char text[96])
+{
+    static const char *const losses[] = {"smooth-huber", "mse", "l1", "smooth-l1"};
+    const bool is_loss = m->key_size == 4 && memcmp(m->key, "loss", 4) == 0;
+    const size_t number = (size_t)(m->value_size == 1 ? m->value[0] - '0' : 9);
+
+    if (is_loss && number < sizeof losses / sizeof losses[0])
+        snprintf(text, 96, "%s", losses[number]);
+    else
+        snprintf(text, 96, "%.*s", (int)(m->value_size < 90 ? m->value_size : 90), m->value);
+}
+
+/* Adds to `text` what `one` has and `other` has not; with `was` also what is different there. */
+static void compare(const char *one, const char *other, bool was, char text[480])
+{
+    member m, against;
+
+    for (const char *at = one; next_member(&at, &m);) {
+        const bool there = find_member(other, &m, &against);
+        char old[96] = "not set", now[96] = "not set";
+        const size_t used = strlen(text);
+
+        if (there && (!was || (m.value_size == against.value_size &&
+                               memcmp(m.value, against.value, m.value_size) == 0)))
+            continue;
+        describe_value(&m, was ? old : now);
+        if (there)
+            describe_value(&against, now);
+        snprintf(text + used, 480 - used, "%s%.*s was %s, is %s now", used > 0 ? "; " : "",
+                 (int)m.key_size, m.key, old, now);
+    }
+}
+
 static hmt_status check_recipe(const tensors_index *index, const char *ours)
 {
     const tensors_pair *pair = tensors_metadata(index, CHECKPOINT_RECIPE);
+    char differences[480] = "";
 
     if (pair != NULL && strcmp(pair->value, ours) == 0)
         return HMT_OK;
-    return status_fail(HMT_ERROR_ARGUMENT,
-                       "%s: was saved with other trainer options: %s; this trainer's are %s",
-                       index->what, pair != NULL ? pair->value : "none", ours);
+    if (pair != NULL) {
+        compare(pair->value, ours, true, differences);
+        compare(ours, pair->value, false, differences);
+    }
+    return status_fail(HMT_ERROR_ARGUMENT, "%s: was saved with other trainer options: %s",
+                       index->what, differences[0] != '\0' ? differences : "it names none");
 }
 
 /* Reads the tensor of parameter `param` under `name`, which is float32 and of its shape, into
