@@ -82,7 +82,7 @@ static result measure(const double *predicted, const ridge *problem, const size_
         r.rmse += error * error / (double)m;
     }
     r.rmse = sqrt(r.rmse);
-    r.pc = pt / sqrt(pp * tt);
+    r.pc = pp > 0 && tt > 0 ? pt / sqrt(pp * tt) : (double)NAN; /* undefined without spread */
     return r;
 }
 
@@ -137,18 +137,41 @@ static bool run_split(ridge *problem, const size_t *order, result *out)
     return good;
 }
 
-/* Mean and deviation (of the sample) of one column of the results. */
+/* Mean and deviation (of the sample) of one column of the results, where it is defined. */
 static void summary(const result *results, size_t count, size_t offset, double *mean,
                     double *deviation)
 {
+    size_t defined = 0;
     *mean = *deviation = 0.0;
-    for (size_t i = 0; i < count; i++)
-        *mean += *(const double *)((const char *)&results[i] + offset) / (double)count;
+    for (size_t i = 0; i < count; i++) {
+        double value = *(const double *)((const char *)&results[i] + offset);
+        *mean += isnan(value) ? 0.0 : value;
+        defined += !isnan(value);
+    }
+    *mean = defined ? *mean / (double)defined : (double)NAN;
     for (size_t i = 0; i < count; i++) {
         double off = *(const double *)((const char *)&results[i] + offset) - *mean;
-        *deviation += off * off;
+        *deviation += isnan(off) ? 0.0 : off * off;
     }
-    *deviation = count > 1 ? sqrt(*deviation / (double)(count - 1)) : 0.0;
+    *deviation = defined > 1   ? sqrt(*deviation / (double)(defined - 1))
+                 : defined > 0 ? 0.0
+                               : (double)NAN;
+}
+
+/* One cell behind a comma; "undefined" for a correlation of scores that are all equal. */
+static void write_number(FILE *stream, double value)
+{
+    if (isnan(value))
+        fputs(",undefined", stream);
+    else
+        fprintf(stream, ",%.4f", value);
+}
+
+static void write_numbers(FILE *stream, const double values[3])
+{
+    for (int c = 0; c < 3; c++)
+        write_number(stream, values[c]);
+    fputc('\n', stream);
 }
 
 static void write_results(FILE *stream, const result *results, size_t count)
@@ -157,14 +180,17 @@ static void write_results(FILE *stream, const result *results, size_t count)
     static const size_t columns[3] = {offsetof(result, pc), offsetof(result, mae),
                                       offsetof(result, rmse)};
     fputs("split,train,test,penalty,pc,mae,rmse\n", stream);
-    for (size_t i = 0; i < count; i++)
-        fprintf(stream, "%zu,%zu,%zu,%.3g,%.4f,%.4f,%.4f\n", i + 1, results[i].train,
-                results[i].test, results[i].penalty, results[i].pc, results[i].mae,
-                results[i].rmse);
+    for (size_t i = 0; i < count; i++) {
+        const result *r = &results[i];
+        fprintf(stream, "%zu,%zu,%zu,%.3g", i + 1, r->train, r->test, r->penalty);
+        write_numbers(stream, (const double[]){r->pc, r->mae, r->rmse});
+    }
     for (int c = 0; c < 3; c++)
         summary(results, count, columns[c], &mean[c], &deviation[c]);
-    fprintf(stream, "mean,,,,%.4f,%.4f,%.4f\n", mean[0], mean[1], mean[2]);
-    fprintf(stream, "deviation,,,,%.4f,%.4f,%.4f\n", deviation[0], deviation[1], deviation[2]);
+    fputs("mean,,,", stream);
+    write_numbers(stream, mean);
+    fputs("deviation,,,", stream);
+    write_numbers(stream, deviation);
 }
 
 /* Moves the rows with a score to the front. */

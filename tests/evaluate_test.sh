@@ -67,6 +67,16 @@ expect 0 '' "${evaluate[@]}" --data "$faces/faces.csv" --resamples 100 --markdow
 has '| group | faces | MAE' '| all | 48 | ' '| female, indian | 8 | ' ' to '
 expect 2 '' "${evaluate[@]}" --data "$faces/faces.csv" --markdown --json
 
+# A correlation of scores without spread is undefined, and that is said.
+printf 'path,gender,score\n%s,female,3\n%s,male,3\n' "$faces/female-asian-1.jpg" "$faces/male-asian-1.jpg" >equal.csv
+expect 0 'undefined: all rated scores are equal' "${evaluate[@]}" --data equal.csv --resamples 0
+has 'undefined: all rated' '    female                     1'
+expect 0 '| undefined |' "${evaluate[@]}" --data equal.csv --resamples 0 --markdown
+expect 0 '"pearson":{"value":null},"spearman":{"value":null},"correlation_undefined":"all rated' "${evaluate[@]}" --data equal.csv --resamples 0 --json
+has '"correlation_undefined":"there is only one face with a score"'
+printf 'path,score\n%s,3\n%s,4\n' "$faces/female-asian-1.jpg" "$faces/female-asian-1.jpg" >equal.csv
+expect 0 'undefined: all predicted scores are equal' "${evaluate[@]}" --data equal.csv --resamples 0
+
 # The page: whole, nothing fetched, with a learning curve from a history.
 printf '{"type":"epoch","step":5,"epoch":1,"loss":4.5}\n{"type":"validation","step":5,"epoch":1,"loss":4.25,"pearson":0.25}\n{"type":"epoch","step":10,"epoch":2,"loss":3.5}\n' >history.jsonl
 expect 0 '' "${evaluate[@]}" --data "$faces/faces.csv" --resamples 100 --report page --history history.jsonl

@@ -258,6 +258,8 @@ static int validate(training *run)
         print_figure("MAE", m->mae.value, "");
         print_figure("RMSE", m->rmse.value, "");
         print_figure("PC", m->pearson.value, "");
+        if (isnan(m->pearson.value) && m->known[HMT_TASK_ATTRACTIVENESS] > 0)
+            printf("  PC undefined");
         print_figure("gender", 100 * m->accuracy[0].value, " %");
         print_figure("race", 100 * m->accuracy[1].value, " %");
         putchar('\n');

@@ -44,6 +44,10 @@ static void json_group(const measurement *m, group g, void *context)
     json_figure(m, "mean_error", m->metrics.bias);
     json_figure(m, "pearson", m->metrics.pearson);
     json_figure(m, "spearman", m->metrics.spearman);
+    if (measurement_undefined(m)) {
+        printf(",\"correlation_undefined\":");
+        json_string(stdout, measurement_undefined(m));
+    }
     json_figure(m, "gender", m->metrics.accuracy[0]);
     json_figure(m, "race", m->metrics.accuracy[1]);
     json_confusion(m, 0, m->evaluation->net.config.gender_classes);

@@ -5,10 +5,10 @@
 #include "measurement.h"
 
 static void markdown_cell(const measurement *m, hmt_figure f, double scale, int digits,
-                          const char *unit)
+                          const char *unit, const char *none)
 {
     if (isnan(f.value)) {
-        printf(" | –");
+        printf(" | %s", none);
         return;
     }
     printf(" | %.*f%s", digits, scale * f.value, unit);
@@ -22,12 +22,12 @@ static void markdown_group(const measurement *m, group g, void *context)
     char name[GROUP_NAME];
     measurement_name(m, g, name);
     printf("| %s | %llu", name, (unsigned long long)m->metrics.count);
-    markdown_cell(m, m->metrics.mae, 1, 3, "");
-    markdown_cell(m, m->metrics.rmse, 1, 3, "");
-    markdown_cell(m, m->metrics.pearson, 1, 3, "");
-    markdown_cell(m, m->metrics.accuracy[0], 100, 1, " %");
-    markdown_cell(m, m->metrics.accuracy[1], 100, 1, " %");
-    markdown_cell(m, m->metrics.bias, 1, 3, "");
+    markdown_cell(m, m->metrics.mae, 1, 3, "", "–");
+    markdown_cell(m, m->metrics.rmse, 1, 3, "", "–");
+    markdown_cell(m, m->metrics.pearson, 1, 3, "", measurement_undefined(m) ? "undefined" : "–");
+    markdown_cell(m, m->metrics.accuracy[0], 100, 1, " %", "–");
+    markdown_cell(m, m->metrics.accuracy[1], 100, 1, " %", "–");
+    markdown_cell(m, m->metrics.bias, 1, 3, "", "–");
     printf(" |\n");
 }
 

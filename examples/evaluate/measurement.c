@@ -51,3 +51,26 @@ bool measurement_interval(const measurement *m, hmt_figure f)
 {
     return m->how.resamples > 0 && !isnan(f.low);
 }
+
+const char *measurement_undefined(const measurement *m)
+{
+    const hmt_outcome *first = NULL;
+    bool labels = true, predictions = true; /* all are equal */
+    if (!isnan(m->metrics.pearson.value) || m->metrics.known[HMT_TASK_ATTRACTIVENESS] == 0)
+        return NULL;
+    if (m->metrics.known[HMT_TASK_ATTRACTIVENESS] < 2)
+        return "there is only one face with a score";
+    for (size_t i = 0; i < m->evaluation->count; i++) {
+        const hmt_outcome *o = &m->outcomes[i];
+        if (isnan(o->score) || isnan(o->predicted_score) ||
+            (m->how.gender >= 0 && o->gender != m->how.gender) ||
+            (m->how.race >= 0 && o->race != m->how.race))
+            continue;
+        first = first ? first : o;
+        labels = labels && o->score == first->score;
+        predictions = predictions && o->predicted_score == first->predicted_score;
+    }
+    return labels        ? "all rated scores are equal"
+           : predictions ? "all predicted scores are equal"
+                         : "the scores are too close to each other";
+}

@@ -37,6 +37,9 @@ void measurement_name(const measurement *m, group g, char name[GROUP_NAME]);
 /* Whether a figure has an interval to show. */
 bool measurement_interval(const measurement *m, hmt_figure f);
 
+/* Why the measured group has no correlation although it has scores; NULL if it has one, or none. */
+const char *measurement_undefined(const measurement *m);
+
 /* To standard output. False: measuring failed. */
 bool measurement_text(measurement *m);
 bool measurement_markdown(measurement *m);

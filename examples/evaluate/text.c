@@ -30,13 +30,18 @@ static void print_all(const measurement *m)
     print_figure(m, "mean error", m->metrics.bias, 1, "", 3);
     print_figure(m, "Pearson", m->metrics.pearson, 1, "", 3);
     print_figure(m, "Spearman", m->metrics.spearman, 1, "", 3);
+    if (measurement_undefined(m))
+        printf("    %-24s undefined: %s\n", "Pearson, Spearman", measurement_undefined(m));
     print_figure(m, "gender", m->metrics.accuracy[0], 100, " %", 1);
     print_figure(m, "race", m->metrics.accuracy[1], 100, " %", 1);
 }
 
-static void print_cell(const measurement *m, hmt_figure f, double scale, int digits)
+/* `none` stands where there is no figure. */
+static void print_cell(const measurement *m, hmt_figure f, double scale, int digits,
+                       const char *none)
 {
-    char text[64] = "-";
+    char text[64];
+    snprintf(text, sizeof text, "%s", none);
     if (!isnan(f.value) && measurement_interval(m, f))
         snprintf(text, sizeof text, "%.*f (%.*f..%.*f)", digits, scale * f.value, digits,
                  scale * f.low, digits, scale * f.high);
@@ -51,11 +56,11 @@ static void print_group(const measurement *m, group g, void *context)
     char name[GROUP_NAME];
     measurement_name(m, g, name);
     printf("    %-22s %5llu", name, (unsigned long long)m->metrics.count);
-    print_cell(m, m->metrics.mae, 1, 2);
-    print_cell(m, m->metrics.bias, 1, 2);
-    print_cell(m, m->metrics.pearson, 1, 2);
-    print_cell(m, m->metrics.accuracy[0], 100, 0);
-    print_cell(m, m->metrics.accuracy[1], 100, 0);
+    print_cell(m, m->metrics.mae, 1, 2, "-");
+    print_cell(m, m->metrics.bias, 1, 2, "-");
+    print_cell(m, m->metrics.pearson, 1, 2, measurement_undefined(m) ? "undefined" : "-");
+    print_cell(m, m->metrics.accuracy[0], 100, 0, "-");
+    print_cell(m, m->metrics.accuracy[1], 100, 0, "-");
     putchar('\n');
 }
 

@@ -42,7 +42,9 @@ static void make_cells(const table_row *row, int figure, char cells[CELLS][CELL]
     if (!*cells[2])
         snprintf(cells[2], CELL, "not available");
     if (!*cells[3])
-        snprintf(cells[3], CELL, "not run");
+        snprintf(cells[3], CELL,
+                 figure == FIGURE_PEARSON && row->here[FIGURE_MAE].count > 0 ? "undefined"
+                                                                             : "not run");
 }
 
 static void write_line(FILE *to, table_form form, char cells[CELLS][CELL])
