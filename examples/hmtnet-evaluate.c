@@ -124,11 +124,8 @@ static bool choose_samples(report *r)
     e->samples = r->samples = cli_allocate(e->count, sizeof *r->samples);
     for (size_t i = 0; i < e->count; i++)
         r->samples[i] = i;
-    if (!settings.split || hmt_dataset_split(r->set, settings.split, (uint64_t)settings.seed, 1,
-                                             r->samples, e->count, &e->count) == HMT_OK)
-        return true;
-    cli_error("%s: %s", settings.data, hmt_last_error());
-    return false;
+    return !settings.split || labels_split(r->set, settings.split, (uint64_t)settings.seed, true,
+                                           r->samples, &e->count);
 }
 
 static bool set_up(report *r)

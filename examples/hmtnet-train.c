@@ -73,11 +73,8 @@ static bool choose_samples(setup *made, int side)
         made->indices[side][i] = i;
     if (!train_settings.split)
         return true;
-    if (hmt_dataset_split(set, train_settings.split, (uint64_t)train_settings.seed,
-                          side == VALIDATE, made->indices[side], *count, count) == HMT_OK)
-        return true;
-    cli_library_error("cannot split %s", train_settings.data);
-    return false;
+    return labels_split(set, train_settings.split, (uint64_t)train_settings.seed, side == VALIDATE,
+                        made->indices[side], count);
 }
 
 /* Reads one side's labels. With `classes` they must be those of the model. */

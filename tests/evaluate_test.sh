@@ -57,6 +57,10 @@ expect 2 '' "${evaluate[@]}" --data no-such.csv
 expect 2 '' "$bin/hmtnet-evaluate" --data "$faces/faces.csv"
 expect 2 '' "${evaluate[@]}" --data "$faces/faces.csv" --split fold1
 has 'no split fold1'
+printf 'path,score\n%s,3\n' "$faces/female-asian-1.jpg" >one.csv
+expect 2 'split random:1/1000 has no photos for test' "${evaluate[@]}" --data one.csv --split random:1/1000
+expect 2 'split random:1/1000 has no photos for test' "$bin/hmtnet-train" --data "$faces/faces.csv" --split random:1/1000 \
+    --width 0.03 --epochs 1 --batch 2 --output none.safetensors
 expect 3 '' "${evaluate[@]}" --data "$faces/faces.csv" --resamples 0 --predictions nowhere/out.csv
 expect 3 '' "${evaluate[@]}" --data "$faces/faces.csv" --resamples 0 --sheet nowhere/sheet.png
 expect 0 '' "${evaluate[@]}" --data "$faces/faces.csv" --resamples 0 --sheet sheet.png

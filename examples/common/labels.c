@@ -15,3 +15,16 @@ hmt_dataset *labels_read(const hmt_context *context, hmt_dataset_kind kind, cons
         cli_error("%s", hmt_dataset_warning(set, i));
     return set;
 }
+
+bool labels_split(const hmt_dataset *set, const char *split, uint64_t seed, bool test,
+                  size_t *indices, size_t *count)
+{
+    if (hmt_dataset_split(set, split, seed, test, indices, hmt_dataset_count(set), count) !=
+        HMT_OK) {
+        cli_library_error("cannot split the photos");
+        return false;
+    }
+    if (*count == 0)
+        cli_error("split %s has no photos for %s", split, test ? "test" : "training");
+    return *count > 0;
+}

@@ -11,6 +11,7 @@
 #include "cli.h"
 #include "evaluation.h"
 #include "files.h"
+#include "labels.h"
 #include "output.h"
 #include "photo.h"
 #include "precision_sheet.h"
@@ -62,11 +63,7 @@ static bool take_side(const hmt_dataset *set, const char *split, int test, size_
                       size_t *count)
 {
     *indices = cli_allocate(hmt_dataset_count(set), sizeof **indices);
-    if (hmt_dataset_split(set, split, SPLIT_SEED, test, *indices, hmt_dataset_count(set), count) ==
-        HMT_OK)
-        return true;
-    cli_library_error("cannot split the photos");
-    return false;
+    return labels_split(set, split, SPLIT_SEED, test != 0, *indices, count);
 }
 
 static bool open_set(setup *made)
