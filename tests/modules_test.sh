@@ -33,6 +33,7 @@ bench() {
 mkdir -p "$work/bin" "$work/lib/hmtnet"
 cp "$build/examples/hmtnet-bench" "$build/examples/hmtnet-score" "$build/examples/hmtnet-train" "$work/bin"
 cp "$build"/libhmtnet.so.[0-9]* "$work/lib"
+[ ! -e "$build/hmtnet/libdnnl.so.3" ] || cp -P "$build/hmtnet/libdnnl.so.3" "$work/lib/hmtnet"
 export LD_LIBRARY_PATH=$work/lib PATH=$work/bin:$PATH
 unset HMT_BACKEND_PATH
 
