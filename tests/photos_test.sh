@@ -21,7 +21,7 @@ expect 2 "" "$bin/hmtnet-score" --model "$model" --max-pixels 0 photos/rgb8.png
 programs() {
     local some=$1 said=$2 trained=$3
     shift 3
-    expect "$some" "$said" "$bin/hmtnet-explain" --model "$model" --output maps.png "$@" photos/cut.jpg photos/rgb8.png
+    expect "$some" "$said" "$bin/hmtnet-explain" --model "$model" --method activation --output maps.png "$@" photos/cut.jpg photos/rgb8.png
     expect "$some" "$said" "$bin/hmtnet-features" --model "$model" --output f.npy "$@" photos/cut.jpg photos/rgb8.png
     expect "$trained" "$said" "$bin/hmtnet-evaluate" --model "$model" --resamples 0 --data table.csv "$@"
     expect "$trained" "$said" "$bin/hmtnet-dataset" "$@" table.csv

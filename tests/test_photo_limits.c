@@ -87,9 +87,11 @@ static void coefficients(void)
     hmt_pixels pixels = {0};
     photo p = photo_grey_jpeg(&g);
 
+    CHECK(setenv("JPEGMEM", "1", 1) == 0); /* libjpeg's own bound, which a host does not know */
     o.max_memory = (3 + 6) * 640 * 480;
     CHECK_STATUS(decode(NULL, &p, &o, &pixels), HMT_OK);
     hmt_pixels_free(NULL, &pixels);
+    unsetenv("JPEGMEM");
     --o.max_memory;
     CHECK(cost(&p, &o, HMT_ERROR_LIMIT) == 0);
     CHECK_STATUS(decode(NULL, &p, &o, &pixels), HMT_ERROR_LIMIT);
@@ -379,10 +381,12 @@ static void *decode_all(void *user)
     static const char *const names[] = {"baseline.jpg",   "progressive.jpg", "ycck.jpg",
                                         "exif_6.jpg",     "rgba8.png",       "palette.png",
                                         "interlaced.png", "text_bomb.png",   "bomb.png"};
+    const photo *scans = user;
+    hmt_pixels pixels = {0};
     char path[1024];
 
     for (size_t i = 0; i < sizeof names / sizeof names[0]; ++i) {
-        hmt_pixels pixels = {0}, small = {0};
+        hmt_pixels small = {0};
 
         snprintf(path, sizeof path, "%s/tests/data/images/%s", HMT_SOURCE_DIR, names[i]);
         if (hmt_decode_file(NULL, path, NULL, &pixels) == HMT_OK)
@@ -390,7 +394,8 @@ static void *decode_all(void *user)
         hmt_pixels_free(NULL, &pixels);
         hmt_pixels_free(NULL, &small);
     }
-    hmt_decode_memory(NULL, user, 3000, NULL, &(hmt_pixels){0});
+    hmt_decode_memory(NULL, scans->data, scans->size, NULL, &pixels);
+    hmt_pixels_free(NULL, &pixels);
     return NULL;
 }
 
@@ -407,7 +412,7 @@ static void small_stack(void)
     memset(stack, 0x5a, STACK);
     pthread_attr_init(&how);
     CHECK(pthread_attr_setstack(&how, stack, STACK) == 0);
-    CHECK(pthread_create(&thread, &how, decode_all, p.data) == 0);
+    CHECK(pthread_create(&thread, &how, decode_all, &p) == 0);
     pthread_join(thread, NULL);
     while (untouched < STACK && ((uint8_t *)stack)[untouched] == 0x5a)
         ++untouched;

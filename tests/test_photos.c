@@ -499,7 +499,7 @@ static void other_jpegs(void)
 static void other_files(void)
 {
     static const struct {
-        const char *bytes;
+        char bytes[25]; /* the first 24, zeros after what is written here */
         const char *said;
     } files[] = {{"\0\0\0\x18"
                   "ftypheic\0\0\0\0mif1heic",

@@ -2,6 +2,7 @@
  * JPEG through libjpeg-turbo: any colour space to RGB, as Pillow has it. libjpeg reports errors by
  * calling back (jpeg_messages.c), from where decode() is jumped out of; its caller cleans up.
  */
+#include <limits.h>
 #include <string.h>
 
 #include "core/memory.h"
@@ -195,6 +196,7 @@ static void decode(jpeg_reader *r, decoded *out)
     jpeg_create_decompress(&r->jpeg);
     r->jpeg.client_data = r;
     r->jpeg.progress = &r->progress;
+    r->jpeg.mem->max_memory_to_use = LONG_MAX; /* the environment's JPEGMEM is not ours */
     jpeg_mem_src(&r->jpeg, r->d->data, (unsigned long)r->scans.size);
     jpeg_save_markers(&r->jpeg, JPEG_APP0 + 1, MARKER_BYTES);
     jpeg_read_header(&r->jpeg, TRUE);
