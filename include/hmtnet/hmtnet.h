@@ -643,13 +643,15 @@ typedef struct hmt_session_options {
     hmt_gradients gradients; /**< other than HMT_GRADIENTS_NONE the session keeps the maps of a
                                 whole run, so takes more memory, and computes from the parameters
                                 as float32 however they are stored */
+    int32_t reserved;        /**< zero; room for later versions */
     const hmt_decode_options *decode; /**< how hmt_predict_file() and hmt_predict_memory() decode,
                                          e.g. with a larger max_pixels; copied. NULL: the defaults
                                          */
 } hmt_session_options;
 #define HMT_SESSION_OPTIONS_INIT                                                                   \
     {                                                                                              \
-        sizeof(hmt_session_options), 1, HMT_TASKS_ALL, 0, NULL, 0, 0, 0, HMT_GRADIENTS_NONE, NULL  \
+        sizeof(hmt_session_options), 1, HMT_TASKS_ALL, 0, NULL, 0, 0, 0, HMT_GRADIENTS_NONE, 0,    \
+            NULL                                                                                   \
     }
 
 /**
