@@ -125,6 +125,7 @@ FIELD(hmt_session_options, tap_count, 32);
 FIELD(hmt_session_options, profile, 40);
 FIELD(hmt_session_options, keep_exact, 44);
 FIELD(hmt_session_options, gradients, 48);
+FIELD(hmt_session_options, reserved, 52);
 FIELD(hmt_session_options, decode, 56);
 
 SIZE(hmt_memory, 40);
