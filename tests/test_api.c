@@ -3,8 +3,8 @@
  * call must answer with a status and a sentence, and leave everything usable.
  */
 #include <math.h>
-#include <stdlib.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <hmtnet/backend.h>
