@@ -51,6 +51,21 @@ while IFS= read -r file; do
     case $path in *:*) fail "${file#"$work/"} looks in several folders: $path" ;; esac
 done < <(find "$work/moved" -type f)
 
+# ---- an oneDNN of the system is not installed a second time
+if unshare --mount true 2>/dev/null && [ -d /usr/local/lib ] && [ -d /usr/local/include ]; then
+    HERE=$here WORK=$work LIBRARIES=$onednn HEADERS=$(cached ONEDNN_INCLUDE_DIR) unshare --mount bash -ec '
+        mount --bind "$LIBRARIES" /usr/local/lib
+        mount --bind "$HEADERS" /usr/local/include
+        cmake -S "$HERE" -B "$WORK/system" -DHMTNET_BUILD_PROGRAMS=OFF -DHMTNET_CUDNN=OFF -DONEDNN_LIBRARY=/usr/local/lib/libdnnl.so
+    ' >"$work/log" || fail "$(cat "$work/log")"
+    if grep -F libdnnl "$work/system/cmake_install.cmake"; then
+        fail 'the system'"'"'s oneDNN would be installed, too'
+    fi
+    if grep -E 'hmtnet/|rpath' "$work/system/hmtnet.pc" | grep dnnl; then
+        fail 'hmtnet.pc has a place for an oneDNN that is not installed'
+    fi
+fi
+
 # ---- others use it
 cp -r "$here/tests/install" "$here/examples/embed.c" "$here/examples/faces" "$work"
 models=("$here"/examples/models/*.safetensors)
