@@ -89,9 +89,11 @@ static void test_linear(const kernels *k, hmt_dtype stored, int64_t n, int64_t i
         }
     if (in_panels) {
         float *panels = image_panels(k, n, inputs, x);
+        float *memory = aligned_alloc(64, LINEAR_PANELS_MEMORY * sizeof *memory);
 
         k->linear_panels(stored, n, inputs, panels, halves != NULL ? halves : w, rows, bias, 1, y,
-                         rows);
+                         rows, memory);
+        free(memory);
         free(panels);
     } else {
         for (int i = 0; i < 2; ++i) {
@@ -116,6 +118,7 @@ static void test_linear_gradient(const kernels *k, int64_t n, int64_t rows, int6
     const int64_t w_row = columns + 3, dx_row = columns + 5;
     float *dy = numbers(rows * n, 27), *w = numbers(rows * w_row, 28);
     float *dx = numbers(n * dx_row, 29), *expected = numbers(n * dx_row, 29);
+    float *memory = aligned_alloc(64, LINEAR_GRADIENT_MEMORY * sizeof *memory);
 
     for (int64_t i = 0; i < n; ++i)
         for (int64_t j = 0; j < columns; ++j) {
@@ -125,8 +128,9 @@ static void test_linear_gradient(const kernels *k, int64_t n, int64_t rows, int6
                 sum += (double)dy[row * n + i] * w[row * w_row + j];
             expected[i * dx_row + j] = (float)sum;
         }
-    k->linear_gradient(n, rows, columns, dy, w, w_row, dx, dx_row);
+    k->linear_gradient(n, rows, columns, dy, w, w_row, dx, dx_row, memory);
     CHECK(near(dx, expected, n * dx_row, 1e-4));
+    free(memory);
     free(dy);
     free(w);
     free(dx);

@@ -44,13 +44,13 @@ static int next_piece(const exec *e, const op *o, const strip *s, int64_t i, flo
     return 1;
 }
 
-/* Operands: x, dy, centres, factors and shifts, partials, [winners]. */
+/* Operands: x, dy, centres, factors and shifts, partials, memory of each member, [winners]. */
 static void sums_loop(const exec *e, const op *o, const member *m)
 {
     const norm *n = o->state;
     const hmt_plan_step *step = &e->plan->steps[o->step];
     const span share = norm_share_parts(n, m);
-    float line[NORM_RING] __attribute__((aligned(64)));
+    float *line = exec_own(e, o, 4, m);
 
     for (int64_t task = share.from; task < share.to; ++task) {
         int64_t part;
@@ -101,14 +101,15 @@ static void slopes_loop(const exec *e, const op *o, const member *m)
     }
 }
 
-/* Operands: x, dy, centres, factors and shifts, slopes and offsets, dx, [winners]. */
+/* Operands: x, dy, centres, factors and shifts, slopes and offsets, dx, memory of each member,
+ * [winners]. */
 static void gradient_loop(const exec *e, const op *o, const member *m)
 {
     const norm *n = o->state;
     const hmt_plan_step *step = &e->plan->steps[o->step];
     const float *slope = exec_data(e, o, 3), *offset = slope + n->filled;
     const span share = norm_share_images(n, m);
-    float line[NORM_RING] __attribute__((aligned(64)));
+    float *line = exec_own(e, o, 5, m);
 
     for (int64_t task = share.from; task < share.to; ++task) {
         const strip s = norm_strip_of_image(n, task);
@@ -127,7 +128,7 @@ void batch_norm_backward(exec *e, const hmt_plan_step *s)
     const hmt_plan_step *forward = &e->plan->steps[s->forward], *back = s - 1;
     const int32_t x = norm_input(e, s->in[1]), affine = e->steps[s->forward].workspace;
     const norm *n = norm_plan(e, forward, x);
-    int32_t dy, winners = -1, partials, variance, slopes, dgamma, dbeta;
+    int32_t dy, winners = -1, partials, variance, slopes, dgamma, dbeta, memory;
 
     if (n == NULL)
         return;
@@ -137,6 +138,7 @@ void batch_norm_backward(exec *e, const hmt_plan_step *s)
     } else {
         dy = exec_input(e, s->in[0], exec_md(e, x));
     }
+    memory = exec_scratch_each(e, n->pool != NULL ? n->across.width * n->l.lanes : 1);
     partials = norm_partials(e, n);
     slopes = exec_scratch(e, 2 * n->filled);
     variance = exec_vector_input(e, s->in[3]);
@@ -147,6 +149,7 @@ void batch_norm_backward(exec *e, const hmt_plan_step *s)
     exec_operand(e, dy);
     exec_operand(e, affine);
     exec_operand(e, partials);
+    exec_operand(e, memory);
     exec_operand(e, winners);
     exec_shared(e, slopes_loop, n);
     exec_operand(e, partials);
@@ -163,5 +166,6 @@ void batch_norm_backward(exec *e, const hmt_plan_step *s)
     exec_operand(e, affine);
     exec_operand(e, slopes);
     exec_operand(e, exec_output(e, s->out[0], exec_md(e, x)));
+    exec_operand(e, memory);
     exec_operand(e, winners);
 }

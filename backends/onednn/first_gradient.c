@@ -13,8 +13,7 @@
 enum {
     PARTS = 8, /* of a batch; TILE_PARTS: by tiles, where a panel is no task of its own */
     TILE_PARTS = 32,
-    MOST_VALUES = FIRST_CHANNELS * FIRST_TAPS * FIRST_STRIDE * FIRST_POINTS, /* of an output */
-    MOST_SUMS = FIRST_CHANNELS * FIRST_TAPS * FIRST_TAPS * 32 /* of a panel: on the stack */
+    MOST_VALUES = FIRST_CHANNELS * FIRST_TAPS * FIRST_STRIDE * FIRST_POINTS /* of an output */
 };
 
 typedef struct gradient {
@@ -38,8 +37,8 @@ static int64_t second_block(const gradient *g, int64_t panel, int64_t block)
     return 2 * panel + 1 < g->blocks ? block : 0;
 }
 
-/* Operands: x, dy, sums (parts, panels, sums). */
-static void task(const exec *e, const op *o, int64_t i)
+/* Operands: x, dy, sums (parts, panels, sums), each thread's memory: an image's sums. */
+static void task(const exec *e, const op *o, int64_t i, float *image)
 {
     const gradient *g = o->state;
     const first_shape *s = &g->shape;
@@ -47,7 +46,6 @@ static void task(const exec *e, const op *o, int64_t i)
     const int64_t panel = i % g->panels, part = i / g->panels;
     const int64_t line = ys[3] * exec_kernels(e)->lanes, block = ys[2] * line;
     float *sums = exec_data(e, o, 2) + i * g->sums;
-    float image[MOST_SUMS] __attribute__((aligned(64)));
 
     memset(sums, 0, (size_t)g->sums * sizeof *sums);
     for (int64_t n = ys[0] * part / g->parts; n < ys[0] * (part + 1) / g->parts; ++n) {
@@ -109,7 +107,7 @@ static void sums_loop(const exec *e, const op *o, const member *m)
     span part;
 
     while (team_take(m, g->parts * g->panels, 1, &part))
-        task(e, o, part.from);
+        task(e, o, part.from, exec_own(e, o, 3, m));
 }
 
 /* One output's sums of all parts. */
@@ -125,13 +123,13 @@ static void add_parts(const gradient *g, int64_t panel, int64_t output, const fl
     }
 }
 
-/* Operands: sums, gradient (O,C,kh,kw). */
+/* Operands: sums, gradient (O,C,kh,kw), each thread's memory: an output's sums. */
 static void gradient_loop(const exec *e, const op *o, const member *m)
 {
     const gradient *g = o->state;
     const int64_t taps = (int64_t)g->shape.channels * g->shape.kernel[0] * g->shape.kernel[1];
     const span share = team_share(m, exec_elements(e, o, 1) / taps);
-    double total[MOST_VALUES];
+    double *total = (double *)(void *)exec_own(e, o, 2, m);
 
     for (int64_t output = share.from; output < share.to; ++output) {
         float *to = exec_data(e, o, 1) + output * taps;
@@ -185,12 +183,13 @@ int first_backward_weights(exec *e, const hmt_plan_step *s)
     exec_operand(e, x);
     exec_operand(e, dy);
     exec_operand(e, sums);
-    if (g->by_tiles)
-        exec_operand(e,
-                     exec_scratch_each(e, g->panels * g->sums + first_lines_floats(k, &g->tiles)));
+    exec_operand(
+        e, exec_scratch_each(e, g->by_tiles ? g->panels * g->sums + first_lines_floats(k, &g->tiles)
+                                            : g->sums));
     exec_shared(e, gradient_loop, g);
     exec_operand(e, sums);
     exec_operand(e, exec_output(e, s->out[0], exec_like(e, s->out[0], dnnl_oihw)));
+    exec_operand(e, exec_scratch_each(e, 2 * MOST_VALUES));
     conv_bias_gradient(e, s, dy);
     return 1;
 }

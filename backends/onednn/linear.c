@@ -134,7 +134,7 @@ static void transpose_loop(const exec *e, const op *o, const member *m)
             to[i * images + n] = from[n * outputs + i];
 }
 
-/* Operands: dy (O,N), weight (O,K), dx (N,K). */
+/* Operands: dy (O,N), weight (O,K), dx (N,K), memory of each member. */
 static void data_loop(const exec *e, const op *o, const member *m)
 {
     const int64_t images = e->plan->tensors[e->plan->steps[o->step].in[0]].shape[0];
@@ -146,7 +146,7 @@ static void data_loop(const exec *e, const op *o, const member *m)
 
         exec_kernels(e)->linear_gradient(
             images, outputs, left < LINEAR_COLUMNS ? left : LINEAR_COLUMNS, exec_data(e, o, 0),
-            exec_data(e, o, 1) + first, k, exec_data(e, o, 2) + first, k);
+            exec_data(e, o, 1) + first, k, exec_data(e, o, 2) + first, k, exec_own(e, o, 3, m));
     }
 }
 
@@ -165,6 +165,7 @@ void linear_backward_data(exec *e, const hmt_plan_step *s)
     exec_operand(e, transpose);
     exec_operand(e, weight);
     exec_operand(e, dx);
+    exec_operand(e, exec_scratch_each(e, LINEAR_GRADIENT_MEMORY));
 }
 
 void linear_backward_weights(exec *e, const hmt_plan_step *s)

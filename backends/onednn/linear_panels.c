@@ -58,7 +58,7 @@ static void fill_loop(const exec *e, const op *o, const member *m)
         }
 }
 
-/* Operands: panels, weight, y, [bias]. */
+/* Operands: panels, weight, y, memory of each member, [bias]. */
 static void product_loop(const exec *e, const op *o, const member *m)
 {
     const group *g = o->state;
@@ -66,7 +66,7 @@ static void product_loop(const exec *e, const op *o, const member *m)
     const int64_t *in = e->plan->tensors[s->in[0]].shape;
     const int64_t outputs = e->plan->tensors[s->out[0]].shape[1], k = in[1] * in[2] * in[3];
     const char *weight = (const char *)exec_data(e, o, 1);
-    const float *bias = o->count > 3 ? exec_data(e, o, 3) : NULL;
+    const float *bias = o->count > 4 ? exec_data(e, o, 4) : NULL;
     span part;
 
     while (team_take_less(m, outputs, LEAST_ROWS, LINEAR_ROWS, &part))
@@ -74,19 +74,20 @@ static void product_loop(const exec *e, const op *o, const member *m)
                                        weight + part.from * k * stored_width(g->stored),
                                        part.to - part.from, bias != NULL ? bias + part.from : NULL,
                                        s->relu, exec_data(e, o, 2) + g->first * outputs + part.from,
-                                       outputs);
+                                       outputs, exec_own(e, o, 3, m));
 }
 
 int linear_panels(exec *e, const hmt_plan_step *s, matrices m, int32_t weight, hmt_dtype stored)
 {
     const int64_t *in = e->plan->tensors[s->in[0]].shape;
-    int32_t x, panels, bias, y;
+    int32_t x, panels, bias, y, memory;
 
     if (!worthwhile(e, in[0], stored))
         return 0;
     exec_chose(e, "panels");
     x = linear_input(e, s->in[0], m.x);
     panels = exec_scratch(e, filled_up(e, in[0]) * in[1] * in[2] * in[3]);
+    memory = exec_scratch_each(e, LINEAR_PANELS_MEMORY);
     bias = exec_weight_vector(e, s->weight[1]);
     y = linear_output(e, s->out[0], m.y);
     exec_shared(e, fill_loop, NULL);
@@ -103,6 +104,7 @@ int linear_panels(exec *e, const hmt_plan_step *s, matrices m, int32_t weight, h
         exec_operand(e, panels);
         exec_operand(e, weight);
         exec_operand(e, y);
+        exec_operand(e, memory);
         exec_operand(e, bias);
     }
     return 1;

@@ -61,8 +61,8 @@ const hmt_plan_step *norm_pool(exec *e, const hmt_plan_step *s, const layout *l)
     return read_by(e, s->out[0], pool, back, norm_back) ? pool : NULL;
 }
 
-/* Operands: x, y, centres, factors and shifts, winners. */
-static void task(const exec *e, const op *o, int64_t i)
+/* Operands: x, y, centres, factors and shifts, winners, memory of each member: the ring. */
+static void task(const exec *e, const op *o, int64_t i, float *ring)
 {
     const norm *n = o->state;
     const hmt_plan_step *s = &e->plan->steps[o->step];
@@ -77,7 +77,6 @@ static void task(const exec *e, const op *o, int64_t i)
     const float *x = exec_data(e, o, 0) + image.offset, *window[POOL_ROWS];
     float *y = exec_data(e, o, 1) + i * rows * to;
     uint8_t *winners = (uint8_t *)exec_data(e, o, 3) + i * rows * to;
-    float ring[NORM_RING] __attribute__((aligned(64)));
     int64_t next = 0;
 
     for (int64_t row = 0; row < rows; ++row) {
@@ -97,7 +96,7 @@ static void loop(const exec *e, const op *o, const member *m)
     const span share = norm_share_images(o->state, m);
 
     for (int64_t i = share.from; i < share.to; ++i)
-        task(e, o, i);
+        task(e, o, i, exec_own(e, o, 4, m));
 }
 
 /* Leaves nothing to do for a step. */
@@ -124,4 +123,5 @@ void norm_pool_forward(exec *e, const norm *n, int32_t x, int32_t affine)
     exec_operand(e, y);
     exec_operand(e, affine);
     exec_operand(e, winners);
+    exec_operand(e, exec_scratch_each(e, NORM_RING));
 }

@@ -205,12 +205,12 @@ static bool name_of(const char *entry, char name[NAME_SIZE])
 }
 
 /* The modules of a folder whose names the context does not know yet, in the order of their names.
- */
-static void list_folder(hmt_context *context, const char *folder)
+ * file: room for a path, the caller's, to keep the stack small. */
+static void list_folder(hmt_context *context, const char *folder, char file[PATH_SIZE])
 {
     struct dirent **entries = NULL;
     const int count = scandir(folder, &entries, NULL, alphasort);
-    char name[NAME_SIZE], file[PATH_SIZE];
+    char name[NAME_SIZE];
 
     for (int i = 0; i < count; ++i) {
         if (name_of(entries[i]->d_name, name) && !is_known(context, name) &&
@@ -230,7 +230,7 @@ void modules_list(hmt_context *context)
     find_places(context, &p);
     for (size_t i = 0; i < p.count; ++i)
         if (stat(p.path[i], &info) == 0 && S_ISDIR(info.st_mode))
-            list_folder(context, p.path[i]);
+            list_folder(context, p.path[i], file);
         else if (file_at(p.path[i], "", file))
             list_file(context, file, NULL);
 }

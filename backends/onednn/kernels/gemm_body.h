@@ -11,7 +11,13 @@
 /* b's part that is used over and over: DEPTH x 2 vectors stay in the first-level cache. Rows of it
  * in a turn of the loop: where a row is one cache line, turns of two need fewer instructions, and
  * the processor foresees the next lines by itself. */
-enum { DEPTH = 256, AHEAD = 2048, LINE = 64, TURN = LANES < 16 ? 2 : 1 };
+enum {
+    DEPTH = 256,
+    WIDE_DEPTH = DEPTH * 8 / LANES,
+    AHEAD = 2048,
+    LINE = 64,
+    TURN = LANES < 16 ? 2 : 1
+};
 
 /* What is fetched while a block is computed: in each turn `step` bytes, of which the second line
  * lies `apart` bytes behind the first. */
@@ -137,10 +143,10 @@ static void gemm(hmt_dtype stored, int64_t m, int64_t k, const float *a, int64_t
                  int64_t a_step, const void *b, int64_t b_step, float *c, int64_t c_row, int add,
                  int64_t behind)
 {
-    const int64_t parts = (k + DEPTH - 1) / DEPTH, blocks = (m + ROWS - 1) / ROWS;
-    const int64_t row = b_step * stored_width(stored);
+    const int64_t row = b_step * stored_width(stored), blocks = (m + ROWS - 1) / ROWS;
     const int widens = stored == HMT_DTYPE_BF16 || (stored == HMT_DTYPE_F16 && !LOADS_F16);
-    float wide[DEPTH * 2 * LANES] __attribute__((aligned(64)));
+    const int64_t most = widens ? WIDE_DEPTH : DEPTH, parts = (k + most - 1) / most;
+    float wide[WIDE_DEPTH * 2 * LANES] __attribute__((aligned(64)));
 
     for (int64_t part = 0; part < parts; ++part, add = 1) {
         const int64_t from = k * part / parts, depth = k * (part + 1) / parts - from;

@@ -64,6 +64,13 @@ enum { FIRST_CHANNELS = 4, FIRST_TAPS = 11, FIRST_STRIDE = 8 };
 
 enum { LINEAR_COLUMNS = 256, LINEAR_IMAGES = 128, LINEAR_ROWS = 36 };
 
+/* Floats of memory, at a whole cache line, that linear_panels() and linear_gradient() work in:
+ * threads of a host may have small stacks. */
+enum {
+    LINEAR_PANELS_MEMORY = LINEAR_ROWS * LINEAR_IMAGES,
+    LINEAR_GRADIENT_MEMORY = 129 * LINEAR_COLUMNS
+};
+
 /* The same by tiles of FIRST_TILE outputs along a row, F(4,4). A stride is interleaved grids, each
  * with its share of a line's taps, FIRST_TILE at most. */
 enum { FIRST_TILE = 4, FIRST_POINTS = 7 };
@@ -159,11 +166,13 @@ typedef struct kernels {
     /* The same of x (panel of images,k,image), filled up with zeros, without 8 bits; at most
      * LINEAR_IMAGES images and LINEAR_ROWS rows. */
     void (*linear_panels)(hmt_dtype stored, int64_t n, int64_t k, const float *x, const void *w,
-                          int64_t rows, const float *bias, int relu, float *y, int64_t y_row);
+                          int64_t rows, const float *bias, int relu, float *y, int64_t y_row,
+                          float *memory);
     /* dx(n,columns) = dy(rows,n)^T w(rows,columns), all row-major, rows of w and dx w_row and
      * dx_row apart; at most LINEAR_COLUMNS columns. */
     void (*linear_gradient)(int64_t n, int64_t rows, int64_t columns, const float *dy,
-                            const float *w, int64_t w_row, float *dx, int64_t dx_row);
+                            const float *w, int64_t w_row, float *dx, int64_t dx_row,
+                            float *memory);
     /* x(k) in steps of its largest magnitude / 32767. Gives the step; NaN if x is not finite. */
     float (*quantise)(int64_t k, const float *x, int16_t *to);
 

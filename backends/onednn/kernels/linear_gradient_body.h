@@ -16,6 +16,14 @@ enum {
 /* A panel of the weight; the row more keeps the panels' first rows out of one set of the cache. */
 typedef float tile_panel[TILE_ROWS + 1][2 * LANES];
 
+/* What a group of images is computed in. */
+typedef struct gradient_memory {
+    tile_panel tile[TILE_PANELS];
+    float sums[TILE_PANELS][GROUP][2 * LANES];
+} gradient_memory;
+
+_Static_assert(sizeof(gradient_memory) == LINEAR_GRADIENT_MEMORY * sizeof(float), "room for it");
+
 /* Rows of w as panels, filled up with zeros. */
 static void gradient_tile(int64_t rows, int64_t columns, const float *w, int64_t w_row,
                           tile_panel *tile)
@@ -57,31 +65,30 @@ KERNEL coming ahead(const float *next, int64_t row_bytes)
 
 /* Of some images. */
 static void gradient_group(int64_t images, int64_t rows, int64_t columns, const float *dy,
-                           int64_t dy_row, const float *w, int64_t w_row, float *dx, int64_t dx_row)
+                           int64_t dy_row, const float *w, int64_t w_row, float *dx, int64_t dx_row,
+                           gradient_memory *memory)
 {
-    tile_panel tile[TILE_PANELS] __attribute__((aligned(64)));
-    float sums[TILE_PANELS][GROUP][2 * LANES] __attribute__((aligned(64)));
-
     for (int64_t row = 0, count; row < rows; row += count) {
         const float *next = w + row * w_row;
 
         count = rows - row < TILE_ROWS ? rows - row : TILE_ROWS;
-        gradient_tile(count, columns, next, w_row, tile);
+        gradient_tile(count, columns, next, w_row, memory->tile);
         next += count * w_row;
         for (int64_t panel = 0; panel * 2 * LANES < columns; ++panel, next += 2 * LANES)
-            gradient_panel(images, count, dy + row * dy_row, dy_row, tile[panel][0], sums[panel][0],
-                           row > 0, ahead(next, w_row * (int64_t)sizeof *w));
+            gradient_panel(images, count, dy + row * dy_row, dy_row, memory->tile[panel][0],
+                           memory->sums[panel][0], row > 0,
+                           ahead(next, w_row * (int64_t)sizeof *w));
     }
     for (int64_t i = 0; i < images; ++i, dx += dx_row)
         for (int64_t at = 0; at < columns; at += 2 * LANES)
-            memcpy(dx + at, sums[at / (2 * LANES)][i],
+            memcpy(dx + at, memory->sums[at / (2 * LANES)][i],
                    (size_t)(columns - at < 2 * LANES ? columns - at : 2 * LANES) * sizeof *dx);
 }
 
 static void linear_gradient(int64_t n, int64_t rows, int64_t columns, const float *dy,
-                            const float *w, int64_t w_row, float *dx, int64_t dx_row)
+                            const float *w, int64_t w_row, float *dx, int64_t dx_row, float *memory)
 {
     for (int64_t i = 0; i < n; i += GROUP)
         gradient_group(n - i < GROUP ? n - i : GROUP, rows, columns, dy + i, n, w, w_row,
-                       dx + i * dx_row, dx_row);
+                       dx + i * dx_row, dx_row, (gradient_memory *)(void *)memory);
 }

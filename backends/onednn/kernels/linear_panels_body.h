@@ -72,10 +72,11 @@ KERNEL void panels_stored(const hmt_dtype stored, int64_t panels, int64_t k, con
 }
 
 static void linear_panels(hmt_dtype stored, int64_t n, int64_t k, const float *x, const void *w,
-                          int64_t rows, const float *bias, int relu, float *y, int64_t y_row)
+                          int64_t rows, const float *bias, int relu, float *y, int64_t y_row,
+                          float *memory)
 {
     const int64_t panels = (n + 2 * LANES - 1) / (2 * LANES);
-    float sums[LINEAR_ROWS][LINEAR_IMAGES] __attribute__((aligned(64)));
+    float(*sums)[LINEAR_IMAGES] = (float(*)[LINEAR_IMAGES])(void *)memory;
 
     if (stored == HMT_DTYPE_F32)
         panels_stored(HMT_DTYPE_F32, panels, k, x, w, rows, sums);
