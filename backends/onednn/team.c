@@ -8,7 +8,8 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <unistd.h>
+
+#include "core/owner.h"
 
 /* Looks at the barrier before a member sleeps: some 20 microseconds. No function here needs more
  * stack than the build allows (CMakeLists.txt); the rest is for sanitizers. */
@@ -20,7 +21,7 @@ struct team {
     int stop;
     team_job *job;
     void *user;
-    pid_t owner; /* the process that has the threads */
+    owner owner;
     pthread_t *handles;
     member *members;
     int32_t started; /* threads besides the caller's */
@@ -169,12 +170,13 @@ hmt_status team_create(const hmt_host *host, team **out)
     t = memset(block, 0, bytes);
     t->host = host;
     t->threads = host->threads;
-    t->owner = getpid();
+    owner_take(&t->owner);
     t->handles = (pthread_t *)(void *)(t + 1);
     t->members = (member *)(void *)(t->handles + count);
     for (size_t i = 0; i < count; ++i)
         t->members[i] = (member){t, (int32_t)i};
     if (pthread_mutex_init(&t->lock, NULL) != 0 || pthread_cond_init(&t->changed, NULL) != 0) {
+        owner_release(&t->owner);
         host->allocator.release(host->allocator.user, t);
         return host->fail(HMT_ERROR_MEMORY, "cannot make a mutex for a team");
     }
@@ -190,7 +192,7 @@ void team_free(team *t)
 {
     if (t == NULL)
         return;
-    if (t->owner == getpid()) {
+    if (owner_is_here(&t->owner)) {
         t->stop = 1;
         if (t->started > 0)
             team_barrier(&t->members[0]);
@@ -199,6 +201,7 @@ void team_free(team *t)
         pthread_cond_destroy(&t->changed);
         pthread_mutex_destroy(&t->lock);
     }
+    owner_release(&t->owner);
     t->host->allocator.release(t->host->allocator.user, t);
 }
 
@@ -211,7 +214,7 @@ void team_run_alone(team_job *job, void *user)
 
 void team_run(team *t, team_job *job, void *user)
 {
-    if (t->threads == 1 || t->owner != getpid()) {
+    if (t->threads == 1 || !owner_is_here(&t->owner)) {
         team_run_alone(job, user);
         return;
     }

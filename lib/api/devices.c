@@ -7,6 +7,7 @@
 
 #include "api/backends.h"
 #include "core/memory.h"
+#include "core/owner.h"
 #include "core/random.h"
 #include "core/status.h"
 
@@ -40,6 +41,7 @@ struct devices {
     size_t part_batch; /* images of a part */
     helper *helpers;
     size_t count, started;
+    owner owner;
 
     pthread_mutex_t lock;
     pthread_cond_t work,
@@ -185,6 +187,9 @@ hmt_status devices_run(devices *d, execution *first, hmt_phase phase, const run_
 
     if (d == NULL)
         return execution_run(first, phase, input, tasks, groups, seed);
+    if (!owner_is_here(&d->owner))
+        return status_fail(HMT_ERROR_STATE, "the devices' threads belong to the process that made "
+                                            "this trainer: make one after fork()");
     pthread_mutex_lock(&d->lock);
     d->job = (job){phase, input, tasks, groups, seed};
     d->failed = false;
@@ -308,6 +313,7 @@ static hmt_status make(hmt_model *model, const hmt_trainer_options *o, devices *
         d->helpers[i].part = i + 1;
         d->helpers[i].number = number_of(model->context, o, (int32_t)i + 1);
     }
+    owner_take(&d->owner);
     *out = d;
     return HMT_OK;
 }
@@ -332,6 +338,20 @@ hmt_status devices_open(hmt_model *model, const hmt_trainer_options *o,
     return HMT_OK;
 }
 
+/* And the locks, which in a child after fork() may be anybody's for ever. */
+static void stop_threads(devices *d)
+{
+    pthread_mutex_lock(&d->lock);
+    d->stop = true;
+    pthread_cond_broadcast(&d->work);
+    pthread_mutex_unlock(&d->lock);
+    for (size_t i = 0; i < d->started; ++i)
+        pthread_join(d->helpers[i].thread, NULL);
+    pthread_cond_destroy(&d->done);
+    pthread_cond_destroy(&d->work);
+    pthread_mutex_destroy(&d->lock);
+}
+
 void devices_close(devices *d)
 {
     const hmt_context *context;
@@ -339,12 +359,9 @@ void devices_close(devices *d)
     if (d == NULL)
         return;
     context = d->model->context;
-    pthread_mutex_lock(&d->lock);
-    d->stop = true;
-    pthread_cond_broadcast(&d->work);
-    pthread_mutex_unlock(&d->lock);
-    for (size_t i = 0; i < d->started; ++i)
-        pthread_join(d->helpers[i].thread, NULL);
+    if (owner_is_here(&d->owner))
+        stop_threads(d);
+    owner_release(&d->owner);
     for (size_t i = 0; i < d->count; ++i) {
         helper *h = &d->helpers[i];
 
@@ -354,9 +371,6 @@ void devices_close(devices *d)
         if (h->device != NULL)
             context->backend->device_close(h->device);
     }
-    pthread_cond_destroy(&d->done);
-    pthread_cond_destroy(&d->work);
-    pthread_mutex_destroy(&d->lock);
     memory_free(&context->allocator, d->helpers);
     memory_free(&context->allocator, d);
 }

@@ -234,6 +234,7 @@ hmt_status hmt_loader_create(const hmt_context *context, const hmt_dataset *data
         release(loader);
         return status;
     }
+    owner_take(&loader->owner);
     status = start_workers(loader);
     if (status != HMT_OK) {
         hmt_loader_free(loader);
@@ -243,9 +244,29 @@ hmt_status hmt_loader_create(const hmt_context *context, const hmt_dataset *data
     return HMT_OK;
 }
 
+/* In a child after fork(): there are no workers, and what they were doing is begun anew. The lock
+ * may have been anybody's. */
+static hmt_status adopt(hmt_loader *loader)
+{
+    if (owner_is_here(&loader->owner))
+        return HMT_OK;
+    owner_release(&loader->owner);
+    owner_take(&loader->owner);
+    photos_adopt(&loader->photos);
+    loader->started = 0;
+    loader->busy = 0;
+    loader->next_batch = loader->taken;
+    loader->next_place = 0;
+    loader->order_epoch = UINT64_MAX;
+    loader->paused = false;
+    for (uint64_t i = loader->taken; i < loader->released + loader->slot_count; ++i)
+        loader->slots[i % loader->slot_count].size = loader->slots[i % loader->slot_count].done = 0;
+    return make_locks(loader);
+}
+
 void hmt_loader_free(hmt_loader *loader)
 {
-    if (loader == NULL)
+    if (loader == NULL || adopt(loader) != HMT_OK)
         return;
     pthread_mutex_lock(&loader->lock);
     loader->stop = true;
@@ -257,6 +278,7 @@ void hmt_loader_free(hmt_loader *loader)
     pthread_cond_destroy(&loader->work);
     pthread_mutex_destroy(&loader->lock);
     photos_close(&loader->photos);
+    owner_release(&loader->owner);
     release(loader);
 }
 
@@ -276,6 +298,8 @@ hmt_status hmt_loader_seek(hmt_loader *loader, uint64_t epoch, uint64_t batch)
         return status_fail(HMT_ERROR_ARGUMENT,
                            "hmt_loader_seek: loader is NULL, or no epoch has a batch %llu",
                            (unsigned long long)batch);
+    if (adopt(loader) != HMT_OK)
+        return HMT_ERROR_MEMORY;
     number = epoch * loader->per_epoch + batch;
     pthread_mutex_lock(&loader->lock);
     loader->paused = true;
@@ -292,14 +316,20 @@ hmt_status hmt_loader_seek(hmt_loader *loader, uint64_t epoch, uint64_t batch)
     return HMT_OK;
 }
 
-/* Waits until the batch is whole. Under the lock. */
+/* Waits until the batch is whole, or makes it so. Under the lock. */
 static slot *wait_for(hmt_loader *loader, uint64_t number)
 {
     slot *s = &loader->slots[number % loader->slot_count];
 
     while (loader->next_batch < number ||
            (loader->next_batch == number && loader->next_place == 0) || s->done < s->size)
-        pthread_cond_wait(&loader->filled, &loader->lock);
+        if (loader->started > 0) {
+            pthread_cond_wait(&loader->filled, &loader->lock);
+        } else {
+            pthread_mutex_unlock(&loader->lock);
+            (void)loader_fill(loader);
+            pthread_mutex_lock(&loader->lock);
+        }
     return s;
 }
 
@@ -333,6 +363,8 @@ hmt_status hmt_loader_next(hmt_loader *loader, hmt_batch *out, const size_t **sa
     status_clear();
     if (loader == NULL || out == NULL)
         return status_fail(HMT_ERROR_ARGUMENT, "hmt_loader_next: loader or batch is NULL");
+    if (adopt(loader) != HMT_OK)
+        return HMT_ERROR_MEMORY;
     s = next_slot(loader);
     if (s != NULL && s->status != HMT_OK)
         return status_fail(s->status, "%s", s->message);

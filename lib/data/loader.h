@@ -11,6 +11,7 @@
 
 #include <pthread.h>
 
+#include "core/owner.h"
 #include "data/photos.h"
 
 enum { LOADER_MESSAGE = 512 };
@@ -40,7 +41,8 @@ struct hmt_loader {
     size_t slot_count;
     uint64_t lent; /* batches that the caller may hold at once */
     pthread_t *threads;
-    size_t started;
+    size_t started; /* 0 in a child after fork(): whoever asks for a batch fills it */
+    owner owner;
 
     pthread_mutex_t lock;
     pthread_cond_t work, filled; /* for workers: there may be something to do; for the caller */
@@ -56,5 +58,7 @@ struct hmt_loader {
 
 /* A worker's thread: fills places until the loader ends. `argument` is the loader. */
 void *loader_work(void *argument);
+/* Takes and fills the next place, waiting for one; false: the loader ends. */
+bool loader_fill(hmt_loader *loader);
 
 #endif

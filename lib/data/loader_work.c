@@ -129,26 +129,33 @@ static hmt_status fill(hmt_loader *loader, uint64_t epoch, slot *s, size_t place
                          s->images + place * loader->floats);
 }
 
-void *loader_work(void *argument)
+bool loader_fill(hmt_loader *loader)
 {
-    hmt_loader *loader = argument;
     uint64_t batch;
     size_t place;
+    slot *s;
+    hmt_status status;
 
-    while (take(loader, &batch, &place)) {
-        slot *s = &loader->slots[batch % loader->slot_count];
-        hmt_status status = fill(loader, batch / loader->per_epoch, s, place);
-
-        pthread_mutex_lock(&loader->lock);
-        if (status != HMT_OK && place < s->bad_place) {
-            s->bad_place = place;
-            s->status = status;
-            snprintf(s->message, sizeof s->message, "%s", hmt_last_error());
-        }
-        --loader->busy;
-        ++s->done;
-        pthread_cond_broadcast(&loader->filled);
-        pthread_mutex_unlock(&loader->lock);
+    if (!take(loader, &batch, &place))
+        return false;
+    s = &loader->slots[batch % loader->slot_count];
+    status = fill(loader, batch / loader->per_epoch, s, place);
+    pthread_mutex_lock(&loader->lock);
+    if (status != HMT_OK && place < s->bad_place) {
+        s->bad_place = place;
+        s->status = status;
+        snprintf(s->message, sizeof s->message, "%s", hmt_last_error());
     }
+    --loader->busy;
+    ++s->done;
+    pthread_cond_broadcast(&loader->filled);
+    pthread_mutex_unlock(&loader->lock);
+    return true;
+}
+
+void *loader_work(void *argument)
+{
+    while (loader_fill(argument))
+        ;
     return NULL;
 }

@@ -51,6 +51,13 @@ void photos_close(photos *p)
     pthread_mutex_destroy(&p->lock);
 }
 
+void photos_adopt(photos *p)
+{
+    pthread_mutex_init(&p->lock, NULL);
+    p->bound = 0; /* what another thread was about to keep is not to be trusted */
+    p->kept = NULL;
+}
+
 bool photos_mark_bad(photos *p, size_t sample)
 {
     bool news;

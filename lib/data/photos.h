@@ -25,6 +25,8 @@ typedef struct photos {
 /* Sets up what the other fields do not say: the lock and the room for what is kept. */
 hmt_status photos_open(photos *p, uint64_t keep_bytes);
 void photos_close(photos *p);
+/* In a child after fork(), whose parent's threads were using them: as if none had been kept. */
+void photos_adopt(photos *p);
 
 /* Tensor (3,crop,crop) of a sample. On failure the message begins with the table's file and line.
  */
