@@ -143,6 +143,7 @@ static bool set_up(report *r)
         return false;
     e->net.preprocess.crop = settings.crops ? HMT_CROP_FIVE : HMT_CROP_CENTER;
     session.batch = EVALUATION_BATCH * evaluation_views(e);
+    session.tasks = network_tasks(&e->net.config);
     return network_prepare(&e->net, &session);
 }
 

@@ -161,9 +161,18 @@ static bool prepare(explain *run)
 static void describe(const explain *run, char text[256])
 {
     const hmt_prediction *p = &run->maps.predictions[0];
-    snprintf(text, 256, "%s %.0f %%, %s %.0f %%, score %.2f", p->gender.name,
-             (double)(100.0f * p->gender.probabilities[p->gender.label]), p->race.name,
-             (double)(100.0f * p->race.probabilities[p->race.label]), (double)p->score);
+    const uint32_t tasks = network_tasks(&run->maps.net.config);
+    const hmt_class_prediction *const heads[2] = {&p->gender, &p->race};
+    int used = 0;
+    text[0] = '\0';
+    for (int task = 0; task < 2; task++)
+        if (tasks & 1u << task)
+            used += snprintf(text + used, 256 - (size_t)used, "%s%s %.0f %%", used ? ", " : "",
+                             heads[task]->name,
+                             (double)(100.0f * heads[task]->probabilities[heads[task]->label]));
+    if (tasks & HMT_TASKS_ATTRACTIVENESS)
+        snprintf(text + used, 256 - (size_t)used, "%sscore %.2f", used ? ", " : "",
+                 (double)p->score);
 }
 
 /* Draws the heads of the columns. */

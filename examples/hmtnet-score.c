@@ -108,6 +108,12 @@ static void csv_number(FILE *stream, double value, int decimals)
         fprintf(stream, "%.*f", decimals, value);
 }
 
+/* Not a number where the head was not run. */
+static double score_of(const hmt_prediction *face)
+{
+    return face->tasks & HMT_TASKS_ATTRACTIVENESS ? (double)face->score : (double)NAN;
+}
+
 static void csv_class(FILE *stream, const hmt_class_prediction *head)
 {
     if (head->label >= 0) {
@@ -131,7 +137,7 @@ static void csv_row(FILE *stream, const char *path, const hmt_prediction *face, 
     } else {
         csv_class(stream, &face->gender);
         csv_class(stream, &face->race);
-        csv_number(stream, face->score, 4);
+        csv_number(stream, score_of(face), 4);
         fputc(',', stream);
     }
     fputc('\n', stream);
@@ -141,9 +147,13 @@ static void json_class(FILE *stream, const score *run, const char *name, hmt_tas
                        const hmt_class_prediction *head)
 {
     fprintf(stream, ",\"%s\":", name);
+    if (head->label < 0) {
+        fputs("null", stream);
+        return;
+    }
     json_string(stream, head->name);
     fprintf(stream, ",\"%s_probability\":", name);
-    json_number(stream, head->label < 0 ? NAN : head->probabilities[head->label], 7);
+    json_number(stream, head->probabilities[head->label], 7);
     fprintf(stream, ",\"%s_probabilities\":{", name);
     for (int32_t i = 0; i < head->class_count; i++) {
         const char *label = hmt_model_label(run->model, task, i);
@@ -167,7 +177,7 @@ static void json_row(FILE *stream, const score *run, const char *path, const hmt
         json_class(stream, run, "gender", HMT_TASK_GENDER, &face->gender);
         json_class(stream, run, "race", HMT_TASK_RACE, &face->race);
         fputs(",\"score\":", stream);
-        json_number(stream, face->score, 7);
+        json_number(stream, score_of(face), 7);
     }
     fputs("}\n", stream);
 }
@@ -225,6 +235,7 @@ static bool prepare(score *run)
     size_t most = (size_t)settings.batch / run->crops;
     run->batch = even_batch(run->photos.count, most ? most : 1);
     session.batch = (int32_t)(run->batch * run->crops);
+    session.tasks = network_tasks(&run->config);
     run->predictions = cli_allocate((size_t)session.batch, sizeof *run->predictions);
     if (hmt_session_create(run->model, &session, &run->session) != HMT_OK) {
         cli_library_error("cannot prepare the model");

@@ -99,9 +99,16 @@ static bool describe_model(setup *made)
     if (o->resize)
         config->resize = (int32_t)o->resize;
     if (hmt_dataset_describe(made->sets[TRAIN], made->indices[TRAIN], made->counts[TRAIN],
-                             config) == HMT_OK)
+                             config) != HMT_OK) {
+        cli_error("%s", hmt_last_error());
+        return false;
+    }
+    for (int task = 0; task < HMT_TASK_COUNT; task++)
+        if (made->recipe.options.alpha[task] == 0)
+            config->trained &= ~(1u << task);
+    if (config->trained)
         return true;
-    cli_error("%s", hmt_last_error());
+    cli_error("%s: no label for a loss whose --alpha is above 0", o->data);
     return false;
 }
 

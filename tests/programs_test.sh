@@ -69,6 +69,21 @@ cp "$work/out.csv" "$work/old.csv"
 expect 2 'abacus' "${score[@]}" --backend abacus --output "$work/out.csv" "$work/photos"
 check cmp -s "$work/out.csv" "$work/old.csv"
 
+# Heads that no label was given for say nothing: in each program, from the file, until they are trained.
+sed 's/^\([^,]*\),[^,]*,[^,]*,/\1,/; /,$/d' "$work/train.csv" >"$work/scores.csv"
+expect 0 'epoch 1/1' "${train[@]}" --data "$work/scores.csv" --validate "$work/train.csv" --output "$work/s.safetensors"
+check test "$(grep -c 'gender [0-9.]* %' log)" -eq 0
+expect 0 '' "$bin/hmtnet-score" --quiet --model "$work/s.safetensors" "$work/photos/baseline.jpg"
+check grep -q 'baseline.jpg,,,,,[0-9.-]*,$' log
+expect 0 '"gender":null,"race":null,"score":' "$bin/hmtnet-score" --quiet --model "$work/s.safetensors" --format jsonl "$work/photos/baseline.jpg"
+expect 0 '' "$bin/hmtnet-evaluate" --quiet --model "$work/s.safetensors" --data "$work/train.csv" --resamples 0 --predictions -
+check grep -q 'baseline.jpg,female,asian,2.5,,,,,[0-9.-]*,$' log
+expect 0 '' "$bin/hmtnet-explain" --quiet --model "$work/s.safetensors" --method activation --output "$work/e.png" "$work/photos/baseline.jpg"
+check "$bin/hmtnet-convert" --storage f16 "$work/s.safetensors" "$work/half.safetensors"
+expect 0 '"gender":null' "$bin/hmtnet-score" --quiet --model "$work/half.safetensors" --format jsonl "$work/photos/baseline.jpg"
+expect 0 'epoch 1/1' "${more[@]}" --data "$work/train.csv" --from "$work/s.safetensors" --output "$work/all.safetensors"
+expect 0 '"gender":"' "$bin/hmtnet-score" --quiet --model "$work/all.safetensors" --format jsonl "$work/photos/baseline.jpg"
+
 # Smaller models, in place too, and a model that cannot be written.
 wide=$(stat -c %s "$work/m.safetensors")
 check "$bin/hmtnet-convert" "$work/m.safetensors" "$work/small.safetensors"

@@ -83,7 +83,7 @@ FIELD(hmt_preprocess_options, seed, 24);
 FIELD(hmt_preprocess_options, mean, 32);
 FIELD(hmt_preprocess_options, deviation, 44);
 
-SIZE(hmt_model_config, 2128);
+SIZE(hmt_model_config, 2136);
 FIELD(hmt_model_config, struct_size, 0);
 FIELD(hmt_model_config, network, 8);
 FIELD(hmt_model_config, wiring, 12);
@@ -99,6 +99,8 @@ FIELD(hmt_model_config, score_mean, 2096);
 FIELD(hmt_model_config, mean, 2100);
 FIELD(hmt_model_config, deviation, 2112);
 FIELD(hmt_model_config, resize, 2124);
+FIELD(hmt_model_config, trained, 2128);
+FIELD(hmt_model_config, reserved, 2132);
 
 SIZE(hmt_load_options, 24);
 FIELD(hmt_load_options, struct_size, 0);

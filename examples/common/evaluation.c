@@ -96,7 +96,8 @@ hmt_outcome evaluation_outcome(const evaluation *e, size_t index)
     if (!e->messages[index]) {
         o.predicted_gender = p->gender.label;
         o.predicted_race = p->race.label;
-        o.predicted_score = p->score;
+        if (p->tasks & HMT_TASKS_ATTRACTIVENESS)
+            o.predicted_score = p->score;
     }
     return o;
 }

@@ -26,6 +26,11 @@ bool network_load(network *net, const char *model, const device_settings *device
     return true;
 }
 
+uint32_t network_tasks(const hmt_model_config *config)
+{
+    return config->trained ? config->trained : (uint32_t)HMT_TASKS_ALL;
+}
+
 bool network_prepare(network *net, const hmt_session_options *options)
 {
     if (hmt_session_create(net->model, options, &net->session) == HMT_OK)

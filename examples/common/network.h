@@ -25,6 +25,9 @@ typedef struct network {
 
 /* Loads a model. false: a message has been printed; close it all the same. */
 bool network_load(network *net, const char *model, const device_settings *device);
+/* The heads whose answers mean something: those that labels were given for, or all if the file does
+ * not say. */
+uint32_t network_tasks(const hmt_model_config *config);
 /* Prepares a session of it. */
 bool network_prepare(network *net, const hmt_session_options *options);
 void network_close(network *net);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "cli.h"
+#include "network.h"
 
 /* The next batch. 1: there is one, 0: the end of the epoch, -1: a photo could not be read, and a
  * message has been printed. */
@@ -216,13 +217,18 @@ static int validate_batch(training *run, const hmt_batch *batch, hmt_outcome *ou
         task[i] += losses.task[i] * (double)losses.labelled[i];
         labelled[i] += (double)losses.labelled[i];
     }
-    for (size_t i = 0; i < batch->count; i++)
+    hmt_model_config config = {.struct_size = sizeof config};
+    hmt_model_get_config(run->model, &config);
+    const uint32_t tasks = network_tasks(&config);
+    for (size_t i = 0; i < batch->count; i++) {
+        const hmt_prediction *p = &run->predictions[i];
         outcomes[i] = (hmt_outcome){batch->gender[i],
                                     batch->race[i],
                                     batch->score[i],
-                                    run->predictions[i].gender.label,
-                                    run->predictions[i].race.label,
-                                    run->predictions[i].score};
+                                    tasks & HMT_TASKS_GENDER ? p->gender.label : -1,
+                                    tasks & HMT_TASKS_RACE ? p->race.label : -1,
+                                    tasks & HMT_TASKS_ATTRACTIVENESS ? p->score : (float)NAN};
+    }
     return CLI_OK;
 }
 

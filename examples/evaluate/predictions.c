@@ -12,6 +12,16 @@ static void write_class(FILE *to, const measurement *m, int task, int32_t label)
     fputc(',', to);
 }
 
+/* Nothing for a head that was not run. */
+static void write_prediction(FILE *to, const measurement *m, int task,
+                             const hmt_class_prediction *head)
+{
+    write_class(to, m, task, head->label);
+    if (head->label >= 0)
+        fprintf(to, "%.6f", (double)head->probabilities[head->label]);
+    fputc(',', to);
+}
+
 static void write_row(FILE *to, const measurement *m, size_t i)
 {
     const evaluation *e = m->evaluation;
@@ -30,10 +40,11 @@ static void write_row(FILE *to, const measurement *m, size_t i)
         fputs(",,,,,", to);
         csv_write(to, e->messages[i]);
     } else {
-        write_class(to, m, 0, o->predicted_gender);
-        fprintf(to, "%.6f,", (double)p->gender.probabilities[p->gender.label]);
-        write_class(to, m, 1, o->predicted_race);
-        fprintf(to, "%.6f,%.6g,", (double)p->race.probabilities[p->race.label], (double)p->score);
+        write_prediction(to, m, 0, &p->gender);
+        write_prediction(to, m, 1, &p->race);
+        if (!isnan(o->predicted_score))
+            fprintf(to, "%.6g", (double)o->predicted_score);
+        fputc(',', to);
     }
     fputc('\n', to);
 }

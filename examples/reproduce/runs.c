@@ -240,6 +240,7 @@ static int evaluate(const run_settings *s, const training_plan *plan, run_place 
     e.samples = samples;
     e.net.preprocess.crop = five_crops ? HMT_CROP_FIVE : HMT_CROP_CENTER;
     session.batch = EVALUATION_BATCH * evaluation_views(&e);
+    session.tasks = network_tasks(&e.net.config);
     if (network_prepare(&e.net, &session))
         status = evaluation_run(&e);
     if (status == CLI_OK && e.bad > 0) {

@@ -91,8 +91,8 @@ HMT_API const char *hmt_dataset_warning(const hmt_dataset *dataset, size_t index
 HMT_API size_t hmt_dataset_count(const hmt_dataset *dataset);
 /** Sample `index`. sample->struct_size must be set. @return HMT_ERROR_ARGUMENT */
 HMT_API hmt_status hmt_dataset_sample(const hmt_dataset *dataset, size_t index, hmt_sample *sample);
-/** Sets the fields of a config that the data decide: classes and their names, and the scores' range
- * and mean over `indices` (count of them; NULL: all). Labels that never occur leave theirs as they
+/** Sets the fields of a config that the data decide: classes and their names, which heads can be
+ * trained, and the scores' range and mean over `indices` (count of them; NULL: all). Labels that never occur leave theirs as they
  * are. */
 HMT_API hmt_status hmt_dataset_describe(const hmt_dataset *dataset, const size_t *indices,
                                         size_t count, hmt_model_config *config);

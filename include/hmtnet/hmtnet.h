@@ -461,7 +461,11 @@ typedef struct hmt_model_config {
     float score_mean; /**< the score head's bias starts here */
     float mean[3]; /**< normalisation the network was trained with, as in hmt_preprocess_options */
     float deviation[3];
-    int32_t resize; /**< shorter side before the crop, pixels */
+    int32_t resize;   /**< shorter side before the crop, pixels */
+    uint32_t trained; /**< heads that labels were given for, HMT_TASKS_... bits: what the others say
+                           means nothing. 0: not known, as in files of other programs. Training adds
+                           to it unless it is 0; saved with the model */
+    uint32_t reserved; /**< 0 */
 } hmt_model_config;
 
 /** Fills a config with the defaults: released wiring, average aggregator, width 1, 2 x 2 classes

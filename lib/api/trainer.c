@@ -251,6 +251,9 @@ hmt_status hmt_train_step(hmt_trainer *trainer, const hmt_batch *batch, hmt_loss
     losses.step = trainer->steps;
     if (status != HMT_OK)
         return status;
+    for (int task = 0; task < HMT_TASK_COUNT && trainer->model->config.trained != 0; ++task)
+        if (losses.labelled[task] > 0 && trainer->options.alpha[task] > 0.0)
+            trainer->model->config.trained |= 1u << task;
     return out != NULL ? options_give(out, &losses, sizeof losses, "hmt_losses") : HMT_OK;
 }
 

@@ -129,6 +129,21 @@ hmt_status hmt_dataset_sample(const hmt_dataset *set, size_t index, hmt_sample *
     return options_give(out, &sample, sizeof sample, "hmt_sample");
 }
 
+/* The tasks that some of the samples have a label for. */
+static uint32_t labelled_tasks(const hmt_dataset *set, const size_t *indices, size_t count)
+{
+    uint32_t tasks = 0;
+
+    for (size_t i = 0; i < count; ++i) {
+        const dataset_row *row = &set->rows[indices != NULL ? indices[i] : i];
+
+        for (int task = 0; task < 2; ++task)
+            tasks |= row->label[task] >= 0 ? 1u << task : 0;
+        tasks |= !isnan(row->score) ? HMT_TASKS_ATTRACTIVENESS : 0;
+    }
+    return tasks;
+}
+
 /* Range and mean of the scores that are known. */
 static void describe_scores(const hmt_dataset *set, const size_t *indices, size_t count,
                             hmt_model_config *config)
@@ -175,6 +190,7 @@ hmt_status hmt_dataset_describe(const hmt_dataset *set, const size_t *indices, s
         config.race_classes = set->classes[1];
         memcpy(config.race_labels, set->names[1], sizeof config.race_labels);
     }
+    config.trained = labelled_tasks(set, indices, indices != NULL ? count : set->count);
     describe_scores(set, indices, indices != NULL ? count : set->count, &config);
     return options_give(out, &config, sizeof config, "hmt_model_config");
 }

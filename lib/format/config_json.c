@@ -15,6 +15,7 @@
 static const char *const networks[] = {"hmtnet"};
 static const char *const wirings[] = {"released", "paper"};
 static const char *const aggregators[] = {"average", "concatenate"};
+static const char *const heads[] = {"gender", "race", "attractiveness"};
 #define LENGTH(array) (sizeof(array) / sizeof(array)[0])
 
 /* ---- writing ---- */
@@ -83,6 +84,23 @@ static void put_labels(config_writer *w, const char *key, int32_t classes,
     json_put(&w->json, "]");
 }
 
+/* Left out where nothing is known or all heads are trained: older versions wrote no such key. */
+static void put_trained(config_writer *w, uint32_t trained)
+{
+    const char *before = "[";
+
+    if (trained == 0 || trained == HMT_TASKS_ALL)
+        return;
+    put_key(w, "trained");
+    for (size_t i = 0; i < LENGTH(heads); ++i)
+        if (trained & 1u << i) {
+            json_put(&w->json, before);
+            json_put_string(&w->json, heads[i], strlen(heads[i]));
+            before = ",";
+        }
+    json_put(&w->json, "]");
+}
+
 hmt_status config_to_json(const hmt_model_config *config, char *buffer, size_t capacity)
 {
     config_writer w = {{buffer, capacity, 0}, HMT_OK};
@@ -104,6 +122,7 @@ hmt_status config_to_json(const hmt_model_config *config, char *buffer, size_t c
     put_numbers(&w, "deviation", config->deviation, 3);
     put_key(&w, "resize");
     json_put_int64(&w.json, config->resize);
+    put_trained(&w, config->trained);
     json_put(&w.json, "}");
     if (w.status == HMT_OK && w.json.size >= capacity)
         w.status = status_fail(HMT_ERROR_LIMIT, "config: its JSON has %zu bytes, more than %zu",
@@ -246,6 +265,20 @@ static void read_resize(json_reader *json, const char *key, hmt_model_config *c)
         c->resize = (int32_t)value;
 }
 
+/* Heads that a newer version knows are passed over. */
+static void read_trained(json_reader *json, const char *key, hmt_model_config *c)
+{
+    (void)key;
+    json_enter(json, '[');
+    while (json_element(json)) {
+        json_string name = json_text(json);
+
+        for (size_t i = 0; i < LENGTH(heads) && json->status == HMT_OK; ++i)
+            if (json_equals(name, heads[i]))
+                c->trained |= 1u << i;
+    }
+}
+
 /* Read apart from the others and before them: a newer text may give them another meaning. */
 static void pass_version(json_reader *json, const char *key, hmt_model_config *c)
 {
@@ -264,7 +297,9 @@ static const struct {
     {"race_labels", read_race},      {"score_range", read_range},
     {"score_mean", read_score_mean}, {"mean", read_mean},
     {"deviation", read_deviation},   {"resize", read_resize},
+    {"trained", read_trained}, /* the last: it may be missing */
 };
+enum { NEEDED = LENGTH(fields) - 1 };
 
 static hmt_status check_version(const char *text, size_t length)
 {
@@ -317,7 +352,7 @@ hmt_status config_from_json(const char *text, size_t length, hmt_model_config *c
         seen[i] = true;
         fields[i].read(&json, fields[i].key, &c);
     }
-    for (size_t i = 0; i < LENGTH(fields); ++i)
+    for (size_t i = 0; i < NEEDED; ++i)
         if (!seen[i])
             json_fail(&json, "%s is missing", fields[i].key);
     status = json_end(&json);

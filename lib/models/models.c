@@ -88,6 +88,10 @@ hmt_status models_config_check(hmt_model_config *config)
             return status_fail(HMT_ERROR_ARGUMENT,
                                "config: normalisation of channel %d is (level - %g) / %g", i,
                                config->mean[i], config->deviation[i]);
+    if (config->trained > HMT_TASKS_ALL)
+        return status_fail(HMT_ERROR_ARGUMENT,
+                           "config: trained is %u, not a set of HMT_TASKS_... bits",
+                           (unsigned)config->trained);
     if (config->resize < 224 || config->resize > 4096)
         return status_fail(HMT_ERROR_ARGUMENT, "config: resize is %d, not in 224..4096",
                            config->resize);
