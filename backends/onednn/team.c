@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "core/float_mode.h"
 #include "core/owner.h"
 
 /* Looks at the barrier before a member sleeps: some 20 microseconds. No function here needs more
@@ -120,6 +121,7 @@ int team_first(const member *m)
 
 static void *work(void *user)
 {
+    FLOAT_MODE_DEFAULT; /* not that of the thread that made this one */
     const member *m = user;
 
     for (;;) {

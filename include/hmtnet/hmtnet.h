@@ -28,7 +28,7 @@
  * - hmt_x_free(NULL) does nothing. A parent object may be freed before its children: it lives on
  * until the last of them is gone.
  * - The library never prints, exits, aborts, changes signal handlers, the locale or the
- * floating-point mode.
+ * floating-point mode. What it computes is computed in the default mode; the caller's is restored.
  * - Tensors are dense float32 in N,C,H,W order unless a comment says otherwise. Strings are UTF-8,
  * file names are passed to the system as they are.
  * - An answer depends on its photo alone: the bits of a prediction, logit, tap or gradient depend
@@ -240,7 +240,8 @@ typedef struct hmt_context_options {
         *backend;    /**< "onednn" or "reference", a name from backends below, or that of a module
                         (see hmt_context_create()), e.g. "cudnn"; NULL: the best of those here */
     int32_t device;  /**< index of the backend's device; 0 is the first */
-    int32_t threads; /**< threads to compute with; 0: one for each core this process may use. A
+    int32_t threads; /**< threads to compute with; 0: one for each core this process may use, by
+                        its affinity mask and its control groups' CPU quota, rounded up. A
                         session or trainer on the CPU has threads of its own, all but the caller's,
                         with all signals blocked, until it is freed; they soon sleep while they
                         wait. OpenMP is not used: a host's parallel regions, settings and limits

@@ -8,6 +8,7 @@
 #include "api/checkpoint.h"
 #include "api/context.h"
 #include "api/trainer.h"
+#include "core/float_mode.h"
 #include "core/memory.h"
 #include "core/status.h"
 #include "format/config_json.h"
@@ -195,6 +196,7 @@ static hmt_status write(contents *c, const char *path, const char *config, const
 
 hmt_status hmt_trainer_save(hmt_trainer *trainer, const char *path, const char *note)
 {
+    FLOAT_MODE_DEFAULT;
     contents c = {.trainer = trainer};
     const hmt_allocator *allocator;
     void *config = NULL;

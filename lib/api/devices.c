@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "api/backends.h"
+#include "core/float_mode.h"
 #include "core/memory.h"
 #include "core/owner.h"
 #include "core/random.h"
@@ -143,6 +144,7 @@ static void note(devices *d, const helper *h, hmt_status status)
 
 static void *work(void *argument)
 {
+    FLOAT_MODE_DEFAULT;
     helper *h = argument;
     devices *d = h->all;
     uint64_t round = 0;

@@ -7,6 +7,7 @@
 #include "api/options.h"
 #include "api/predictions.h"
 #include "api/trainer.h"
+#include "core/float_mode.h"
 #include "core/memory.h"
 #include "core/status.h"
 
@@ -117,6 +118,7 @@ static const float *fill_up(hmt_trainer *trainer, const hmt_batch *batch)
 hmt_status hmt_evaluate(hmt_trainer *trainer, const hmt_batch *batch, hmt_losses *out,
                         hmt_prediction *predictions)
 {
+    FLOAT_MODE_DEFAULT;
     hmt_run_task tasks[HMT_TASK_COUNT] = {{NULL, NULL, 0.0f, 0.0}};
     hmt_batch b = HMT_BATCH_INIT;
     hmt_losses losses = HMT_LOSSES_INIT;

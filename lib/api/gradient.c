@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "api/session.h"
+#include "core/float_mode.h"
 #include "core/status.h"
 #include "format/finite.h"
 
@@ -94,6 +95,7 @@ static hmt_status check_finite(const float *values, size_t elements, size_t imag
 hmt_status hmt_session_gradient(hmt_session *session, hmt_task task, int32_t label, const char *tap,
                                 float *values, size_t count)
 {
+    FLOAT_MODE_DEFAULT;
     const hmt_gradients needed = tap != NULL ? HMT_GRADIENTS_TAPS : HMT_GRADIENTS_INPUT;
     const lowered *plan;
     const int64_t *shape;

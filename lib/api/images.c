@@ -8,6 +8,7 @@
 #include "api/context.h"
 #include "api/options.h"
 #include "core/file.h"
+#include "core/float_mode.h"
 #include "core/memory.h"
 #include "core/status.h"
 #include "image/image.h"
@@ -75,6 +76,7 @@ static hmt_status decode(const hmt_context *context, bool tell, const char *name
 hmt_status hmt_decode_memory(const hmt_context *context, const void *data, size_t size,
                              const hmt_decode_options *options, hmt_pixels *pixels)
 {
+    FLOAT_MODE_DEFAULT;
     decoding d = {.data = data, .size = size};
     hmt_status status;
 
@@ -106,6 +108,7 @@ hmt_status images_decode_file(const hmt_context *context, bool tell, const char 
 hmt_status hmt_decode_file(const hmt_context *context, const char *path,
                            const hmt_decode_options *options, hmt_pixels *pixels)
 {
+    FLOAT_MODE_DEFAULT;
     status_clear();
     if (path == NULL || pixels == NULL)
         return status_fail(HMT_ERROR_ARGUMENT, "hmt_decode_file: path or pixels is NULL");
@@ -216,6 +219,7 @@ static hmt_status begin_preprocess(const hmt_pixels *pixels, const hmt_preproces
 hmt_status hmt_preprocess(const hmt_context *context, const hmt_pixels *pixels,
                           const hmt_preprocess_options *options, float *tensor, size_t count)
 {
+    FLOAT_MODE_DEFAULT;
     hmt_preprocess_options o = HMT_PREPROCESS_OPTIONS_INIT;
     hmt_status status;
 
@@ -228,6 +232,7 @@ hmt_status hmt_preprocess(const hmt_context *context, const hmt_pixels *pixels,
 hmt_status hmt_preprocess_crops(const hmt_context *context, const hmt_pixels *pixels,
                                 const hmt_preprocess_options *options, uint8_t *crops, size_t bytes)
 {
+    FLOAT_MODE_DEFAULT;
     hmt_preprocess_options o = HMT_PREPROCESS_OPTIONS_INIT;
     hmt_status status;
 
@@ -239,6 +244,7 @@ hmt_status hmt_preprocess_crops(const hmt_context *context, const hmt_pixels *pi
 hmt_status hmt_resize(const hmt_context *context, const hmt_pixels *pixels, int32_t shorter_side,
                       hmt_pixels *resized)
 {
+    FLOAT_MODE_DEFAULT;
     const hmt_allocator *allocator = context_allocator(context);
     image in = {NULL, 0, 0}, out = {NULL, 0, 0};
     int32_t width, height;
@@ -295,6 +301,7 @@ hmt_status hmt_augment(const hmt_context *context, const hmt_pixels *pixels,
                        const hmt_augment_options *options, uint64_t seed, float *tensor,
                        size_t count)
 {
+    FLOAT_MODE_DEFAULT;
     const hmt_allocator *allocator = context_allocator(context);
     hmt_augment_options o = HMT_AUGMENT_OPTIONS_INIT;
     float *planes = NULL;
@@ -320,6 +327,7 @@ hmt_status hmt_augment_pixels(const hmt_context *context, const hmt_pixels *pixe
                               const hmt_augment_options *options, uint64_t seed,
                               hmt_pixels *augmented)
 {
+    FLOAT_MODE_DEFAULT;
     const hmt_allocator *allocator = context_allocator(context);
     hmt_augment_options o = HMT_AUGMENT_OPTIONS_INIT;
     image out = {NULL, 0, 0};

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "api/model.h"
+#include "core/float_mode.h"
 #include "core/memory.h"
 #include "core/status.h"
 #include "format/tensors.h"
@@ -111,6 +112,7 @@ static hmt_status import(hmt_model *model, const file_reader *file, const tensor
 
 hmt_status hmt_model_import(hmt_model *model, const char *path, int32_t *taken, size_t count)
 {
+    FLOAT_MODE_DEFAULT;
     file_reader file;
     tensors_index index;
     hmt_status status;

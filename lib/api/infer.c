@@ -7,6 +7,7 @@
 #include "api/options.h"
 #include "api/predictions.h"
 #include "api/session.h"
+#include "core/float_mode.h"
 #include "core/memory.h"
 #include "core/status.h"
 #include "image/image.h"
@@ -140,6 +141,7 @@ static hmt_status infer(hmt_session *session, run_input input, size_t count,
 hmt_status hmt_infer(hmt_session *session, const float *images, size_t count,
                      hmt_prediction *predictions)
 {
+    FLOAT_MODE_DEFAULT;
     status_clear();
     if (session == NULL || images == NULL || predictions == NULL || count == 0)
         return status_fail(HMT_ERROR_ARGUMENT,
@@ -150,6 +152,7 @@ hmt_status hmt_infer(hmt_session *session, const float *images, size_t count,
 hmt_status hmt_infer_crops(hmt_session *session, const uint8_t *crops, size_t count,
                            hmt_prediction *predictions)
 {
+    FLOAT_MODE_DEFAULT;
     status_clear();
     if (session == NULL || crops == NULL || predictions == NULL || count == 0)
         return status_fail(HMT_ERROR_ARGUMENT,
@@ -262,6 +265,7 @@ static void take_photo(hmt_session *session, const hmt_pixels *photo, size_t ind
 hmt_status hmt_predict_pixels(hmt_session *session, const hmt_pixels *images, size_t count,
                               hmt_prediction *predictions)
 {
+    FLOAT_MODE_DEFAULT;
     waiting w = {.count = count, .predictions = predictions};
     size_t total;
 
@@ -296,6 +300,7 @@ static hmt_status predict_decoded(hmt_session *session, hmt_pixels *pixels,
 
 hmt_status hmt_predict_file(hmt_session *session, const char *path, hmt_prediction *prediction)
 {
+    FLOAT_MODE_DEFAULT;
     hmt_pixels pixels;
     hmt_status status;
 
@@ -309,6 +314,7 @@ hmt_status hmt_predict_file(hmt_session *session, const char *path, hmt_predicti
 hmt_status hmt_predict_memory(hmt_session *session, const void *data, size_t size,
                               hmt_prediction *prediction)
 {
+    FLOAT_MODE_DEFAULT;
     hmt_pixels pixels;
     hmt_status status;
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "api/options.h"
+#include "core/float_mode.h"
 #include "core/memory.h"
 #include "core/random.h"
 #include "core/status.h"
@@ -188,6 +189,7 @@ static void start_score(hmt_model *model)
 hmt_status hmt_model_create(hmt_context *context, const hmt_model_config *config, uint64_t seed,
                             hmt_model **out)
 {
+    FLOAT_MODE_DEFAULT;
     hmt_model_config c;
     hmt_model *model = NULL;
     hmt_status status;

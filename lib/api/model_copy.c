@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "api/model.h"
+#include "core/float_mode.h"
 #include "core/memory.h"
 #include "core/status.h"
 
@@ -37,6 +38,7 @@ static hmt_status copy_param(const hmt_model *model, int32_t param, hmt_model *c
 
 hmt_status hmt_model_copy(hmt_model *model, hmt_context *context, hmt_model **out)
 {
+    FLOAT_MODE_DEFAULT;
     hmt_model *copy = NULL;
     uint64_t generation;
     hmt_status status;

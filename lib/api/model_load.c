@@ -10,6 +10,7 @@
 #include "api/model.h"
 #include "api/model_file.h"
 #include "api/options.h"
+#include "core/float_mode.h"
 #include "core/status.h"
 #include "format/config_json.h"
 #include "models/models.h"
@@ -266,6 +267,7 @@ static hmt_status open_file(const hmt_allocator *allocator, const hmt_load_optio
 hmt_status hmt_model_load(hmt_context *context, const char *path, const hmt_load_options *options,
                           hmt_model **model)
 {
+    FLOAT_MODE_DEFAULT;
     hmt_load_options o = HMT_LOAD_OPTIONS_INIT;
     hmt_context *held = NULL;
     source_file file = {.what = path};
@@ -290,6 +292,7 @@ hmt_status hmt_model_load(hmt_context *context, const char *path, const hmt_load
 hmt_status hmt_model_load_memory(hmt_context *context, const void *data, size_t size,
                                  const hmt_load_options *options, hmt_model **model)
 {
+    FLOAT_MODE_DEFAULT;
     hmt_load_options o = HMT_LOAD_OPTIONS_INIT;
     hmt_context *held = NULL;
     source_file file = {.what = "model in memory"};

@@ -9,6 +9,7 @@
 
 #include "api/model.h"
 #include "api/model_file.h"
+#include "core/float_mode.h"
 #include "core/memory.h"
 #include "core/status.h"
 #include "format/config_json.h"
@@ -180,6 +181,7 @@ static hmt_status write(hmt_model *model, uint64_t generation, const char *path,
 
 hmt_status hmt_model_save(hmt_model *model, const char *path, hmt_dtype dtype)
 {
+    FLOAT_MODE_DEFAULT;
     const hmt_allocator *allocator;
     contents c = {NULL, NULL, 0, NULL, NULL};
     void *config = NULL;

@@ -8,6 +8,7 @@
 
 #include "api/model.h"
 #include "api/options.h"
+#include "core/float_mode.h"
 #include "core/memory.h"
 #include "core/status.h"
 #include "format/finite.h"
@@ -232,6 +233,7 @@ static hmt_status check_transfer(const hmt_model *model, size_t index, const flo
 
 hmt_status hmt_model_param_read(const hmt_model *model, size_t index, float *values, size_t count)
 {
+    FLOAT_MODE_DEFAULT;
     uint64_t generation;
     hmt_status status;
 
@@ -247,6 +249,7 @@ hmt_status hmt_model_param_read(const hmt_model *model, size_t index, float *val
 
 hmt_status hmt_model_param_write(hmt_model *model, size_t index, const float *values, size_t count)
 {
+    FLOAT_MODE_DEFAULT;
     hmt_status status;
 
     status_clear();

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "api/recipe.h"
+#include "core/float_mode.h"
 #include "core/status.h"
 #include "format/finite.h"
 #include "objective/losses.h"
@@ -182,6 +183,7 @@ static void rename_class(const hmt_prediction *parts, size_t count, size_t offse
 hmt_status hmt_prediction_mean(const hmt_prediction *predictions, size_t count,
                                hmt_prediction *mean)
 {
+    FLOAT_MODE_DEFAULT;
     hmt_prediction sum;
 
     status_clear();

@@ -9,6 +9,7 @@
 #include "api/checkpoint.h"
 #include "api/context.h"
 #include "api/trainer.h"
+#include "core/float_mode.h"
 #include "core/memory.h"
 #include "core/status.h"
 #include "format/json.h"
@@ -263,6 +264,7 @@ static hmt_status make_room(const hmt_model *model, checkpoint *file)
 
 hmt_status hmt_trainer_resume(hmt_trainer *trainer, const char *path)
 {
+    FLOAT_MODE_DEFAULT;
     checkpoint file = {.index = {.count = 0}};
     uint64_t steps = 0;
     hmt_status status;

@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "api/options.h"
+#include "core/float_mode.h"
 #include "core/status.h"
 
 static const double pi = 3.14159265358979323846;
@@ -43,6 +44,7 @@ static double run_share(const hmt_schedule *s, uint64_t step)
 
 hmt_status hmt_schedule_rate(const hmt_schedule *schedule, uint64_t step, double *rate)
 {
+    FLOAT_MODE_DEFAULT;
     hmt_schedule s = HMT_SCHEDULE_INIT;
     double share, warmup;
     hmt_status status;

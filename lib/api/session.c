@@ -7,6 +7,7 @@
 #include "api/images.h"
 #include "api/options.h"
 #include "api/session.h"
+#include "core/float_mode.h"
 #include "core/memory.h"
 #include "core/status.h"
 
@@ -132,6 +133,7 @@ static hmt_status check_options(const hmt_session_options *o)
 hmt_status hmt_session_create(hmt_model *model, const hmt_session_options *options,
                               hmt_session **out)
 {
+    FLOAT_MODE_DEFAULT;
     hmt_session_options o = HMT_SESSION_OPTIONS_INIT;
     hmt_decode_options decode;
     hmt_session *session;
@@ -206,6 +208,7 @@ void hmt_session_free(hmt_session *session)
 
 hmt_status hmt_open(const char *path, hmt_session **session)
 {
+    FLOAT_MODE_DEFAULT;
     hmt_model *model = NULL;
     hmt_status status;
 
@@ -280,6 +283,7 @@ hmt_status hmt_session_tap_shape(const hmt_session *session, const char *name, i
 
 hmt_status hmt_session_tap_read(hmt_session *session, const char *name, float *values, size_t count)
 {
+    FLOAT_MODE_DEFAULT;
     const int64_t *shape;
     int32_t tensor;
 

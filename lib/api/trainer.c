@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "api/options.h"
+#include "core/float_mode.h"
 #include "core/memory.h"
 #include "core/random.h"
 #include "core/status.h"
@@ -98,6 +99,7 @@ static void destroy(hmt_trainer *trainer)
 hmt_status hmt_trainer_create(hmt_model *model, const hmt_trainer_options *options,
                               hmt_trainer **out)
 {
+    FLOAT_MODE_DEFAULT;
     hmt_trainer_options o = HMT_TRAINER_OPTIONS_INIT;
     hmt_trainer *trainer;
     void *block;
@@ -207,6 +209,7 @@ static hmt_status change_parameters(hmt_trainer *trainer, hmt_run_task tasks[HMT
 
 hmt_status hmt_train_step(hmt_trainer *trainer, const hmt_batch *batch, hmt_losses *out)
 {
+    FLOAT_MODE_DEFAULT;
     hmt_run_task tasks[HMT_TASK_COUNT] = {{NULL, NULL, 0.0f, 0.0}};
     hmt_batch b = HMT_BATCH_INIT;
     hmt_losses losses = HMT_LOSSES_INIT;

@@ -7,6 +7,7 @@
 
 #include "api/context.h"
 #include "api/options.h"
+#include "core/float_mode.h"
 #include "core/memory.h"
 #include "core/random.h"
 #include "core/status.h"
@@ -37,6 +38,7 @@ static hmt_status take_classes(hmt_dataset *set, const hmt_model_config *given)
 hmt_status hmt_dataset_read(const hmt_context *context, hmt_dataset_kind kind, const char *path,
                             const hmt_dataset_options *options, hmt_dataset **out)
 {
+    FLOAT_MODE_DEFAULT;
     static hmt_status (*const readers[])(hmt_dataset * set, const char *path) = {
         dataset_read_table, dataset_read_scut_fbp5500, dataset_read_scut_fbp,
         dataset_read_mebeauty};

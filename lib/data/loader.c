@@ -6,6 +6,7 @@
 #include "api/context.h"
 #include "api/images.h"
 #include "api/options.h"
+#include "core/float_mode.h"
 #include "core/memory.h"
 #include "core/processors.h"
 #include "core/status.h"
@@ -356,6 +357,7 @@ static slot *next_slot(hmt_loader *loader)
 
 hmt_status hmt_loader_next(hmt_loader *loader, hmt_batch *out, const size_t **samples)
 {
+    FLOAT_MODE_DEFAULT;
     hmt_batch batch = HMT_BATCH_INIT;
     const slot *s;
     hmt_status status;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "api/context.h"
+#include "core/float_mode.h"
 #include "core/status.h"
 #include "data/loader.h"
 #include "data/order.h"
@@ -155,6 +156,7 @@ bool loader_fill(hmt_loader *loader)
 
 void *loader_work(void *argument)
 {
+    FLOAT_MODE_DEFAULT;
     while (loader_fill(argument))
         ;
     return NULL;

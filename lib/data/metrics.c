@@ -14,6 +14,7 @@
 
 #include "api/context.h"
 #include "api/options.h"
+#include "core/float_mode.h"
 #include "core/memory.h"
 #include "core/random.h"
 #include "core/status.h"
@@ -306,6 +307,7 @@ static void count_faces(const faces *f, hmt_metrics *m)
 hmt_status hmt_metrics_measure(const hmt_context *context, const hmt_outcome *outcomes,
                                size_t count, const hmt_metrics_options *options, hmt_metrics *out)
 {
+    FLOAT_MODE_DEFAULT;
     const hmt_allocator *allocator = context_allocator(context);
     hmt_metrics_options o = HMT_METRICS_OPTIONS_INIT;
     hmt_metrics m = {.struct_size = sizeof m};

@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "api/options.h"
+#include "core/float_mode.h"
 #include "core/status.h"
 
 /* The value of the figure that lies `offset` bytes into run `index`. */
@@ -38,6 +39,7 @@ static hmt_spread spread_of(const hmt_metrics *const *runs, size_t count, size_t
 hmt_status hmt_metrics_summarise(const hmt_metrics *const *runs, size_t count,
                                  hmt_metrics_summary *summary)
 {
+    FLOAT_MODE_DEFAULT;
     const size_t needed = offsetof(hmt_metrics, confusion);
     hmt_metrics_summary s = {.struct_size = sizeof s};
 
