@@ -8,12 +8,15 @@
 #include "common/cli.h"
 
 static int storage = HMT_DTYPE_I8, wiring = -1;
+static const char *state_dict;
 
 static const cli_option options[] = {
     {"storage", 's', CLI_CHOICE, &storage, "f32|f16|bf16|i8",
      "how weights are stored in OUTPUT (default i8)", 0, 0},
     {"wiring", 0, CLI_CHOICE, &wiring, "released|paper",
      "where the race branch begins, for an INPUT that does not say\n(default released)", 0, 0},
+    {"state-dict", 0, CLI_TEXT, &state_dict, "NAME",
+     "which state dict of a PyTorch checkpoint that has several", 0, 0},
     {0}};
 
 static const cli_program program = {
@@ -28,13 +31,23 @@ static const cli_program program = {
     "Examples: hmtnet-convert --storage i8 model.safetensors small.safetensors\n"
     "          hmtnet-convert --storage f32 hmtnet.pth hmtnet.safetensors"};
 
+/* What the library finds in a file and leaves there. */
+static void warn(void *user, hmt_log_level level, const char *message)
+{
+    (void)user;
+    if (level <= HMT_LOG_WARNING)
+        cli_error("%s", message);
+}
+
 /* Loads a model; a wiring that was asked for is that of a file which does not say its own. */
 static hmt_status load(hmt_context *context, const char *path, hmt_model **model)
 {
     hmt_load_options told = HMT_LOAD_OPTIONS_INIT;
     hmt_model_config config = {.struct_size = sizeof config};
-    hmt_status status = hmt_model_load(context, path, NULL, model);
+    hmt_status status;
 
+    told.state_dict = state_dict;
+    status = hmt_model_load(context, path, &told, model);
     if (status != HMT_OK || wiring < 0)
         return status;
     status = hmt_model_get_config(*model, &config);
@@ -63,6 +76,7 @@ static int convert(hmt_context *context, const char *input, const char *output)
 
 int main(int argc, char **argv)
 {
+    hmt_context_options about = HMT_CONTEXT_OPTIONS_INIT;
     hmt_context *context = NULL;
     int status = CLI_OK, first = cli_parse(&program, argc, argv, &status);
 
@@ -72,7 +86,8 @@ int main(int argc, char **argv)
         cli_error("INPUT and OUTPUT are needed; --help shows how");
         return CLI_USAGE;
     }
-    if (hmt_context_create(NULL, &context) != HMT_OK) {
+    about.log = warn;
+    if (hmt_context_create(&about, &context) != HMT_OK) {
         cli_library_error("cannot start");
         return CLI_USAGE;
     }

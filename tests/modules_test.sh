@@ -43,6 +43,27 @@ gives 0 ', good, ' bench --backend good
 mv "$work/lib/hmtnet/libhmtnet_good.so" "$work/lib"
 gives 0 ', good, ' bench --backend good
 rm "$work/lib/libhmtnet_good.so"
+# "Beside libhmtnet.so" is where that was loaded from, wherever the host has gone since: a module that lies where a relative
+# path of the library would now lead is not loaded.
+mkdir -p "$work/elsewhere/lib"
+cp "$modules/libhmtnet_good.so" "$work/elsewhere/lib"
+cat >"$work/moved.py" <<'PYTHON'
+import ctypes, glob, os
+class Options(ctypes.Structure):
+    _fields_ = [("struct_size", ctypes.c_size_t), ("backend", ctypes.c_char_p)]
+library = ctypes.CDLL(sorted(glob.glob("lib/libhmtnet.so.*"))[0])
+library.hmt_last_error.restype = ctypes.c_char_p
+os.chdir("elsewhere")
+context, options = ctypes.c_void_p(), Options(ctypes.sizeof(Options), b"good")
+print(library.hmt_context_create(ctypes.byref(options), ctypes.byref(context)), library.hmt_last_error().decode())
+PYTHON
+moved() {
+    (cd "$work" && python3 moved.py)
+}
+gives 0 "there is no module libhmtnet_good.so in $work/lib or $work/lib/hmtnet" moved
+cp "$modules/libhmtnet_good.so" "$work/lib"
+[ "$(moved)" = '0 ' ] || complain "not beside the library: $(moved)"
+rm "$work/lib/libhmtnet_good.so"
 HMT_BACKEND_PATH=$modules gives 0 ', several, ' bench --backend several
 gives 0 ', several, ' bench --backend several --module "$modules" --device 3 --precision tf32
 gives 0 ', several, ' bench --backend several --module "$modules/libhmtnet_several.so"

@@ -102,11 +102,12 @@ FIELD(hmt_model_config, resize, 2124);
 FIELD(hmt_model_config, trained, 2128);
 FIELD(hmt_model_config, reserved, 2132);
 
-SIZE(hmt_load_options, 24);
+SIZE(hmt_load_options, 32);
 FIELD(hmt_load_options, struct_size, 0);
 FIELD(hmt_load_options, config, 8);
 FIELD(hmt_load_options, map, 16);
 FIELD(hmt_load_options, allow_nonfinite, 20);
+FIELD(hmt_load_options, state_dict, 24);
 
 SIZE(hmt_param_info, 72);
 FIELD(hmt_param_info, struct_size, 0);

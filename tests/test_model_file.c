@@ -138,7 +138,7 @@ static void lies(void)
     unsigned char *data;
     size_t size;
 
-    lie("\"conv2.bias\"", "\"conv9.bias\"", HMT_ERROR_FORMAT, "conv9.bias");
+    lie("\"conv2.bias\"", "\"conv9.bias\"", HMT_ERROR_FORMAT, "has no tensor conv2.bias");
     lie("\"fc8.bias\":{\"dtype\":\"F32\"", "\"fc8.bias\":{\"dtype\":\"I32\"", HMT_ERROR_UNSUPPORTED,
         "fc8.bias");
     lie("\\\"width\\\":0.03", "\\\"width\\\":0.02", HMT_ERROR_FORMAT, "tensor");

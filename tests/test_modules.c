@@ -104,6 +104,23 @@ static void places(void)
         CHECK_STATUS(open_module("good", NULL, &context), HMT_ERROR_NOT_FOUND);
         CHECK(strstr(hmt_last_error(), ".so in ") == NULL);
     }
+    CHECK(chdir(folder) == 0);
+    setenv("HMT_BACKEND_PATH", ".", 1); /* code is not loaded from where the process stands */
+    refused("good", NULL, HMT_ERROR_NOT_FOUND, "HMT_BACKEND_PATH is not an absolute path");
+    setenv("HMT_BACKEND_PATH", "libhmtnet_good.so", 1);
+    refused("good", NULL, HMT_ERROR_NOT_FOUND, "HMT_BACKEND_PATH is not an absolute path");
+    CHECK(chdir(here) == 0);
+    {
+        char fifo[128]; /* whoever opens it waits */
+
+        snprintf(fifo, sizeof fifo, "%s/libhmtnet_good.so", elsewhere);
+        CHECK(mkfifo(fifo, 0600) == 0);
+        alarm(20);
+        refused("good", elsewhere, HMT_ERROR_UNSUPPORTED, "it is not a regular file");
+        refused("good", fifo, HMT_ERROR_UNSUPPORTED, "it is not a regular file");
+        alarm(0);
+        CHECK(unlink(fifo) == 0);
+    }
     setenv("HMT_BACKEND_PATH", elsewhere, 1); /* the option comes before the environment */
     used("good", folder);
     rmdir(elsewhere);

@@ -185,7 +185,7 @@ static void poison(const char *tensor, uint64_t at, const void *element, size_t 
     FILE *file;
 
     CHECK_STATUS(file_read(&memory_default, path, UINT64_MAX, &data, &size), HMT_OK);
-    CHECK_STATUS(tensors_open(&memory_default, data, size, path, &index), HMT_OK);
+    CHECK_STATUS(tensors_open(&memory_default, data, size, path, NULL, &index), HMT_OK);
     entry = tensors_find(&index, tensor);
     CHECK(entry != NULL && tensors_dtype_size(entry->dtype) == width);
     file = fopen(path, "r+b");

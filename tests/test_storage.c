@@ -254,7 +254,7 @@ static void wrong_scales_are_named(void)
                "tensor gbranch.gconv1.weight has dtype I8 but no scales");
     fails_with("\"fc8.weight_scale\":{\"dtype\":\"F32\"", "\"fc8.weight_scale\":{\"dtype\":\"I32\"",
                "fc8.weight_scale is not a vector of 1 float32 scales");
-    fails_with("fc8.weight_scale", "fc8_weight_scale", "fc8_weight_scale is not part");
+    fails_with("fc8.weight_scale", "fc8_weight_scale", "fc8.weight has dtype I8 but no scales");
     replace(path, path, "fc7.weight_scale", "fcX.weight_scale"); /* exchanges those of fc7, fc8 */
     replace(path, path, "fc8.weight_scale", "fc7.weight_scale");
     fails_with("fcX.weight_scale", "fc8.weight_scale", "float32 scales");

@@ -22,7 +22,7 @@ static hmt_status open_and_close(const unsigned char *data, size_t size)
     hmt_status status;
 
     status_clear();
-    status = tensors_open(&memory_default, data, size, "f", &index);
+    status = tensors_open(&memory_default, data, size, "f", NULL, &index);
     CHECK(status == HMT_OK || (index.entries == NULL && hmt_last_error()[0] != '\0'));
     tensors_close(&index);
     return status;
@@ -280,7 +280,7 @@ static void memory_that_fails_is_reported(void)
             tensors_index index;
 
             status_clear();
-            status = tensors_open(&allocator, bytes.data, bytes.size, "f", &index);
+            status = tensors_open(&allocator, bytes.data, bytes.size, "f", NULL, &index);
             CHECK(status == HMT_OK || strstr(hmt_last_error(), "out of memory") != NULL);
             tensors_close(&index);
             CHECK(c.live == 0);

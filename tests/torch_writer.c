@@ -116,7 +116,13 @@ static void put_tensor(torch_bytes *out, const torch_recipe *recipe, const torch
     put_ints(out, stride, tensor->rank);
     put_op(out, "\x89");
     put_global(out, "collections", "OrderedDict");
-    put_op(out, ")RtR");
+    put_op(out, ")R");
+    if (tensor->bit != NULL) {
+        put_op(out, "}");
+        put_text(out, tensor->bit);
+        put_op(out, "\x88s");
+    }
+    put_op(out, "tR");
     if (tensor->parameter) {
         put_op(out, "\x88");
         put_global(out, "collections", "OrderedDict");

@@ -33,6 +33,7 @@ typedef struct torch_tensor {
     size_t bytes;    /* that the storage has */
     const char *key; /* of the storage; NULL: the tensor's number */
     bool parameter;  /* wrapped as an nn.Parameter */
+    const char *bit; /* metadata that is set: "neg"; NULL: none */
 } torch_tensor;
 
 /* How a checkpoint is written. All zero: a zip archive whose object is the state dict. */

@@ -274,7 +274,8 @@ typedef struct hmt_context_options {
  * for a private one with default options.
  * A backend that is neither among the host's own nor built in is a module, a shared library
  * libhmtnet_NAME.so, which is looked for in module_path, in the file or folder that the environment
- * variable HMT_BACKEND_PATH names (not in set-user-ID programs), beside libhmtnet.so and in the
+ * variable HMT_BACKEND_PATH names (an absolute path; not in set-user-ID programs), beside
+ * libhmtnet.so, wherever the process has gone since that was loaded, and in the
  * folder hmtnet there; a host that is linked with the static library has no such place. The first
  * file found is the one. Names of modules are lower-case letters, digits and underscores. A module
  * that was used stays loaded as long as the process lives, because compute libraries leave threads
@@ -493,10 +494,12 @@ typedef struct hmt_load_options {
                     changes answers) while the model lives; replacing it by rename is safe */
     int32_t allow_nonfinite; /**< non-zero: values are not checked; the model then also takes any
                                 from hmt_model_param_write(), hmt_model_import() and saves them */
+    const char *state_dict; /**< the name of the state dict to take of a PyTorch checkpoint that has
+                               several; NULL: see hmt_model_load(). Only read during the call */
 } hmt_load_options;
 #define HMT_LOAD_OPTIONS_INIT                                                                      \
     {                                                                                              \
-        sizeof(hmt_load_options), NULL, 0, 0                                                       \
+        sizeof(hmt_load_options), NULL, 0, 0, NULL                                                 \
     }
 
 /**
@@ -505,7 +508,10 @@ typedef struct hmt_load_options {
  * tensors under the released checkpoint's names. Memory asked for is bounded by the file's length.
  * A checkpoint's pickle is read as data: nothing that it names is imported or called, and one that
  * names other things than tensors is _UNSUPPORTED with that name. Its state dict may stand in it as
- * state_dict, model_state_dict or model; a beginning of all names such as "module." is left out. A
+ * state_dict, model_state_dict or model; others beside it, such as an average, are told to the
+ * context's log. A beginning of all names such as "module." is left out. Tensors that the network
+ * does not have are left, and told to the log. What is often taken for a model, from a Git LFS
+ * pointer to an ONNX file, is _UNSUPPORTED by its name. A
  * file that somebody writes to meanwhile is _IO. Values that are not finite, negative variances and
  * 8-bit scales that are not finite are _NONFINITE; the message names the tensor and its element.
  * Weights stay as they are stored, also when the model is saved: inference from 16-bit weights

@@ -20,10 +20,8 @@ enum { STATE_SIZE = 96, MOST_NOTE = 1 << 20 };
 static const char *const prefixes[] = {
     [HMT_SLOT_VALUE] = CHECKPOINT_TRAINED, [HMT_SLOT_MOMENTUM] = CHECKPOINT_MOMENTUM};
 
-const char *checkpoint_param_of(const tensors_index *index, const char *name)
+const char *checkpoint_param_of(const char *name)
 {
-    if (tensors_metadata(index, CHECKPOINT_STATE) == NULL)
-        return NULL;
     for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; ++i)
         if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0)
             return name + strlen(prefixes[i]);

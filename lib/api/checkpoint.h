@@ -21,9 +21,8 @@
 
 enum { CHECKPOINT_VERSION = 1, CHECKPOINT_NAME = GRAPH_NAME + sizeof CHECKPOINT_MOMENTUM };
 
-/* The parameter to which tensor `name` of a checkpoint belongs; NULL if the file is none, or the
- * tensor another. */
-const char *checkpoint_param_of(const tensors_index *index, const char *name);
+/* The parameter to which tensor `name` of a checkpoint belongs; NULL if it is the tensor of none. */
+const char *checkpoint_param_of(const char *name);
 
 /* Whether a checkpoint has this slot of the training plan's weight `i`: statistics have no
  * momentum, and values are the parameters without averaging. */

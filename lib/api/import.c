@@ -126,7 +126,9 @@ hmt_status hmt_model_import(hmt_model *model, const char *path, int32_t *taken, 
     status = file_reader_open(path, &file);
     if (status != HMT_OK)
         return status;
-    status = tensors_open_file(&model->context->allocator, &file, &index);
+    status = tensors_open_file(&model->context->allocator, &file, NULL, &index);
+    if (status == HMT_OK)
+        status = tensors_strip(&index, model->graph.params[0].name);
     if (status == HMT_OK)
         status = import(model, &file, &index, taken);
     tensors_close(&index);

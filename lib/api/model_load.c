@@ -31,11 +31,14 @@ static int64_t length_of(const tensors_index *index, const char *name, int axis)
     return entry != NULL && axis < entry->rank ? entry->shape[axis] : 0;
 }
 
+/* Tells whether all names of a file begin with more than the network's. */
+static const char first_tensor[] = "conv1.weight";
+
 /* A file without our config: what the shapes of HMTNet's tensors tell. */
 static hmt_status deduce_config(const source_file *file, hmt_model_config *config)
 {
     const tensors_index *index = &file->index;
-    int64_t trunk = length_of(index, "conv1.weight", 0),
+    int64_t trunk = length_of(index, first_tensor, 0),
             genders = length_of(index, "gbranch.gconv3.weight", 0);
     int64_t races = length_of(index, "rbranch.rconv3.weight", 0);
     int64_t last = length_of(index, "conv5.weight", 0), pooled = length_of(index, "fc6.weight", 1);
@@ -99,7 +102,8 @@ static hmt_status find_scales(const source_file *file, const graph_param *param,
         return status_fail(HMT_ERROR_FORMAT, "%s: tensor %s has dtype I8 but no scales, %s",
                            file->what, param->name, name);
     if ((*scales)->dtype != TENSORS_F32 || (*scales)->rank != 1 ||
-        (*scales)->shape[0] != param->shape[0] || (*scales)->strided || entry->strided)
+        (*scales)->shape[0] != param->shape[0] || (*scales)->strided || entry->strided ||
+        entry->negated)
         return status_fail(HMT_ERROR_FORMAT, "%s: tensor %s is not a vector of %lld float32 scales",
                            file->what, name, (long long)param->shape[0]);
     return HMT_OK;
@@ -182,32 +186,57 @@ static hmt_status load_param(hmt_model *model, const source_file *file, int32_t 
 }
 
 /* Whether tensor `name` is a trainer's value or momentum of one of the network's parameters. */
-static bool is_slot(const hmt_model *model, const source_file *file, const char *name)
+static bool is_slot(const hmt_model *model, const char *name)
 {
-    const char *param = checkpoint_param_of(&file->index, name);
+    const char *param = checkpoint_param_of(name);
 
     return param != NULL && graph_find_param(&model->graph, param) >= 0;
 }
 
-/* Tensors that the network does not have are an error, but for scales of its weights, what a
- * trainer adds in a checkpoint, and a counter that PyTorch adds to each batch norm. */
-static hmt_status check_strangers(const hmt_model *model, const source_file *file)
+/* Whether a tensor is for the network: a parameter, scales of one, what a trainer adds in a
+ * checkpoint, or a counter that PyTorch adds to each batch norm. */
+static bool is_known(const hmt_model *model, const source_file *file, bool checkpoint,
+                     const char *name)
 {
     static const char counter[] = ".num_batches_tracked";
+    const size_t length = strlen(name);
 
-    for (size_t i = 0; i < file->index.count; ++i) {
-        const char *name = file->index.entries[i].name;
-        size_t length = strlen(name);
+    return graph_find_param(&model->graph, name) >= 0 || is_scales(model, file, name) ||
+           (length >= sizeof counter &&
+            strcmp(name + length - (sizeof counter - 1), counter) == 0) ||
+           (checkpoint && is_slot(model, name));
+}
 
-        /* is_slot() goes through all metadata, so it is asked last: few tensors can come there. */
-        if (graph_find_param(&model->graph, name) < 0 && !is_scales(model, file, name) &&
-            (length < sizeof counter ||
-             strcmp(name + length - (sizeof counter - 1), counter) != 0) &&
-            !is_slot(model, file, name))
-            return status_fail(HMT_ERROR_FORMAT, "%s: tensor %s is not part of the network",
-                               file->what, name);
+/* Tells the host what of the file is not in the model, and which state dict was taken. */
+static void tell_left(const hmt_model *model, const source_file *file)
+{
+    enum { NAMED = 3 };
+    const hmt_host *host = &model->context->host;
+    const tensors_index *index = &file->index;
+    const bool checkpoint = tensors_metadata(index, CHECKPOINT_STATE) != NULL;
+    char line[512], names[256] = "";
+    size_t left = 0;
+
+    for (size_t i = 0; i < index->count; ++i) {
+        const char *name = index->entries[i].name;
+        const size_t used = strlen(names);
+
+        if (is_known(model, file, checkpoint, name))
+            continue;
+        if (++left <= NAMED)
+            snprintf(names + used, sizeof names - used, "%s%.60s", left > 1 ? ", " : "", name);
     }
-    return HMT_OK;
+    if (left > 0) {
+        snprintf(line, sizeof line,
+                 "%.120s: %zu tensors are not part of the network and were left: %s%s", file->what,
+                 left, names, left > NAMED ? ", ..." : "");
+        host->log(host, HMT_LOG_WARNING, line);
+    }
+    if (index->others[0] != '\0') {
+        snprintf(line, sizeof line, "%.120s: took the state dict \"%s\"; it also has %s",
+                 file->what, index->state_dict, index->others);
+        host->log(host, HMT_LOG_WARNING, line);
+    }
 }
 
 /* Makes the model of an opened file. */
@@ -216,12 +245,12 @@ static hmt_status load(hmt_context *context, source_file *file, const hmt_load_o
 {
     hmt_model_config config;
     hmt_model *model = NULL;
-    hmt_status status = find_config(file, o, &config);
+    hmt_status status = tensors_strip(&file->index, first_tensor);
 
     if (status == HMT_OK)
-        status = model_make(context, &config, &model);
+        status = find_config(file, o, &config);
     if (status == HMT_OK)
-        status = check_strangers(model, file);
+        status = model_make(context, &config, &model);
     for (int32_t i = 0; status == HMT_OK && i < model->graph.param_count; ++i) {
         status = context_progress(model->context, "load", (uint64_t)i,
                                   (uint64_t)model->graph.param_count);
@@ -236,6 +265,7 @@ static hmt_status load(hmt_context *context, source_file *file, const hmt_load_o
         model_release(model);
         return status;
     }
+    tell_left(model, file);
     model->allow_nonfinite = o->allow_nonfinite != 0;
     model->map = file->map;
     file->map = (file_map){NULL, 0};
@@ -260,8 +290,9 @@ static hmt_status open_file(const hmt_allocator *allocator, const hmt_load_optio
 
     if (status != HMT_OK)
         return status;
-    return o->map ? tensors_open(allocator, file->map.data, file->map.size, path, &file->index)
-                  : tensors_open_file(allocator, &file->reader, &file->index);
+    return o->map ? tensors_open(allocator, file->map.data, file->map.size, path, o->state_dict,
+                                 &file->index)
+                  : tensors_open_file(allocator, &file->reader, o->state_dict, &file->index);
 }
 
 hmt_status hmt_model_load(hmt_context *context, const char *path, const hmt_load_options *options,
@@ -304,7 +335,7 @@ hmt_status hmt_model_load_memory(hmt_context *context, const void *data, size_t 
     status = begin(context, options, &o, &held);
     if (status != HMT_OK)
         return status;
-    status = tensors_open(&held->allocator, data, size, file.what, &file.index);
+    status = tensors_open(&held->allocator, data, size, file.what, o.state_dict, &file.index);
     if (status == HMT_OK)
         status = load(held, &file, &o, model);
     tensors_close(&file.index);

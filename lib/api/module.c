@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <dlfcn.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,20 +50,61 @@ static void add_place(places *p, const char *folder, const char *entry)
     p->count += length > 0 && length < PATH_SIZE;
 }
 
-/* The folder of libhmtnet.so; false if this code was linked into something else. */
+/* Whether a line of /proc/self/maps is of the mapping that has `address`; then its file. */
+static bool maps_line(char *line, uintptr_t address, const char **file)
+{
+    char *at = line, *end = line + strcspn(line, "\n");
+    const uintptr_t first = strtoull(at, &at, 16),
+                    last = *at == '-' ? strtoull(at + 1, &at, 16) : 0;
+
+    if (address < first || address >= last)
+        return false;
+    *end = '\0';
+    *file = strchr(at, '/');
+    return true;
+}
+
+/* The absolute path of the file that `address` was loaded from, as the kernel knows it. */
+static bool mapped_file(const void *address, char path[PATH_SIZE])
+{
+    char line[PATH_SIZE + 128];
+    const char *file = NULL;
+    FILE *maps = fopen("/proc/self/maps", "re");
+
+    while (maps != NULL && fgets(line, sizeof line, maps) != NULL)
+        if (maps_line(line, (uintptr_t)address, &file))
+            break;
+    if (maps != NULL)
+        fclose(maps);
+    return file != NULL && snprintf(path, PATH_SIZE, "%s", file) < PATH_SIZE;
+}
+
+/* The folder of libhmtnet.so; false if this code was linked into something else. The dynamic linker
+ * keeps the path by which it was loaded; a relative one would follow the host's current folder. */
 static bool library_folder(char folder[PATH_SIZE])
 {
     static const char here;
-    const char *slash;
+    char *slash;
     Dl_info info;
 
     if (dladdr(&here, &info) == 0 || info.dli_fname == NULL)
         return false;
-    slash = strrchr(info.dli_fname, '/');
-    if (slash == NULL || strncmp(slash + 1, "libhmtnet.so", 12) != 0)
+    if (info.dli_fname[0] != '/' ? !mapped_file(&here, folder)
+                                 : snprintf(folder, PATH_SIZE, "%s", info.dli_fname) >= PATH_SIZE)
         return false;
-    return snprintf(folder, PATH_SIZE, "%.*s", (int)(slash - info.dli_fname), info.dli_fname) <
-           PATH_SIZE;
+    slash = strrchr(folder, '/');
+    if (slash == NULL || slash == folder || strncmp(slash + 1, "libhmtnet.so", 12) != 0)
+        return false;
+    *slash = '\0';
+    return true;
+}
+
+/* HMT_BACKEND_PATH, unless it is relative: code is not loaded from wherever the process stands. */
+static const char *environment_place(void)
+{
+    const char *path = secure_getenv("HMT_BACKEND_PATH");
+
+    return path != NULL && path[0] == '/' ? path : NULL;
 }
 
 static void find_places(const hmt_context *context, places *p)
@@ -71,7 +113,7 @@ static void find_places(const hmt_context *context, places *p)
 
     p->count = 0;
     add_place(p, context->options.module_path, "");
-    add_place(p, secure_getenv("HMT_BACKEND_PATH"), "");
+    add_place(p, environment_place(), "");
     if (library_folder(folder)) {
         add_place(p, folder, "");
         add_place(p, folder, "hmtnet");
@@ -98,12 +140,18 @@ static bool file_at(const char *place, const char *name, char file[PATH_SIZE])
 static hmt_status load(const char *file, const char *name, const hmt_backend **out)
 {
     char what[256];
-    void *handle = dlopen(file, RTLD_NOW | RTLD_LOCAL);
-    void *symbol = handle != NULL ? dlsym(handle, HMT_BACKEND_MODULE_SYMBOL) : NULL;
+    struct stat info;
+    void *handle, *symbol;
     hmt_backend_module_fn table;
     const hmt_backend *backend;
     hmt_status status;
 
+    /* The dynamic linker would wait for somebody to write into a FIFO. */
+    if (stat(file, &info) != 0 || !S_ISREG(info.st_mode))
+        return status_fail(HMT_ERROR_UNSUPPORTED, "cannot load module %s: it is not a regular file",
+                           file);
+    handle = dlopen(file, RTLD_NOW | RTLD_LOCAL);
+    symbol = handle != NULL ? dlsym(handle, HMT_BACKEND_MODULE_SYMBOL) : NULL;
     if (handle == NULL)
         return status_fail(HMT_ERROR_UNSUPPORTED, "cannot load module %s: %s", file, dlerror());
     if (symbol == NULL) {
@@ -145,8 +193,11 @@ static hmt_status fail_not_found(const char *name, const places *p)
                                  p->path[i]);
     return status_fail(HMT_ERROR_NOT_FOUND,
                        "no backend is called \"%s\", and there is no module " PREFIX "%s" SUFFIX
-                       "%s",
-                       name, name, list);
+                       "%s%s",
+                       name, name, list,
+                       secure_getenv("HMT_BACKEND_PATH") != NULL && environment_place() == NULL
+                           ? "; HMT_BACKEND_PATH is not an absolute path"
+                           : "");
 }
 
 hmt_status modules_find(hmt_context *context, const char *name, const hmt_backend **backend)

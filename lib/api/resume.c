@@ -33,7 +33,7 @@ static hmt_status checkpoint_open(const hmt_allocator *allocator, const char *pa
     hmt_status status = file_reader_open(path, &file->reader);
 
     if (status == HMT_OK)
-        status = tensors_open_file(allocator, &file->reader, &file->index);
+        status = tensors_open_file(allocator, &file->reader, NULL, &file->index);
     if (status == HMT_OK && tensors_metadata(&file->index, CHECKPOINT_STATE) == NULL)
         status = status_fail(HMT_ERROR_FORMAT, "%s: is no checkpoint, it has no %s", path,
                              CHECKPOINT_STATE);

@@ -8,6 +8,7 @@
 #include "core/memory.h"
 #include "core/sort.h"
 #include "core/status.h"
+#include "format/foreign.h"
 #include "format/half.h"
 #include "format/little_endian.h"
 #include "format/safetensors.h"
@@ -15,8 +16,7 @@
 #include "format/torch.h"
 
 enum {
-    CHUNK = 1024, /* elements converted at a time, on the stack */
-    HEAD = 64     /* bytes that tell the format */
+    CHUNK = 1024 /* elements converted at a time, on the stack */
 };
 
 static const struct {
@@ -71,7 +71,8 @@ const float *tensors_in_place(const tensors_index *index, const tensors_entry *e
 {
     const unsigned char *data = index->data;
 
-    if (data == NULL || entry->dtype != TENSORS_F32 || entry->strided || !half_little_endian())
+    if (data == NULL || entry->dtype != TENSORS_F32 || entry->strided || entry->negated ||
+        !half_little_endian())
         return NULL;
     data += entry->offset;
     return (uintptr_t)data % sizeof(float) == 0 ? (const float *)(const void *)data : NULL;
@@ -81,7 +82,7 @@ bool tensors_is_narrow(const tensors_entry *entry)
 {
     const bool half = entry->dtype == TENSORS_F16 || entry->dtype == TENSORS_BF16;
 
-    return entry->rank >= 2 && !entry->strided &&
+    return entry->rank >= 2 && !entry->strided && !entry->negated &&
            (entry->dtype == TENSORS_I8 || (half && half_little_endian()));
 }
 
@@ -210,13 +211,15 @@ hmt_status tensors_read(const tensors_index *index, const tensors_entry *entry, 
 
     if (status != HMT_OK || entry->count == 0)
         return status;
-    if (entry->dtype == TENSORS_F32 && !entry->strided && half_little_endian())
+    if (entry->dtype == TENSORS_F32 && !entry->strided && !entry->negated && half_little_endian())
         return tensors_copy(index, entry, values);
     status = fetch(index, entry, &data, &block);
     if (status == HMT_OK && entry->strided)
         read_strided(entry, data, values);
     else if (status == HMT_OK)
         read_dense(entry->dtype, data, values, (size_t)entry->count);
+    for (uint64_t i = 0; status == HMT_OK && entry->negated && i < entry->count; ++i)
+        values[i] = -values[i];
     memory_free(index->allocator, block);
     return status;
 }
@@ -254,12 +257,29 @@ hmt_status tensors_read_scaled(const tensors_index *index, const tensors_entry *
 
 /* ---- for the readers of formats ---- */
 
-hmt_status tensors_open(const hmt_allocator *allocator, const unsigned char *data, size_t size,
-                        const char *what, tensors_index *index)
+/* Refuses what cannot be a safetensors file, and a state dict that one has not. */
+static hmt_status check_safetensors(const unsigned char *head, size_t size, const char *what,
+                                    const char *state_dict)
 {
+    hmt_status status = foreign_check(head, size, what);
+
+    if (status == HMT_OK && state_dict != NULL)
+        status = status_fail(HMT_ERROR_NOT_FOUND,
+                             "%s: has no state dict \"%.60s\": it is no PyTorch checkpoint", what,
+                             state_dict);
+    return status;
+}
+
+hmt_status tensors_open(const hmt_allocator *allocator, const unsigned char *data, size_t size,
+                        const char *what, const char *state_dict, tensors_index *index)
+{
+    hmt_status status;
+
+    memset(index, 0, sizeof *index);
     if (torch_is(data, size))
-        return torch_open(allocator, data, size, what, index);
-    return safetensors_open(allocator, data, size, what, index);
+        return torch_open(allocator, data, size, what, state_dict, index);
+    status = check_safetensors(data, size, what, state_dict);
+    return status == HMT_OK ? safetensors_open(allocator, data, size, what, index) : status;
 }
 
 /* The header of a safetensors file. */
@@ -284,7 +304,7 @@ static hmt_status open_header(const hmt_allocator *allocator, const file_reader 
 
 /* A PyTorch checkpoint, whose parts lie all over the file. */
 static hmt_status open_whole(const hmt_allocator *allocator, const file_reader *file,
-                             tensors_index *index)
+                             const char *state_dict, tensors_index *index)
 {
     const size_t size = (size_t)file->size;
     void *block = NULL;
@@ -293,7 +313,7 @@ static hmt_status open_whole(const hmt_allocator *allocator, const file_reader *
     if (status == HMT_OK)
         status = file_reader_read(file, 0, block, size);
     if (status == HMT_OK)
-        status = torch_open(allocator, block, size, file->path, index);
+        status = torch_open(allocator, block, size, file->path, state_dict, index);
     if (status == HMT_OK)
         index->block = block;
     else
@@ -302,10 +322,10 @@ static hmt_status open_whole(const hmt_allocator *allocator, const file_reader *
 }
 
 hmt_status tensors_open_file(const hmt_allocator *allocator, const file_reader *file,
-                             tensors_index *index)
+                             const char *state_dict, tensors_index *index)
 {
-    unsigned char head[HEAD];
-    const size_t size = file->size < HEAD ? (size_t)file->size : HEAD;
+    unsigned char head[FOREIGN_HEAD];
+    const size_t size = file->size < sizeof head ? (size_t)file->size : sizeof head;
     hmt_status status = file_reader_read(file, 0, head, size);
 
     memset(index, 0, sizeof *index);
@@ -314,8 +334,10 @@ hmt_status tensors_open_file(const hmt_allocator *allocator, const file_reader *
     if (file->size > PTRDIFF_MAX)
         return status_fail(HMT_ERROR_LIMIT, "%s is larger than the memory of this machine",
                            file->path);
-    return torch_is(head, size) ? open_whole(allocator, file, index)
-                                : open_header(allocator, file, head, size, index);
+    if (torch_is(head, size))
+        return open_whole(allocator, file, state_dict, index);
+    status = check_safetensors(head, size, file->path, state_dict);
+    return status == HMT_OK ? open_header(allocator, file, head, size, index) : status;
 }
 
 void tensors_close(tensors_index *index)
@@ -400,4 +422,42 @@ hmt_status tensors_order_by_name(tensors_index *index)
             return status_fail(HMT_ERROR_FORMAT, "%s: tensor '%s' stands twice", index->what,
                                ((const tensors_entry *)index->order[i])->name);
     return HMT_OK;
+}
+
+/* Whether `name` ends in a dot and `wanted`; then how much stands before. */
+static bool ends_in(const char *name, const char *wanted, size_t *before)
+{
+    const size_t length = strlen(name), tail = strlen(wanted);
+
+    if (length <= tail + 1 || name[length - tail - 1] != '.' ||
+        strcmp(name + length - tail, wanted) != 0)
+        return false;
+    *before = length - tail;
+    return true;
+}
+
+hmt_status tensors_strip(tensors_index *index, const char *wanted)
+{
+    const char *prefix = NULL;
+    size_t length = 0, other;
+
+    if (tensors_find(index, wanted) != NULL)
+        return HMT_OK;
+    for (size_t i = 0; i < index->count; ++i) {
+        if (!ends_in(index->entries[i].name, wanted, &other))
+            continue;
+        if (prefix != NULL)
+            return HMT_OK; /* which of them is not for us to say */
+        prefix = index->entries[i].name;
+        length = other;
+    }
+    /* The prefix's own tensor is among those that lose it. */
+    for (size_t i = 0; i < index->count && prefix != NULL; ++i)
+        if (index->entries[i].name != prefix &&
+            strncmp(index->entries[i].name, prefix, length) == 0)
+            index->entries[i].name += length;
+    for (size_t i = 0; i < index->count && prefix != NULL; ++i)
+        if (index->entries[i].name == prefix)
+            index->entries[i].name += length;
+    return prefix != NULL ? tensors_order_by_name(index) : HMT_OK;
 }

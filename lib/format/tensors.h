@@ -46,6 +46,7 @@ typedef struct tensors_entry {
      * order: from none to what makes the last element end at the last byte. */
     int64_t stride[TENSORS_MAX_RANK];
     bool strided;    /* stride counts; else the data is dense */
+    bool negated;    /* a value is what is stored, negated: PyTorch's negative bit */
     uint64_t count;  /* of elements */
     uint64_t offset; /* of the data, from the beginning of the file */
     uint64_t bytes;  /* from there to the last element's end; no two entries share a byte */
@@ -69,24 +70,33 @@ typedef struct tensors_index {
     size_t metadata_count;
     const void **order; /* (count or metadata_count, the larger); by name after opening */
     char *names;        /* all strings */
+    /* Of a PyTorch checkpoint: the state dict's name, "" where it is the whole object, and the
+     * names of others that it has beside. As much of them as there is room for. */
+    char state_dict[64], others[128];
 } tensors_index;
 
 /* Indexes the `size` bytes at `data`, which must stay until the index is closed: a safetensors file
  * or a PyTorch checkpoint (torch.h), as its first bytes say. `what`, a file name or the like,
- * begins every message and must stay as long. HMT_ERROR_FORMAT, _UNSUPPORTED, _LIMIT, _MEMORY. On
- * failure *index is zero. */
+ * begins every message and must stay as long. `state_dict` is the name of the one to take of a
+ * checkpoint, NULL: the usual one. HMT_ERROR_FORMAT, _UNSUPPORTED, _NOT_FOUND (no such state dict),
+ * _LIMIT, _MEMORY. On failure *index is zero. */
 hmt_status tensors_open(const hmt_allocator *allocator, const unsigned char *data, size_t size,
-                        const char *what, tensors_index *index);
+                        const char *what, const char *state_dict, tensors_index *index);
 /* The same for an open file, which must stay open as long; its path begins every message. Of a
  * safetensors file the header alone is read. HMT_ERROR_IO besides. */
 hmt_status tensors_open_file(const hmt_allocator *allocator, const file_reader *file,
-                             tensors_index *index);
+                             const char *state_dict, tensors_index *index);
 /* Frees the index, not the data, and sets it to zero. */
 void tensors_close(tensors_index *index);
 
 /* NULL if there is none. */
 const tensors_entry *tensors_find(const tensors_index *index, const char *name);
 const tensors_pair *tensors_metadata(const tensors_index *index, const char *key);
+
+/* If no tensor is called `wanted`, and of one alone the name ends in a dot and that: takes what
+ * stands before off all names that have it, such as "module.". HMT_ERROR_FORMAT if two are then the
+ * same. */
+hmt_status tensors_strip(tensors_index *index, const char *wanted);
 
 bool tensors_has_shape(const tensors_entry *entry, const int64_t shape[4]);
 

@@ -4,11 +4,16 @@
  */
 #include "format/torch.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "core/status.h"
 #include "format/json.h"
 #include "format/torch_file.h"
+
+/* Names of state dicts, the likeliest first. */
+static const char *const usual[] = {"state_dict", "model_state_dict", "model"};
+enum { USUAL = sizeof usual / sizeof usual[0] };
 
 /* ---- the state dict ---- */
 
@@ -53,23 +58,38 @@ static size_t count_tensors(const pickle_value *dict)
     return count;
 }
 
-/* The object itself if tensors are in it; else the one of its dicts that has some. An optimiser's
- * tensors lie deeper. */
-static hmt_status find_state(const torch_file *c, const pickle_value **state)
+/* Adds a dict's name to a list, if there is room. */
+static void list_name(char *list, size_t room, const pickle_value *key)
 {
-    static const char *const usual[] = {"state_dict", "model_state_dict", "model"};
-    enum { USUAL = sizeof usual / sizeof usual[0] };
-    const pickle_value *root = c->object.root;
-    size_t found = 0, best = USUAL, seen = 0;
+    const size_t used = strlen(list);
+    const int size = (int)(key->size < 40 ? key->size : 40);
 
-    *state = root;
-    if (!is_dict(root))
-        return status_fail(HMT_ERROR_UNSUPPORTED, "%s: the checkpoint is no dict", c->what);
-    if (count_tensors(root) > 0)
-        return HMT_OK;
-    for (const pickle_item *i = root->first; i != NULL && i->next != NULL; i = i->next->next) {
-        const pickle_value *key = i->value, *value = i->next->value;
-        size_t rank = 0;
+    if (key->kind == PICKLE_TEXT && used + (size_t)size + 3 < room)
+        snprintf(list + used, room - used, "%s%.*s", used > 0 ? ", " : "", size, key->text);
+}
+
+/* How well a dict's name goes with a model's; the first is the best. */
+static size_t rank_of(const pickle_value *key)
+{
+    size_t rank = 0;
+
+    while (rank < USUAL && !pickle_text_is(key, usual[rank]))
+        ++rank;
+    return rank;
+}
+
+/* The dict of that name among the object's items, or the best one; NULL with none. *found counts
+ * those with tensors, index->others names those that were not taken. */
+static hmt_status choose_state(const torch_file *c, const char *wanted, tensors_index *index,
+                               size_t *found, const pickle_item **chosen)
+{
+    size_t seen = 0;
+
+    *chosen = NULL;
+    *found = 0;
+    for (const pickle_item *i = c->object.root->first; i != NULL && i->next != NULL;
+         i = i->next->next) {
+        const pickle_value *value = i->next->value;
 
         if (!is_dict(value))
             continue;
@@ -78,19 +98,49 @@ static hmt_status find_state(const torch_file *c, const pickle_value **state)
             return status_fail(HMT_ERROR_LIMIT, "%s: the checkpoint names too many dicts", c->what);
         if (count_tensors(value) == 0)
             continue;
-        while (rank < USUAL && !pickle_text_is(key, usual[rank]))
-            ++rank;
-        if (found++ == 0 || rank < best) {
-            best = rank;
-            *state = value;
-        }
+        ++*found;
+        if (wanted != NULL ? pickle_text_is(i->value, wanted)
+                           : *chosen == NULL || rank_of(i->value) < rank_of((*chosen)->value))
+            *chosen = i;
     }
+    for (const pickle_item *i = c->object.root->first; *found > 0 && i != NULL && i->next != NULL;
+         i = i->next->next)
+        if (i != *chosen && is_dict(i->next->value) && count_tensors(i->next->value) > 0)
+            list_name(index->others, sizeof index->others, i->value);
+    return HMT_OK;
+}
+
+/* The object itself if tensors are in it; else the one of its dicts that has some. An optimiser's
+ * tensors lie deeper. */
+static hmt_status find_state(const torch_file *c, const char *wanted, tensors_index *index,
+                             const pickle_value **state)
+{
+    const pickle_value *root = c->object.root;
+    const pickle_item *chosen;
+    size_t found;
+    hmt_status status;
+
+    *state = root;
+    if (!is_dict(root))
+        return status_fail(HMT_ERROR_UNSUPPORTED, "%s: the checkpoint is no dict", c->what);
+    if (wanted == NULL && count_tensors(root) > 0)
+        return HMT_OK;
+    status = choose_state(c, wanted, index, &found, &chosen);
+    if (status != HMT_OK)
+        return status;
+    if (wanted != NULL && chosen == NULL)
+        return status_fail(HMT_ERROR_NOT_FOUND,
+                           "%s: the checkpoint has no state dict \"%.60s\"; it has: %s", c->what,
+                           wanted, found > 0 ? index->others : "none but itself");
     if (found == 0)
         return status_fail(HMT_ERROR_UNSUPPORTED, "%s: the checkpoint has no state dict", c->what);
-    if (found > 1 && best == USUAL)
+    if (wanted == NULL && found > 1 && rank_of(chosen->value) == USUAL)
         return status_fail(HMT_ERROR_UNSUPPORTED,
-                           "%s: the checkpoint has %zu dicts with tensors, none called state_dict",
+                           "%s: the checkpoint has %zu dicts with tensors, none called state_dict; "
+                           "name one",
                            c->what, found);
+    list_name(index->state_dict, sizeof index->state_dict, chosen->value);
+    *state = chosen->next->value;
     return HMT_OK;
 }
 
@@ -183,7 +233,27 @@ static bool is_dense(const tensors_entry *entry)
     return true;
 }
 
-/* (storage, offset, shape, strides, ...) */
+/* What is said of a tensor beside its elements: its last argument, {"neg": True} or the like. */
+static hmt_status read_metadata(const torch_file *c, const pickle_value *metadata,
+                                tensors_entry *entry)
+{
+    for (const pickle_item *i = metadata != NULL && metadata->kind == PICKLE_DICT ? metadata->first
+                                                                                  : NULL;
+         i != NULL && i->next != NULL; i = i->next->next) {
+        const pickle_value *value = i->next->value;
+
+        if (value->kind == PICKLE_BOOL && value->integer == 0)
+            continue;
+        if (value->kind != PICKLE_BOOL || !pickle_text_is(i->value, "neg"))
+            return status_fail(HMT_ERROR_UNSUPPORTED,
+                               "%s: tensor '%s' is a view of an unknown kind", c->what,
+                               entry->name);
+        entry->negated = true;
+    }
+    return HMT_OK;
+}
+
+/* (storage, offset, shape, strides, requires_grad, hooks[, metadata]) */
 static hmt_status read_tensor(const torch_file *c, const pickle_value *call, tensors_entry *entry)
 {
     const pickle_value *id = pickle_at(call->arguments, 0), *first = pickle_at(call->arguments, 1);
@@ -214,7 +284,9 @@ static hmt_status read_tensor(const torch_file *c, const pickle_value *call, ten
     entry->strided = entry->count > 0 && !is_dense(entry);
     entry->offset = s->offset + (uint64_t)first->integer * element;
     entry->bytes = extent * element;
-    return HMT_OK;
+    return pickle_is_global(call, "torch._utils", "_rebuild_tensor_v2")
+               ? read_metadata(c, pickle_at(call->arguments, 6), entry)
+               : HMT_OK;
 }
 
 /* Where two tensors share bytes, one that is trained would change the other. */
@@ -270,7 +342,7 @@ static hmt_status index_tensors(const torch_file *c, const pickle_value *state,
 }
 
 hmt_status torch_open(const hmt_allocator *allocator, const unsigned char *data, size_t size,
-                      const char *what, tensors_index *index)
+                      const char *what, const char *state_dict, tensors_index *index)
 {
     torch_file c;
     const pickle_value *state = NULL;
@@ -278,7 +350,7 @@ hmt_status torch_open(const hmt_allocator *allocator, const unsigned char *data,
 
     *index = (tensors_index){.allocator = allocator, .what = what, .data = data};
     if (status == HMT_OK)
-        status = find_state(&c, &state);
+        status = find_state(&c, state_dict, index, &state);
     if (status == HMT_OK)
         status = index_tensors(&c, state, index);
     if (status == HMT_OK)

@@ -50,7 +50,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (torch_is(file, length)) {
         status_clear();
         fuzz_begin(BYTES_A_BYTE * length + 4096);
-        if (FUZZ_STATUS(torch_open(&fuzz_allocator, file, length, "file", &index),
+        if (FUZZ_STATUS(torch_open(&fuzz_allocator, file, length, "file", NULL, &index),
                         FUZZ_CODE(FORMAT) | FUZZ_CODE(UNSUPPORTED) | FUZZ_CODE(LIMIT)) == HMT_OK) {
             for (size_t i = 0; i < index.count && i < ENTRIES_ASKED; ++i)
                 fuzz_tensor(&index, &index.entries[i], length);
@@ -70,10 +70,32 @@ static const float numbers[12] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
 static void seed(torch_recipe recipe)
 {
     const torch_tensor tensors[] = {
-        {"module.a.weight", "FloatStorage", 2, {3, 4}, {1, 3}, 0, 12, numbers, 48, NULL, false},
-        {"module.b.bias", "HalfStorage", 1, {5}, {0}, 2, 7, numbers, 14, NULL, true},
-        {"module.c.weight", "DoubleStorage", 3, {1, 2, 2}, {0}, 0, 4, numbers, 32, "k", false},
-        {"module.d.steps", "LongStorage", 0, {0}, {0}, 0, 1, numbers, 8, NULL, false},
+        {"module.a.weight",
+         "FloatStorage",
+         2,
+         {3, 4},
+         {1, 3},
+         0,
+         12,
+         numbers,
+         48,
+         NULL,
+         false,
+         "neg"},
+        {"module.b.bias", "HalfStorage", 1, {5}, {0}, 2, 7, numbers, 14, NULL, true, NULL},
+        {"module.c.weight",
+         "DoubleStorage",
+         3,
+         {1, 2, 2},
+         {0},
+         0,
+         4,
+         numbers,
+         32,
+         "k",
+         false,
+         "neg"},
+        {"module.d.steps", "LongStorage", 0, {0}, {0}, 0, 1, numbers, 8, NULL, false, NULL},
     };
     torch_bytes bytes = {NULL, 0, 0};
 
