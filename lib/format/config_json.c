@@ -84,12 +84,12 @@ static void put_labels(config_writer *w, const char *key, int32_t classes,
     json_put(&w->json, "]");
 }
 
-/* Left out where nothing is known or all heads are trained: older versions wrote no such key. */
+/* Left out where nothing is known, as older versions did. */
 static void put_trained(config_writer *w, uint32_t trained)
 {
     const char *before = "[";
 
-    if (trained == 0 || trained == HMT_TASKS_ALL)
+    if (trained == 0)
         return;
     put_key(w, "trained");
     for (size_t i = 0; i < LENGTH(heads); ++i)
