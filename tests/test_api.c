@@ -124,6 +124,8 @@ static void own_backends(void)
 
 static void configs(void)
 {
+    /* No UTF-8, a surrogate, and control characters of ASCII and Unicode. */
+    static const char *const odd[] = {"\xff", "\xed\xa0\x80", "a\nb", "\t", "\x7f", "\xc2\x9b"};
     hmt_model_config good, bad;
     hmt_model *model = NULL;
 
@@ -140,6 +142,11 @@ static void configs(void)
     REFUSED(hmt_model_create(NULL, &bad, 1, &model), HMT_ERROR_ARGUMENT);
     bad = good, memset(bad.race_labels[0], 'x', HMT_MAX_LABEL);
     REFUSED(hmt_model_create(NULL, &bad, 1, &model), HMT_ERROR_ARGUMENT);
+    for (size_t i = 0; i < sizeof odd / sizeof odd[0]; ++i) {
+        bad = good, strcpy(bad.gender_labels[1], odd[i]);
+        REFUSED(hmt_model_create(NULL, &bad, 1, &model), HMT_ERROR_ARGUMENT);
+        CHECK(strstr(hmt_last_error(), "gender class 1") != NULL);
+    }
     bad = good, bad.deviation[1] = 0.0f;
     REFUSED(hmt_model_create(NULL, &bad, 1, &model), HMT_ERROR_ARGUMENT);
     bad = good, bad.score_mean = INFINITY;

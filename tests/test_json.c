@@ -243,9 +243,11 @@ static hmt_model_config sample(void)
     c.width = 1.0 / 3.0;
     c.gender_classes = 2;
     c.race_classes = HMT_MAX_CLASSES;
-    strcpy(c.gender_labels[0], "\"f\xc3\xa9minin\"\\\n");
-    for (int i = 0; i < HMT_MAX_CLASSES; ++i)
-        memset(c.race_labels[i], i + 1, HMT_MAX_LABEL - 1); /* control characters: six bytes each */
+    strcpy(c.gender_labels[0], "\"f\xc3\xa9minin\"\\");
+    for (int i = 0; i < HMT_MAX_CLASSES; ++i) {
+        memset(c.race_labels[i], '"', HMT_MAX_LABEL - 1); /* two bytes each in JSON */
+        c.race_labels[i][0] = (char)('A' + i);
+    }
     c.score_min = 1.1f;
     c.score_max = 9.7f;
     c.score_mean = -0.3f;
@@ -338,6 +340,8 @@ static void config_lies_are_named(void)
         {"{\"version\":1,\"race_labels\":[\"12345678901234567890123456789012\"]}", HMT_ERROR_FORMAT,
          "race_labels: name 0 has more than 31 bytes"},
         {"{\"version\":1,\"race_labels\":[\"\\u0000\"]}", HMT_ERROR_FORMAT, "zero byte"},
+        {"{\"version\":1,\"race_labels\":[\"a\\u0007\"]}", HMT_ERROR_FORMAT, "control character"},
+        {"{\"version\":1,\"race_labels\":[\"\\u009b1m\"]}", HMT_ERROR_FORMAT, "control character"},
         {"{\"version\":1,\"race_labels\":[\"\",\"\",\"\",\"\",\"\",\"\",\"\",\"\",\"\",\"\",\"\","
          "\"\",\"\",\"\",\"\",\"\",\"\",\"\",\"\",\"\",\"\",\"\",\"\",\"\",\"\",\"\",\"\",\"\","
          "\"\",\"\",\"\",\"\",\"\"]}",

@@ -2,7 +2,6 @@
  * Parameters on their way home from the device that trains them. The model's values are always
  * those of one step: what comes from a device is gathered first and only then put in their place.
  */
-#include <stdio.h>
 #include <string.h>
 
 #include "api/trainer.h"
@@ -156,10 +155,9 @@ hmt_status home_bring(hmt_trainer *trainer)
 /* Adds to the message what the model is left with. */
 static hmt_status fail_not_home(hmt_status status, const hmt_trainer *trainer)
 {
-    char why[256];
+    char why[STATUS_SIZE];
 
-    snprintf(why, sizeof why, "%s", hmt_last_error());
-    status_clear();
+    status_keep(why);
     if (home_spoiled(trainer))
         return status_fail(status, "%s: the model's own memory is half changed, load it again",
                            why);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/message.h"
 #include "core/utf8.h"
 
 static _Thread_local char message[STATUS_SIZE];
@@ -25,15 +26,13 @@ void status_restore(const char kept[STATUS_SIZE])
     memcpy(message, kept, sizeof message);
 }
 
-/* A file's bytes may stand in a message, and a name in it may have been cut: control characters
- * (those of U+0080 to U+009F too, which terminals obey) and what is not UTF-8 become '?'. */
+/* A file's bytes may stand in a message, and a name in it may have been cut: control characters and
+ * what is not UTF-8 become '?'. */
 void status_printable(char *text)
 {
     for (size_t left = strlen(text), length; left > 0; text += length, left -= length) {
-        const unsigned char *c = (const unsigned char *)text;
-
         length = utf8_length(text, left);
-        if (c[0] >= 0x20 && c[0] != 0x7f && length > 0 && (c[0] != 0xc2 || c[1] >= 0xa0))
+        if (length > 0 && utf8_is_printable(text, length))
             continue;
         *text = '?';
         length = 1;
@@ -44,7 +43,7 @@ hmt_status status_fail_v(hmt_status status, const char *format, va_list argument
 {
     if (message[0] != '\0')
         return status;
-    vsnprintf(message, sizeof message, format, arguments);
+    message_format(message, sizeof message, format, arguments);
     status_printable(message);
     return status;
 }
@@ -76,9 +75,16 @@ hmt_status status_fail_at(hmt_status status, const char *path)
 {
     char inner[sizeof message];
 
-    memcpy(inner, message, sizeof message);
-    status_clear();
+    status_keep(inner);
     return status_fail(status, "%s: %s", path, inner);
+}
+
+hmt_status status_fail_at_line(hmt_status status, const char *path, size_t line)
+{
+    char inner[sizeof message];
+
+    status_keep(inner);
+    return status_fail(status, "%s:%zu: %s", path, line, inner);
 }
 
 const char *hmt_last_error(void)

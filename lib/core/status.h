@@ -18,8 +18,8 @@ void status_clear(void);
 void status_printable(char *text);
 
 /* Sets this thread's message unless it has one already, and returns `status`. One line, no newline,
- * at most 511 bytes of UTF-8; control characters in what is formatted, and what is not UTF-8, are
- * shown as '?'. */
+ * at most 511 bytes of UTF-8, for which long strings in it, such as paths, are shortened in their
+ * middle; control characters in what is formatted, and what is not UTF-8, are shown as '?'. */
 hmt_status status_fail(hmt_status status, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 hmt_status status_fail_v(hmt_status status, const char *format, va_list arguments)
@@ -38,5 +38,7 @@ hmt_status status_fail_errno(int error, const char *what, const char *path);
 /* Puts "PATH: " in front of this thread's message: for code that works on a file's bytes and was
  * not told their name. Returns `status`. */
 hmt_status status_fail_at(hmt_status status, const char *path);
+/* The same with "PATH:LINE: ". */
+hmt_status status_fail_at_line(hmt_status status, const char *path, size_t line);
 
 #endif

@@ -17,3 +17,15 @@ size_t utf8_length(const char *text, size_t left)
         return 0;
     return length;
 }
+
+bool utf8_is_printable(const char *text, size_t size)
+{
+    for (size_t at = 0, length; at < size; at += length) {
+        const unsigned char *c = (const unsigned char *)text + at;
+
+        length = utf8_length(text + at, size - at);
+        if (length == 0 || c[0] < 0x20 || c[0] == 0x7f || (c[0] == 0xc2 && c[1] < 0xa0))
+            return false;
+    }
+    return true;
+}

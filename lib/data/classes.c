@@ -46,14 +46,6 @@ bool dataset_is_typo(const char *a, const char *b)
            (la == 2 && lb == 2 && a[0] == b[1] && a[1] == b[0]);
 }
 
-static bool has_control(const char *name)
-{
-    for (; *name != '\0'; ++name)
-        if ((unsigned char)*name < 0x20 || *name == 0x7f)
-            return true;
-    return false;
-}
-
 /* The class of that name, with `fold` whatever its case; the number of classes if there is none. */
 static int32_t find(const hmt_dataset *set, int task, const char *name, bool fold)
 {
@@ -110,7 +102,7 @@ hmt_status dataset_class(hmt_dataset *set, int task, const char *given, const ch
                            HMT_MAX_LABEL - 1);
     memcpy(name, given + begin, size);
     name[size] = '\0';
-    if (has_control(name))
+    if (!utf8_is_printable(name, strlen(name)))
         return status_fail(HMT_ERROR_FORMAT,
                            "%s:%zu: a class name of %s with a control character: '%s'", where, line,
                            dataset_task_names[task], name);

@@ -1,7 +1,6 @@
 /* Photos as tensors (see photos.h). */
 #include "data/photos.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "api/context.h"
@@ -82,13 +81,8 @@ bool photos_is_bad(photos *p, size_t sample)
 /* Puts "TABLE:LINE: PATH: " in front of this thread's message. */
 static hmt_status fail_at(const hmt_sample *sample, hmt_status status)
 {
-    char place[512];
-
-    if (sample->line > 0)
-        snprintf(place, sizeof place, "%s:%zu", sample->table, sample->line);
-    else
-        snprintf(place, sizeof place, "%s", sample->name);
-    return status_fail_at(status, place);
+    return sample->line > 0 ? status_fail_at_line(status, sample->table, sample->line)
+                            : status_fail_at(status, sample->name);
 }
 
 /* Decodes a sample's photo and resizes it. */

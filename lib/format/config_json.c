@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "core/status.h"
+#include "core/utf8.h"
 #include "format/json.h"
 
 /* Enumerators by their number. */
@@ -75,9 +76,10 @@ static void put_labels(config_writer *w, const char *key, int32_t classes,
         const char *end = memchr(labels[i], '\0', HMT_MAX_LABEL);
 
         json_put(&w->json, i == 0 ? "[" : ",");
-        if (end == NULL || !json_utf8_valid(labels[i], (size_t)(end - labels[i])))
+        if (end == NULL || !utf8_is_printable(labels[i], (size_t)(end - labels[i])))
             w->status = status_fail(HMT_ERROR_ARGUMENT, "config: %s: name %d %s", key, i,
-                                    end == NULL ? "has no terminating zero" : "is not valid UTF-8");
+                                    end == NULL ? "has no terminating zero"
+                                                : "is not valid UTF-8, or has a control character");
         else
             json_put_string(&w->json, labels[i], (size_t)(end - labels[i]));
     }
@@ -190,6 +192,8 @@ static void read_labels(json_reader *json, const char *key, int32_t *classes,
             json_fail(json, "%s: name %d has more than %d bytes", key, *classes, HMT_MAX_LABEL - 1);
         else if (memchr(name, '\0', size) != NULL)
             json_fail(json, "%s: name %d has a zero byte", key, *classes);
+        else if (!utf8_is_printable(name, size))
+            json_fail(json, "%s: name %d has a control character", key, *classes);
         else
             memcpy(labels[(*classes)++], name, size);
     }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/status.h"
+#include "core/utf8.h"
 
 /* One line for each network: its name in files, and its builder. */
 static const struct {
@@ -50,6 +51,11 @@ static hmt_status complete_labels(const char *task, int32_t classes, char labels
         if (memchr(labels[i], '\0', HMT_MAX_LABEL) == NULL)
             return status_fail(HMT_ERROR_ARGUMENT, "config: %s label %d has no terminating zero",
                                task, i);
+        if (!utf8_is_printable(labels[i], strlen(labels[i])))
+            return status_fail(HMT_ERROR_ARGUMENT,
+                               "config: expected UTF-8 without control characters as the name of "
+                               "%s class %d, found \"%s\"",
+                               task, i, labels[i]);
         if (labels[i][0] == '\0')
             snprintf(labels[i], HMT_MAX_LABEL, "class %d", i);
     }
