@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # tier: quick
-# The texts say what is true: the README shows examples/embed.c as it is, links in Markdown files lead to files, and each man
-# page has exactly the options that its program's --help lists.
+# The texts say what is true: the README shows examples/embed.c as it is, links in Markdown files lead to files, each man page
+# has exactly the options that its program's --help lists, and hosts are told of each variable of the environment.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -25,6 +25,14 @@ while IFS= read -r page; do
     done < <(grep -oE '\]\([^)#]+' "$page" | sed 's/^](//' | grep -vE '^[a-z]+:' || true)
 done < <(find "$here" -name '*.md' -not -path "$here/build*" -not -path "$here/out/*")
 [ "$links" -gt 10 ] || complain "only $links links were found: the pattern is wrong"
+
+# Each variable of the environment that is read is one that hosts are told of.
+variables=$(grep -rhoE 'getenv\("[A-Z_]+"\)' "$here/lib" "$here/backends" | grep -oE '[A-Z][A-Z_]+' | sort -u)
+[ -n "$variables" ] || complain "no variable of the environment was found: the pattern is wrong"
+for variable in $variables; do
+    grep -q "$variable" "$here/include/hmtnet/hmtnet.h" || complain "hmtnet.h does not name $variable"
+    grep -q "$variable" "$here/docs/hosting.md" || complain "docs/hosting.md does not name $variable"
+done
 
 options() { grep -oE -- '--[a-z][a-z-]+' | sort -u; }
 pages=0
