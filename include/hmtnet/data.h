@@ -75,7 +75,7 @@ typedef struct hmt_dataset_options {
 HMT_API hmt_status hmt_dataset_read(const hmt_context *context, hmt_dataset_kind kind,
                                     const char *path, const hmt_dataset_options *options,
                                     hmt_dataset **dataset);
-/** A data set may be shared by threads that read it; it must outlive loaders made from it. */
+/** A data set may be shared by threads that read it. Loaders made from it keep it alive. */
 HMT_API void hmt_dataset_free(hmt_dataset *dataset);
 
 /**
@@ -92,8 +92,8 @@ HMT_API size_t hmt_dataset_count(const hmt_dataset *dataset);
 /** Sample `index`. sample->struct_size must be set. @return HMT_ERROR_ARGUMENT */
 HMT_API hmt_status hmt_dataset_sample(const hmt_dataset *dataset, size_t index, hmt_sample *sample);
 /** Sets the fields of a config that the data decide: classes and their names, which heads can be
- * trained, and the scores' range and mean over `indices` (count of them; NULL: all). Labels that never occur leave theirs as they
- * are. */
+ * trained, and the scores' range and mean over `indices` (count of them; NULL: all). Labels that
+ * never occur leave theirs as they are. */
 HMT_API hmt_status hmt_dataset_describe(const hmt_dataset *dataset, const size_t *indices,
                                         size_t count, hmt_model_config *config);
 
@@ -198,7 +198,7 @@ typedef struct hmt_loader_options {
 
 /**
  * Starts the worker threads, with all signals blocked in them.
- * @param context  for its allocator and log; NULL: malloc's. Must outlive the loader, as dataset
+ * @param context  for its allocator and log; NULL: malloc's. The loader keeps both alive
  * @return HMT_ERROR_ARGUMENT, _MEMORY, _STATE (no thread started)
  */
 HMT_API hmt_status hmt_loader_create(const hmt_context *context, const hmt_dataset *dataset,

@@ -18,13 +18,15 @@
  * Conventions that hold everywhere:
  * - Every call that can fail returns hmt_status: HMT_OK (0) or a negative code. hmt_last_error()
  * then gives one sentence, kept per thread until that thread's next call into the library.
+ * - Arguments, option structs and the structs that receive results are checked before anything is
+ * done: a call that refuses one with HMT_ERROR_ARGUMENT has changed nothing.
  * - Output parameters are written on success only, unless their comment says otherwise. Predictions
  * are always written, each with its own status: a call over many images goes on after one that has
  * no answer, and returns the first such image's status, with its number in the message. If the call
  * itself fails or is cancelled, the images that it did not reach have that status.
  * - An option struct begins with struct_size. Set it up with its HMT_..._INIT and change what you
  * need; NULL options mean the defaults. Fields may be added at the end of such a struct in a later
- * version.
+ * version; a struct_size that ends in the middle of a field is HMT_ERROR_ARGUMENT.
  * - hmt_x_free(NULL) does nothing. A parent object may be freed before its children: it lives on
  * until the last of them is gone.
  * - The library never prints, exits, aborts, changes signal handlers, the locale or the
@@ -181,9 +183,9 @@ HMT_API uint32_t hmt_version_number(void);
 HMT_API const char *hmt_status_name(hmt_status status);
 
 /**
- * One line that says what went wrong in this thread's last failed call, and where. "" after a
- * success. The string belongs to the thread and lasts until its next call into the library. Never
- * NULL.
+ * One line that says what went wrong in this thread's last failed call, and where: at most 511
+ * bytes, long paths and names shortened in their middle. "" after a success. The string belongs to
+ * the thread and lasts until its next call into the library. Never NULL.
  */
 HMT_API const char *hmt_last_error(void);
 
@@ -211,14 +213,29 @@ typedef enum hmt_log_level {
     HMT_LOG_DEBUG = 3
 } hmt_log_level;
 
-/** Receives log lines without a newline; may be called from any thread that uses the context. */
+/**
+ * Receives log lines without a newline; may be called from any thread that uses the context, and
+ * from a loader's. Like an allocator it must not call the library, but for hmt_last_error().
+ */
 typedef void (*hmt_log_fn)(void *user, hmt_log_level level, const char *message);
 
 /**
  * Told between the parts of a long call; returns 0 to go on, anything else to cancel, upon which
  * the call returns HMT_ERROR_CANCELLED with nothing changed: a file being saved stays as it was, a
  * training step has not touched a parameter. `what` is "load", "save", "prepare", "decode", "infer"
- * or "train". It is called on the thread that made the call; a loader's workers do not call it.
+ * or "train".
+ *
+ * It is called on the thread that made the call, never on a loader's workers, and may use the
+ * library, whose calls there do not touch the message of the call around them. The session or
+ * trainer of that call is busy: what computes with it, saves or resumes it gives HMT_ERROR_STATE.
+ * No object of that call may be freed.
+ *
+ * C++ exceptions should stay inside: catch them, return non-zero, and throw again when the call has
+ * returned. One that leaves the callback from hmt_infer(), hmt_infer_crops(), hmt_predict_pixels()
+ * or hmt_train_step() passes through as if the host had cancelled, and session and trainer can be
+ * used again. From other calls it passes, too, but what they had allocated stays allocated, and a
+ * file being saved may leave a temporary one. Allocators, logs and a host's own backend must not
+ * throw.
  */
 typedef int (*hmt_progress_fn)(void *user, const char *what, uint64_t done, uint64_t total);
 
@@ -282,6 +299,12 @@ typedef struct hmt_context_options {
  * and handlers behind that must find their code. Only names ask for modules: backend NULL chooses
  * among the host's own and the built-in ones. After a failure another context can be made, e.g.
  * with backend NULL to go on with the CPU.
+ * The environment is read here and nowhere else, without a lock: HMT_BACKEND_PATH as above; for the
+ * CPU, to measure with, HMT_CPU_LEVEL (plain, avx2, avx512 or avx512vnni: the instructions that are
+ * used at most), HMT_CONV (im2col or winograd2 to winograd6: the convolutions wherever they are
+ * possible) and HMT_PREFETCH (hardware or nontemporal: how weights are read for one photo); by the
+ * module cudnn HMT_CUDNN_CANDIDATES (1 to 16: ways that are measured for each shape). Other values
+ * are ignored.
  * @return HMT_ERROR_ARGUMENT, _NOT_FOUND (backend, module or device), _MEMORY, _BACKEND,
  * _UNSUPPORTED (a backend made for another version of the interface; a module that cannot be
  * loaded, e.g. for want of a library that it needs, or is none; a precision that the backend or
@@ -456,7 +479,8 @@ typedef struct hmt_model_config {
     double width;           /**< multiplies every channel count; in (0, 4]; 1 is the paper's */
     int32_t gender_classes; /**< 2 .. HMT_MAX_CLASSES */
     int32_t race_classes;   /**< 2 .. HMT_MAX_CLASSES */
-    char gender_labels[HMT_MAX_CLASSES][HMT_MAX_LABEL]; /**< class names; "" gets a default name */
+    char gender_labels[HMT_MAX_CLASSES][HMT_MAX_LABEL]; /**< class names, UTF-8 without control
+                                                           characters; "" gets a default name */
     char race_labels[HMT_MAX_CLASSES][HMT_MAX_LABEL];   /**< likewise */
     float score_min;                                    /**< the labels' range; both 0: unknown */
     float score_max;
@@ -745,6 +769,7 @@ HMT_API hmt_status hmt_prediction_mean(const hmt_prediction *predictions, size_t
  * @param task    a head of the session; for HMT_TASK_ATTRACTIVENESS the score
  * @param values  receives (n,classes) floats, n the number of images in the last run
  * @param count   how many floats values has room for; at least n * classes
+ * @return HMT_ERROR_ARGUMENT, _STATE (the session has not run yet, or its last run failed)
  */
 HMT_API hmt_status hmt_session_logits(const hmt_session *session, hmt_task task, float *values,
                                       size_t count);

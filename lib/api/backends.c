@@ -96,9 +96,6 @@ static hmt_status check_precision(const hmt_backend *backend, hmt_precision prec
 
     if (precision == HMT_PRECISION_AUTO || precision == HMT_PRECISION_FLOAT32)
         return HMT_OK;
-    if (index < 0 || index > 1)
-        return status_fail(HMT_ERROR_ARGUMENT, "options: no precision has the number %d",
-                           (int)precision);
     return backend_features(backend) & narrow[index].feature
                ? HMT_OK
                : status_fail(HMT_ERROR_UNSUPPORTED, "backend %s cannot compute in %s, only in %s",
@@ -169,7 +166,9 @@ hmt_status hmt_backend_get_info(const hmt_context *context, size_t index, hmt_ba
     hmt_status status;
 
     status_clear();
-    status = find_index(context, index, &backend);
+    status = options_check(info, "hmt_backend_info");
+    if (status == HMT_OK)
+        status = find_index(context, index, &backend);
     if (status != HMT_OK)
         return status;
     all.name = backend->name;
@@ -186,7 +185,9 @@ hmt_status hmt_device_get_info(const hmt_context *context, size_t index, int32_t
     hmt_status status;
 
     status_clear();
-    status = find_index(context, index, &backend);
+    status = options_check(info, "hmt_device_info");
+    if (status == HMT_OK)
+        status = find_index(context, index, &backend);
     if (status == HMT_OK)
         status = check_device(backend, device);
     if (status == HMT_OK)

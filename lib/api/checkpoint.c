@@ -179,8 +179,8 @@ static hmt_status write(contents *c, const char *path, const char *config, const
                                  .metadata_count = sizeof metadata / sizeof metadata[0],
                                  .fetch = fetch,
                                  .fetch_user = c,
-                                 .progress = context->options.progress,
-                                 .progress_user = context->options.progress_user};
+                                 .progress = trainer_tell,
+                                 .progress_user = c->trainer};
     file_writer writer = {0};
     hmt_status status = file_writer_open(&writer, &context->allocator, path);
 
@@ -210,7 +210,9 @@ hmt_status hmt_trainer_save(hmt_trainer *trainer, const char *path, const char *
                            "hmt_trainer_save: the note is not UTF-8, or longer than %d bytes",
                            MOST_NOTE);
     allocator = &trainer->model->context->allocator;
-    status = model_sync(trainer->model);
+    status = context_check_busy(trainer->busy, "trainer");
+    if (status == HMT_OK)
+        status = model_sync(trainer->model);
     for (int32_t i = 0; status == HMT_OK && i < trainer->model->graph.param_count; ++i)
         if (!trainer->model->allow_nonfinite)
             status = model_check_param(trainer->model, i, path);

@@ -44,6 +44,70 @@ hmt_status context_progress(const hmt_context *context, const char *what, uint64
     return HMT_OK;
 }
 
+static void end_busy(bool **busy)
+{
+    **busy = false;
+}
+
+hmt_status context_progress_busy(const hmt_context *context, bool *busy, const char *what,
+                                 uint64_t done, uint64_t total)
+{
+    bool *ended __attribute__((cleanup(end_busy))) = busy;
+
+    *ended = true;
+    return context_progress(context, what, done, total);
+}
+
+hmt_status context_check_busy(bool busy, const char *object)
+{
+    return busy
+               ? status_fail(HMT_ERROR_STATE,
+                             "the %s is in the middle of a call, from whose progress callback this "
+                             "one comes; wait until that has returned",
+                             object)
+               : HMT_OK;
+}
+
+/* ---- hooks ---- */
+
+static void guarded_log(void *user, hmt_log_level level, const char *message)
+{
+    const context_hooks *hooks = &((const hmt_context *)user)->hooks;
+    char kept[STATUS_SIZE], line[STATUS_SIZE];
+
+    snprintf(line, sizeof line, "%s", message); /* it may be the thread's own */
+    status_keep(kept);
+    hooks->log(hooks->log_user, level, line);
+    status_restore(kept);
+}
+
+static int guarded_progress(void *user, const char *what, uint64_t done, uint64_t total)
+{
+    const context_hooks *hooks = &((const hmt_context *)user)->hooks;
+    char kept[STATUS_SIZE];
+    int answer;
+
+    status_keep(kept);
+    answer = hooks->progress(hooks->progress_user, what, done, total);
+    status_restore(kept);
+    return answer;
+}
+
+static void guard_hooks(hmt_context *context)
+{
+    hmt_context_options *o = &context->options;
+
+    context->hooks = (context_hooks){o->log, o->log_user, o->progress, o->progress_user};
+    if (o->log != NULL) {
+        o->log = guarded_log;
+        o->log_user = context;
+    }
+    if (o->progress != NULL) {
+        o->progress = guarded_progress;
+        o->progress_user = context;
+    }
+}
+
 static void host_log(const hmt_host *host, hmt_log_level level, const char *message)
 {
     const hmt_context *context = host->internal;
@@ -76,6 +140,7 @@ static hmt_status make(const hmt_context_options *o, hmt_context **out)
     context = block;
     atomic_init(&context->references, 1);
     context->options = *o;
+    guard_hooks(context);
     context->allocator = *allocator;
     for (size_t i = 0; i < o->backend_count; ++i)
         context->own[i] = o->backends[i];
@@ -120,6 +185,9 @@ hmt_status hmt_context_create(const hmt_context_options *options, hmt_context **
     if (o.threads < 0 || o.threads > MOST_THREADS)
         return status_fail(HMT_ERROR_ARGUMENT, "options: threads is %d, not in 0..%d", o.threads,
                            MOST_THREADS);
+    if ((int)o.precision < HMT_PRECISION_AUTO || o.precision > HMT_PRECISION_BFLOAT16)
+        return status_fail(HMT_ERROR_ARGUMENT, "options: no precision has the number %d",
+                           (int)o.precision);
     if ((o.allocator.allocate == NULL) != (o.allocator.release == NULL))
         return status_fail(HMT_ERROR_ARGUMENT,
                            "options: the allocator needs both allocate and release");
@@ -151,11 +219,17 @@ void hmt_context_free(hmt_context *context)
     context_release(context);
 }
 
+void context_hold(const hmt_context *context)
+{
+    if (context != NULL)
+        atomic_fetch_add(&((hmt_context *)context)->references, 1);
+}
+
 hmt_status context_acquire(hmt_context *context, hmt_context **held)
 {
     if (context == NULL)
         return hmt_context_create(NULL, held);
-    atomic_fetch_add(&context->references, 1);
+    context_hold(context);
     *held = context;
     return HMT_OK;
 }

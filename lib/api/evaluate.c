@@ -129,6 +129,8 @@ hmt_status hmt_evaluate(hmt_trainer *trainer, const hmt_batch *batch, hmt_losses
     if (trainer == NULL || batch == NULL)
         return status_fail(HMT_ERROR_ARGUMENT, "hmt_evaluate: trainer or batch is NULL");
     status = options_copy(&b, sizeof b, batch, "hmt_batch");
+    if (status == HMT_OK && out != NULL)
+        status = options_check(out, "hmt_losses");
     if (status == HMT_OK)
         status = trainer_check_whole(trainer);
     if (status == HMT_OK)

@@ -41,7 +41,7 @@ static hmt_status go_back(hmt_session *session, hmt_task task, int32_t label)
 
     if (session->spent && session->gradient_task == task && session->gradient_label == label)
         return HMT_OK;
-    status = context_progress(session->model->context, "infer", 0, 1);
+    status = session_progress(session, 0, 1);
     if (status != HMT_OK)
         return status;
     choose_logits(session, task, label);

@@ -276,10 +276,10 @@ hmt_status hmt_resize(const hmt_context *context, const hmt_pixels *pixels, int3
 }
 
 /* The checked options, and levels from 0 to 255 in planes of (3,crop_size,crop_size) that the
- * caller frees. */
+ * caller frees. There is room for `count` of them. */
 static hmt_status augment(const hmt_allocator *allocator, const hmt_pixels *pixels,
-                          const hmt_augment_options *options, uint64_t seed, hmt_augment_options *o,
-                          float **planes)
+                          const hmt_augment_options *options, uint64_t seed, size_t count,
+                          hmt_augment_options *o, float **planes)
 {
     hmt_status status = options_copy(o, sizeof *o, options, "hmt_augment_options");
     void *block = NULL;
@@ -288,6 +288,9 @@ static hmt_status augment(const hmt_allocator *allocator, const hmt_pixels *pixe
         status = check_pixels(pixels);
     if (status == HMT_OK)
         status = check_augment(o);
+    if (status == HMT_OK && count < 3 * (size_t)o->crop_size * (size_t)o->crop_size)
+        status = status_fail(HMT_ERROR_ARGUMENT, "hmt_augment: room for %zu floats, %zu are needed",
+                             count, 3 * (size_t)o->crop_size * (size_t)o->crop_size);
     if (status == HMT_OK)
         status = memory_uninitialised(allocator, 3 * (size_t)o->crop_size * (size_t)o->crop_size,
                                       sizeof(float), "an augmented photo", &block);
@@ -311,11 +314,8 @@ hmt_status hmt_augment(const hmt_context *context, const hmt_pixels *pixels,
     status_clear();
     if (tensor == NULL)
         return status_fail(HMT_ERROR_ARGUMENT, "hmt_augment: tensor is NULL");
-    status = augment(allocator, pixels, options, seed, &o, &planes);
+    status = augment(allocator, pixels, options, seed, count, &o, &planes);
     area = (size_t)o.crop_size * (size_t)o.crop_size;
-    if (status == HMT_OK && count < 3 * area)
-        status = status_fail(HMT_ERROR_ARGUMENT, "hmt_augment: room for %zu floats, %zu are needed",
-                             count, 3 * area);
     for (size_t c = 0; status == HMT_OK && c < 3; ++c)
         for (size_t i = 0; i < area; ++i)
             tensor[c * area + i] = (planes[c * area + i] / 255.0f - o.mean[c]) / o.deviation[c];
@@ -338,7 +338,7 @@ hmt_status hmt_augment_pixels(const hmt_context *context, const hmt_pixels *pixe
     status_clear();
     if (augmented == NULL)
         return status_fail(HMT_ERROR_ARGUMENT, "hmt_augment_pixels: augmented is NULL");
-    status = augment(allocator, pixels, options, seed, &o, &planes);
+    status = augment(allocator, pixels, options, seed, SIZE_MAX, &o, &planes);
     area = (size_t)o.crop_size * (size_t)o.crop_size;
     if (status == HMT_OK)
         status = image_allocate(allocator, o.crop_size, o.crop_size, &out);

@@ -126,7 +126,7 @@ static hmt_status infer(hmt_session *session, run_input input, size_t count,
         const size_t size = count - done < batch ? count - done : batch;
         const run_input here = input_at(&input, done);
 
-        o.stopped = context_progress(session->model->context, "infer", done, count);
+        o.stopped = session_progress(session, done, count);
         if (o.stopped == HMT_OK && done + size < count)
             o.stopped = stage(session, input_at(&input, done + size), count - done - size);
         if (o.stopped == HMT_OK)
@@ -279,7 +279,7 @@ hmt_status hmt_predict_pixels(hmt_session *session, const hmt_pixels *images, si
     w.outcome.stopped = session_check_fresh(session);
     for (size_t i = 0; i < count && w.outcome.stopped == HMT_OK; ++i) {
         if (w.slots == 0)
-            w.outcome.stopped = context_progress(session->model->context, "infer", i, count);
+            w.outcome.stopped = session_progress(session, i, count);
         if (w.outcome.stopped == HMT_OK)
             take_photo(session, &images[i], i, &w);
     }

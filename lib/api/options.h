@@ -7,9 +7,15 @@
 
 #include <hmtnet/hmtnet.h>
 
+/*
+ * `name` is the struct's, e.g. "hmt_batch". A struct_size that ends inside a field, is smaller than
+ * itself, or larger than any struct will ever be, is HMT_ERROR_ARGUMENT with a message that says
+ * so. Whoever has a result to give checks its struct before doing anything, with options_check().
+ */
+hmt_status options_check(const void *options, const char *name);
+
 /* Copies the fields that `from` has over `into`, which holds `size` bytes of defaults and keeps its
- * own struct_size. NULL changes nothing. HMT_ERROR_ARGUMENT, naming the struct, if from's
- * struct_size cannot be. */
+ * own struct_size. NULL changes nothing. */
 hmt_status options_copy(void *into, size_t size, const void *from, const char *name);
 
 /* Copies the fields that the caller's struct `into` has room for out of `from`, of `size` bytes;

@@ -2,6 +2,7 @@
  * public header. */
 #include "api/predictions.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -180,6 +181,11 @@ static void rename_class(const hmt_prediction *parts, size_t count, size_t offse
     }
 }
 
+static bool has_room(const hmt_class_prediction *c)
+{
+    return c->class_count >= 0 && c->class_count <= HMT_MAX_CLASSES;
+}
+
 hmt_status hmt_prediction_mean(const hmt_prediction *predictions, size_t count,
                                hmt_prediction *mean)
 {
@@ -195,6 +201,13 @@ hmt_status hmt_prediction_mean(const hmt_prediction *predictions, size_t count,
             return status_fail(predictions[i].status,
                                "hmt_prediction_mean: prediction %zu of %zu has no answer", i,
                                count);
+        if (!has_room(&predictions[i].gender) || !has_room(&predictions[i].race))
+            return status_fail(
+                HMT_ERROR_ARGUMENT,
+                "hmt_prediction_mean: prediction %zu has %d and %d classes, not from "
+                "0 to %d",
+                i, predictions[i].gender.class_count, predictions[i].race.class_count,
+                HMT_MAX_CLASSES);
         if (predictions[i].tasks != predictions[0].tasks ||
             predictions[i].gender.class_count != predictions[0].gender.class_count ||
             predictions[i].race.class_count != predictions[0].race.class_count)

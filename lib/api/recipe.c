@@ -110,7 +110,7 @@ static void assign_groups(const hmt_trainer_options *o, const graph *g, recipe *
     }
 }
 
-static hmt_status check_rules_fit(const hmt_trainer_options *o, const graph *g)
+hmt_status recipe_check_rules(const hmt_trainer_options *o, const graph *g)
 {
     for (size_t i = 0; i < o->rule_count; ++i) {
         size_t length = strlen(o->rules[i].prefix);
@@ -206,12 +206,10 @@ hmt_status recipe_make(const hmt_allocator *allocator, const hmt_trainer_options
     const size_t groups = 2 * (options->rule_count + 1);
     recipe r = {.group_count = (int32_t)groups};
     void *block;
-    hmt_status status = check_rules_fit(options, g);
+    hmt_status status = memory_zeroed(
+        allocator, groups * 2 * sizeof(double) + (size_t)g->param_count * sizeof(int32_t), 1,
+        "a recipe", &block);
 
-    if (status == HMT_OK)
-        status = memory_zeroed(
-            allocator, groups * 2 * sizeof(double) + (size_t)g->param_count * sizeof(int32_t), 1,
-            "a recipe", &block);
     if (status == HMT_OK) {
         r.rate = block;
         r.decay = r.rate + groups;

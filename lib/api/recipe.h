@@ -19,8 +19,9 @@ extern const char *const recipe_task_names[HMT_TASK_COUNT];
 
 /* HMT_ERROR_ARGUMENT if an option is out of its range. */
 hmt_status recipe_check(const hmt_trainer_options *options);
-/* From checked options. A rule that fits no parameter is HMT_ERROR_NOT_FOUND. On failure *recipe is
- * zero. */
+/* HMT_ERROR_NOT_FOUND if a rule fits no parameter of the network. */
+hmt_status recipe_check_rules(const hmt_trainer_options *options, const graph *g);
+/* From checked options. On failure *recipe is zero. */
 hmt_status recipe_make(const hmt_allocator *allocator, const hmt_trainer_options *options,
                        const graph *g, recipe *recipe);
 void recipe_clear(const hmt_allocator *allocator, recipe *recipe);

@@ -272,6 +272,8 @@ hmt_status hmt_trainer_resume(hmt_trainer *trainer, const char *path)
     status_clear();
     if (trainer == NULL || path == NULL)
         return status_fail(HMT_ERROR_ARGUMENT, "hmt_trainer_resume: trainer or path is NULL");
+    if (context_check_busy(trainer->busy, "trainer") != HMT_OK)
+        return HMT_ERROR_STATE;
     if (trainer->steps > 0)
         return status_fail(HMT_ERROR_STATE, "hmt_trainer_resume: the trainer has made %llu steps",
                            (unsigned long long)trainer->steps);

@@ -15,20 +15,16 @@ enum { MOST_BATCH = 4096, CROP = 224, VIEWS = SESSION_VIEWS };
 
 const size_t session_image_elements = (size_t)3 * CROP * CROP;
 
-/* Finds the nodes behind the taps' names. */
-static hmt_status find_taps(hmt_session *session, const hmt_session_options *o, int32_t *nodes)
+/* Finds the nodes behind the taps' names, which have been checked. */
+static void find_taps(hmt_session *session, const hmt_session_options *o, int32_t *nodes)
 {
     const graph *g = &session->model->graph;
 
     for (size_t i = 0; i < o->tap_count; ++i) {
-        nodes[i] = o->taps[i] != NULL ? graph_find_node(g, o->taps[i]) : -1;
-        if (nodes[i] < 0)
-            return status_fail(HMT_ERROR_NOT_FOUND, "the network has no layer \"%s\" to tap",
-                               o->taps[i] != NULL ? o->taps[i] : "(null)");
+        nodes[i] = graph_find_node(g, o->taps[i]);
         session->tap_names[i] = g->nodes[nodes[i]].name;
     }
     session->tap_count = o->tap_count;
-    return HMT_OK;
 }
 
 static hmt_status plan_session(hmt_session *session, const hmt_session_options *o)
@@ -52,11 +48,10 @@ static hmt_status plan_session(hmt_session *session, const hmt_session_options *
     if (status != HMT_OK)
         return status;
     options.taps = block;
-    status = find_taps(session, o, block);
-    if (status == HMT_OK)
-        status = execution_create(&session->run, session->model, &options,
-                                  session->model->context->device, session->weights->weights,
-                                  o->profile != 0);
+    find_taps(session, o, block);
+    status =
+        execution_create(&session->run, session->model, &options, session->model->context->device,
+                         session->weights->weights, o->profile != 0);
     memory_free(allocator, block);
     return status;
 }
@@ -106,7 +101,7 @@ static hmt_status allocate(hmt_session *session)
     return status;
 }
 
-static hmt_status check_options(const hmt_session_options *o)
+static hmt_status check_options(const hmt_session_options *o, const graph *g)
 {
     if (o->batch < 1 || o->batch > MOST_BATCH)
         return status_fail(HMT_ERROR_ARGUMENT, "options: batch is %d, not in 1..%d", o->batch,
@@ -127,6 +122,10 @@ static hmt_status check_options(const hmt_session_options *o)
     if (o->gradients == HMT_GRADIENTS_TAPS && o->tap_count == 0)
         return status_fail(HMT_ERROR_ARGUMENT,
                            "options: gradients by taps are asked for, but no tap");
+    for (size_t i = 0; i < o->tap_count; ++i)
+        if (o->taps[i] == NULL || graph_find_node(g, o->taps[i]) < 0)
+            return status_fail(HMT_ERROR_NOT_FOUND, "the network has no layer \"%s\" to tap",
+                               o->taps[i] != NULL ? o->taps[i] : "(null)");
     return HMT_OK;
 }
 
@@ -146,7 +145,7 @@ hmt_status hmt_session_create(hmt_model *model, const hmt_session_options *optio
         return status_fail(HMT_ERROR_ARGUMENT, "hmt_session_create: model or session is NULL");
     status = options_copy(&o, sizeof o, options, "hmt_session_options");
     if (status == HMT_OK)
-        status = check_options(&o);
+        status = check_options(&o, &model->graph);
     if (status == HMT_OK)
         status = images_decode_options(o.decode, &decode);
     if (status == HMT_OK)
@@ -227,8 +226,15 @@ hmt_model *hmt_session_model(const hmt_session *session)
     return session != NULL ? session->model : NULL;
 }
 
+hmt_status session_progress(hmt_session *session, uint64_t done, uint64_t total)
+{
+    return context_progress_busy(session->model->context, &session->busy, "infer", done, total);
+}
+
 hmt_status session_check_fresh(const hmt_session *session)
 {
+    if (context_check_busy(session->busy, "session") != HMT_OK)
+        return HMT_ERROR_STATE;
     if (model_generation(session->model) != session->weights->generation)
         return status_fail(
             HMT_ERROR_STATE,
@@ -248,6 +254,8 @@ hmt_status hmt_session_logits(const hmt_session *session, hmt_task task, float *
     if (session->logits[task] == NULL)
         return status_fail(HMT_ERROR_ARGUMENT,
                            "hmt_session_logits: the session does not run task %d", (int)task);
+    if (session->last_count == 0)
+        return status_fail(HMT_ERROR_STATE, "hmt_session_logits: the session has not run yet");
     wanted = session->last_count * (size_t)session->classes[task];
     if (count < wanted)
         return status_fail(HMT_ERROR_ARGUMENT,

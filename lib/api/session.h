@@ -30,6 +30,7 @@ struct hmt_session {
     size_t staged, cut;              /* rows of staging and levels that may not be zero */
     size_t last_count;               /* images in the last run */
     hmt_decode_options decode;       /* of hmt_predict_file() and hmt_predict_memory() */
+    bool busy; /* the host's progress callback is being called from its call */
 
     /* For hmt_session_gradient(). */
     hmt_gradients gradients;
@@ -42,7 +43,11 @@ struct hmt_session {
 /* Elements of one image, (3,224,224) or (224,224,3). */
 extern const size_t session_image_elements;
 
-/* HMT_ERROR_STATE once the model's parameters have changed, which is checked before a run and after
+/* Tells the host of "infer". */
+hmt_status session_progress(hmt_session *session, uint64_t done, uint64_t total);
+
+/* HMT_ERROR_STATE within a progress callback of the session's own call, and once the model's
+ * parameters have changed, which is checked before a run and after
  * it: the backend may read them where a trainer changes them. */
 hmt_status session_check_fresh(const hmt_session *session);
 

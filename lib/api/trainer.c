@@ -112,6 +112,8 @@ hmt_status hmt_trainer_create(hmt_model *model, const hmt_trainer_options *optio
     if (status == HMT_OK)
         status = recipe_check(&o);
     if (status == HMT_OK)
+        status = recipe_check_rules(&o, &model->graph);
+    if (status == HMT_OK)
         status = devices_check(model->context, &o);
     if (status == HMT_OK)
         status = context_progress(model->context, "prepare", 0, 1);
@@ -174,10 +176,17 @@ void hmt_trainer_free(hmt_trainer *trainer)
     status_restore(message);
 }
 
+int trainer_tell(void *trainer, const char *what, uint64_t done, uint64_t total)
+{
+    hmt_trainer *t = trainer;
+
+    return context_progress_busy(t->model->context, &t->busy, what, done, total);
+}
+
 hmt_status trainer_check_whole(const hmt_trainer *trainer)
 {
     if (!trainer->broken)
-        return HMT_OK;
+        return context_check_busy(trainer->busy, "trainer");
     return status_fail(HMT_ERROR_STATE,
                        "step %llu failed half-way: the trainer can only be freed, and the model "
                        "%s",
@@ -207,6 +216,11 @@ static hmt_status change_parameters(hmt_trainer *trainer, hmt_run_task tasks[HMT
     return status;
 }
 
+static hmt_status progress(hmt_trainer *trainer, uint64_t done)
+{
+    return context_progress_busy(trainer->model->context, &trainer->busy, "train", done, 2);
+}
+
 hmt_status hmt_train_step(hmt_trainer *trainer, const hmt_batch *batch, hmt_losses *out)
 {
     FLOAT_MODE_DEFAULT;
@@ -221,6 +235,8 @@ hmt_status hmt_train_step(hmt_trainer *trainer, const hmt_batch *batch, hmt_loss
     if (trainer == NULL || batch == NULL)
         return status_fail(HMT_ERROR_ARGUMENT, "hmt_train_step: trainer or batch is NULL");
     status = options_copy(&b, sizeof b, batch, "hmt_batch");
+    if (status == HMT_OK && out != NULL)
+        status = options_check(out, "hmt_losses");
     if (status == HMT_OK)
         status = trainer_check_whole(trainer);
     if (status == HMT_OK)
@@ -229,7 +245,7 @@ hmt_status hmt_train_step(hmt_trainer *trainer, const hmt_batch *batch, hmt_loss
         status = status_fail(HMT_ERROR_ARGUMENT, "batch: %zu images, the trainer was made for %d",
                              b.count, trainer->options.batch);
     if (status == HMT_OK)
-        status = context_progress(trainer->model->context, "train", 0, 2);
+        status = progress(trainer, 0);
     if (status != HMT_OK)
         return status;
     seed = random_split(trainer->options.seed, trainer->steps);
@@ -246,7 +262,7 @@ hmt_status hmt_train_step(hmt_trainer *trainer, const hmt_batch *batch, hmt_loss
     if (status == HMT_OK)
         status = batch_add_up(trainer, trainer->train.lowered, tasks, &losses);
     if (status == HMT_OK)
-        status = context_progress(trainer->model->context, "train", 1, 2);
+        status = progress(trainer, 1);
     if (status != HMT_OK)
         return status;
     recipe_groups(&trainer->recipe, &trainer->options, trainer->steps, trainer->sgd);

@@ -29,6 +29,7 @@ struct hmt_trainer {
     uint64_t steps;           /* done so far */
     uint64_t home_steps;      /* whose parameters the model has */
     bool broken;              /* a backward run failed: what the backend holds is of no use */
+    bool busy;                /* the host's progress callback is being called from its call */
 
     /* For labels that were not given, and images of a short evaluation batch. */
     int32_t *no_labels; /* (batch) of -1 */
@@ -53,8 +54,11 @@ hmt_status home_bring(hmt_trainer *trainer);
 /* Whether a failed step has left the model's own values half changed. */
 bool home_spoiled(const hmt_trainer *trainer);
 
-/* HMT_ERROR_STATE once a step has failed half-way. */
+/* HMT_ERROR_STATE once a step has failed half-way, and within a progress callback of the trainer's
+ * own call. */
 hmt_status trainer_check_whole(const hmt_trainer *trainer);
+/* Tells the host of progress (hmt_progress_fn); `trainer` is an hmt_trainer. */
+int trainer_tell(void *trainer, const char *what, uint64_t done, uint64_t total);
 
 /* The moving average. Sets trainer->live, from trainer->options. */
 hmt_status average_create(hmt_trainer *trainer);

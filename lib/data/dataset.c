@@ -60,6 +60,7 @@ hmt_status hmt_dataset_read(const hmt_context *context, hmt_dataset_kind kind, c
     if (status != HMT_OK)
         return status;
     set = block;
+    atomic_init(&set->references, 1);
     set->allocator = *context_allocator(context);
     set->scores = o.scores_only != 0;
     if (o.classes != NULL)
@@ -76,11 +77,16 @@ hmt_status hmt_dataset_read(const hmt_context *context, hmt_dataset_kind kind, c
     return HMT_OK;
 }
 
+void dataset_hold(const hmt_dataset *set)
+{
+    atomic_fetch_add(&((hmt_dataset *)set)->references, 1); /* all else of it stays as it is */
+}
+
 void hmt_dataset_free(hmt_dataset *set)
 {
     hmt_allocator allocator;
 
-    if (set == NULL)
+    if (set == NULL || atomic_fetch_sub(&set->references, 1) != 1)
         return;
     allocator = set->allocator;
     for (size_t i = 0; i < set->count; ++i) {

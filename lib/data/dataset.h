@@ -5,6 +5,7 @@
 #ifndef HMT_DATA_DATASET_H
 #define HMT_DATA_DATASET_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include <hmtnet/data.h>
@@ -41,6 +42,7 @@ typedef struct dataset_named {
 } dataset_named;
 
 struct hmt_dataset {
+    atomic_int references; /* its host and the loaders made from it */
     hmt_allocator allocator;
     dataset_row *rows;
     size_t count, room;
@@ -56,6 +58,9 @@ struct hmt_dataset {
     size_t note_count, notes_lost;
     size_t *by_name; /* (count) sorted by name and path; NULL until dataset_index() */
 };
+
+/* One more holder, which hmt_dataset_free() lets go. */
+void dataset_hold(const hmt_dataset *set);
 
 /* Remembers a file's name; later rows may refer to it by *index. */
 hmt_status dataset_table(hmt_dataset *set, const char *path, size_t *index);

@@ -10,6 +10,7 @@
 #include "core/memory.h"
 #include "core/processors.h"
 #include "core/status.h"
+#include "data/dataset.h"
 
 enum { MOST_BATCH = 1 << 20, MOST_WORKERS = 256, MOST_SLOTS = 64, MOST_LENT = 8 };
 static const uint64_t default_ahead = (uint64_t)256 << 20;
@@ -185,6 +186,9 @@ static hmt_status make_locks(hmt_loader *loader)
 /* What was allocated, without threads, locks and kept photos. */
 static void release(hmt_loader *loader)
 {
+    hmt_context *context = (hmt_context *)loader->photos.context;
+    hmt_dataset *dataset = (hmt_dataset *)loader->photos.dataset;
+
     for (size_t i = 0; i < loader->slot_count; ++i) {
         memory_free(loader->allocator, loader->slots[i].images);
         memory_free(loader->allocator, loader->slots[i].samples);
@@ -193,6 +197,8 @@ static void release(hmt_loader *loader)
     memory_free(loader->allocator, loader->indices);
     memory_free(loader->allocator, loader->threads);
     memory_free(loader->allocator, loader);
+    hmt_dataset_free(dataset);
+    context_release(context); /* whose allocator that was */
 }
 
 hmt_status hmt_loader_create(const hmt_context *context, const hmt_dataset *dataset,
@@ -215,8 +221,10 @@ hmt_status hmt_loader_create(const hmt_context *context, const hmt_dataset *data
         return status;
     loader = block;
     loader->allocator = context_allocator(context);
-    loader->photos.context = context;
+    loader->photos.context = context; /* both live on as long as the loader */
     loader->photos.dataset = dataset;
+    context_hold(context);
+    dataset_hold(dataset);
     loader->order_epoch = UINT64_MAX;
     status = take_options(loader, &o);
     if (status == HMT_OK)
@@ -365,6 +373,9 @@ hmt_status hmt_loader_next(hmt_loader *loader, hmt_batch *out, const size_t **sa
     status_clear();
     if (loader == NULL || out == NULL)
         return status_fail(HMT_ERROR_ARGUMENT, "hmt_loader_next: loader or batch is NULL");
+    status = options_check(out, "hmt_batch"); /* before a batch is taken */
+    if (status != HMT_OK)
+        return status;
     if (adopt(loader) != HMT_OK)
         return HMT_ERROR_MEMORY;
     s = next_slot(loader);

@@ -321,7 +321,9 @@ hmt_status hmt_metrics_measure(const hmt_context *context, const hmt_outcome *ou
     status_clear();
     if ((outcomes == NULL && count > 0) || out == NULL)
         return status_fail(HMT_ERROR_ARGUMENT, "hmt_metrics_measure: outcomes or metrics is NULL");
-    status = options_copy(&o, sizeof o, options, "hmt_metrics_options");
+    status = options_check(out, "hmt_metrics");
+    if (status == HMT_OK)
+        status = options_copy(&o, sizeof o, options, "hmt_metrics_options");
     if (status == HMT_OK)
         status = check(outcomes, count, &o);
     if (status == HMT_OK)

@@ -42,6 +42,7 @@ hmt_status hmt_metrics_summarise(const hmt_metrics *const *runs, size_t count,
     FLOAT_MODE_DEFAULT;
     const size_t needed = offsetof(hmt_metrics, confusion);
     hmt_metrics_summary s = {.struct_size = sizeof s};
+    hmt_status status;
 
     status_clear();
     if (runs == NULL || count == 0)
@@ -50,6 +51,9 @@ hmt_status hmt_metrics_summarise(const hmt_metrics *const *runs, size_t count,
         if (runs[i] == NULL || runs[i]->struct_size < needed)
             return status_fail(HMT_ERROR_ARGUMENT,
                                "hmt_metrics_summarise: run %zu is NULL or has no figures", i);
+    status = options_check(summary, "hmt_metrics_summary");
+    if (status != HMT_OK)
+        return status;
     s.mae = spread_of(runs, count, offsetof(hmt_metrics, mae));
     s.rmse = spread_of(runs, count, offsetof(hmt_metrics, rmse));
     s.bias = spread_of(runs, count, offsetof(hmt_metrics, bias));
