@@ -40,6 +40,11 @@ version=$(named MAJOR)
 readelf -d "$build/libhmtnet.so" | grep -qF "[libhmtnet.so.$version]" || { echo "the SONAME is not libhmtnet.so.$version"; exit 1; }
 nm -D --defined-only --with-symbol-versions "$build/libhmtnet.so" | grep "hmt_open@@HMTNET_$version$" >/dev/null ||
     { echo "the functions' version is not HMTNET_$version"; exit 1; }
+# Every step is computed on the library's own threads: no primitive of oneDNN, and nothing of OpenMP.
+if nm -D --undefined-only "$build/libhmtnet.so" | grep -E ' (dnnl_primitive|dnnl_stream|dnnl_engine|GOMP_|omp_)'; then
+    echo "the library calls one of the functions above, which run on OpenMP's threads"
+    exit 1
+fi
 # printf, exit, abort, setlocale and signal have no business in a library.
 if nm -D --undefined-only "$build/libhmtnet.so" | grep -wE 'printf|puts|exit|_exit|abort|setlocale|signal|sigaction|feenableexcept'; then
     echo "the library calls one of the functions above"

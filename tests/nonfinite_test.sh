@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # tier: quick
 # A model that gives no finite answer: programs say so for each photo, and print no class, score or accuracy.
+# shellcheck source=tests/program_check.sh
 source "$(dirname "$0")/program_check.sh"
 
 "$HMTNET_BUILD_DIR/tests/test_nonfinite" "$work/model.safetensors" >log

@@ -2,6 +2,7 @@
 # tier: quick
 # The programs' options for photos, --max-pixels and --allow-truncated: each program that decodes passes them on, and without
 # them says what to do.
+# shellcheck source=tests/program_check.sh
 source "$(dirname "${BASH_SOURCE[0]}")/program_check.sh"
 
 images=$here/tests/data/images

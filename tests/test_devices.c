@@ -251,7 +251,7 @@ static void checkpoints(void)
 
     again = begin("several", path, &alone); /* one device sees other statistics */
     CHECK_STATUS(hmt_trainer_resume(again.trainer, path), HMT_ERROR_ARGUMENT);
-    CHECK(strstr(hmt_last_error(), "\"devices\":2") != NULL);
+    CHECK(strstr(hmt_last_error(), "devices was 2") != NULL);
     CHECK_STATUS(hmt_trainer_memory(again.trainer, &small), HMT_OK);
     CHECK(large.packed > small.packed && large.parameters == small.parameters);
     CHECK_STATUS(hmt_trainer_create(again.model, &shared, &other), HMT_ERROR_STATE);

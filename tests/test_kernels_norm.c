@@ -143,7 +143,8 @@ static void test_pool(const kernels *k, pool_shape s, int32_t skipped, bool equa
         }
         CHECK(winners[i] == won && (double)y[i] == best);
     }
-    if (s.pad == 0 && s.width >= s.kernel && count > 0) { /* a NaN wins, before what is larger and behind it */
+    if (s.pad == 0 && s.width >= s.kernel &&
+        count > 0) { /* a NaN wins, before what is larger and behind it */
         float *cell = x + (s.kernel / 2) * s.cell, kept = *cell;
 
         *cell = NAN;

@@ -21,7 +21,8 @@
 
 enum { CHECKPOINT_VERSION = 1, CHECKPOINT_NAME = GRAPH_NAME + sizeof CHECKPOINT_MOMENTUM };
 
-/* The parameter to which tensor `name` of a checkpoint belongs; NULL if it is the tensor of none. */
+/* The parameter to which tensor `name` of a checkpoint belongs; NULL if it is the tensor of none.
+ */
 const char *checkpoint_param_of(const char *name);
 
 /* Whether a checkpoint has this slot of the training plan's weight `i`: statistics have no
