@@ -38,7 +38,11 @@ FIELD(hmt_allocator, allocate, 0);
 FIELD(hmt_allocator, release, 8);
 FIELD(hmt_allocator, user, 16);
 
-SIZE(hmt_context_options, 120);
+SIZE(hmt_executor, 16);
+FIELD(hmt_executor, run, 0);
+FIELD(hmt_executor, user, 8);
+
+SIZE(hmt_context_options, 136);
 FIELD(hmt_context_options, struct_size, 0);
 FIELD(hmt_context_options, backend, 8);
 FIELD(hmt_context_options, device, 16);
@@ -54,6 +58,7 @@ FIELD(hmt_context_options, precision, 96);
 FIELD(hmt_context_options, module_path, 104);
 FIELD(hmt_context_options, list_modules, 112);
 FIELD(hmt_context_options, reserved, 116);
+FIELD(hmt_context_options, executor, 120);
 
 SIZE(hmt_pixels, 32);
 FIELD(hmt_pixels, data, 0);
@@ -379,7 +384,7 @@ FIELD(hmt_interval, first, 8);
 FIELD(hmt_interval, last, 12);
 FIELD(hmt_interval, offset, 16);
 
-SIZE(hmt_host, 80);
+SIZE(hmt_host, 96);
 FIELD(hmt_host, struct_size, 0);
 FIELD(hmt_host, allocator, 8);
 FIELD(hmt_host, threads, 32);
@@ -389,6 +394,7 @@ FIELD(hmt_host, place, 56);
 FIELD(hmt_host, internal, 64);
 FIELD(hmt_host, precision, 72);
 FIELD(hmt_host, reserved, 76);
+FIELD(hmt_host, executor, 80);
 
 SIZE(hmt_source, 40);
 FIELD(hmt_source, struct_size, 0);

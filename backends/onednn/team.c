@@ -8,9 +8,13 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <time.h>
 
 #include "core/float_mode.h"
 #include "core/owner.h"
+
+/* Nanoseconds that an executor's first task waits for the others: less each time in vain. */
+enum { LONGEST_WAIT = 1000000, SHORTEST_WAIT = 20000 };
 
 /* Looks at the barrier before a member sleeps: some 20 microseconds. No function here needs more
  * stack than the build allows (CMakeLists.txt); the rest is for sanitizers. */
@@ -28,6 +32,12 @@ struct team {
     int32_t started; /* threads besides the caller's */
     pthread_mutex_t lock;
     pthread_cond_t changed; /* the generation has */
+    /* Of a host's executor, under the lock: tasks that are members, whether more may become one,
+     * and how long the first waits for them. */
+    pthread_cond_t gathered;
+    int32_t joined;
+    int closed;
+    long patience;
     _Alignas(64) atomic_llong taken;
     atomic_int asked;
     _Alignas(64) atomic_int arrived;
@@ -119,6 +129,87 @@ int team_first(const member *m)
     return atomic_exchange_explicit(&m->team->asked, 1, memory_order_relaxed) == 0;
 }
 
+/* ---- on a host's executor: whichever tasks run at once are the members ---- */
+
+static void close_gate(team *t)
+{
+    t->closed = 1;
+    t->threads = t->joined;
+    t->patience = t->joined == t->host->threads     ? LONGEST_WAIT
+                  : t->patience / 2 > SHORTEST_WAIT ? t->patience / 2
+                                                    : SHORTEST_WAIT;
+    pthread_cond_broadcast(&t->gathered);
+}
+
+static struct timespec from_now(long nanoseconds)
+{
+    struct timespec at;
+
+    clock_gettime(CLOCK_MONOTONIC, &at);
+    at.tv_nsec += nanoseconds;
+    at.tv_sec += at.tv_nsec / 1000000000;
+    at.tv_nsec %= 1000000000;
+    return at;
+}
+
+/* Makes the caller a member; NULL if the others have begun. */
+static const member *join(team *t)
+{
+    const struct timespec end = from_now(t->patience);
+    const member *m = NULL;
+
+    pthread_mutex_lock(&t->lock);
+    if (!t->closed) {
+        m = &t->members[t->joined++];
+        if (t->joined == t->host->threads)
+            close_gate(t);
+        while (!t->closed && m->index > 0)
+            pthread_cond_wait(&t->gathered, &t->lock);
+        while (!t->closed)
+            if (pthread_cond_timedwait(&t->gathered, &t->lock, &end) != 0 && !t->closed)
+                close_gate(t);
+    }
+    pthread_mutex_unlock(&t->lock);
+    return m;
+}
+
+static void execute(void *user, int32_t index)
+{
+    FLOAT_MODE_DEFAULT; /* not that of the pool's thread */
+    team *t = user;
+    const member *m = join(t);
+
+    (void)index;
+    if (m != NULL)
+        t->job(t->user, m);
+}
+
+static void run_on_executor(team *t)
+{
+    const hmt_executor *executor = &t->host->executor;
+
+    t->joined = t->closed = 0;
+    atomic_store_explicit(&t->taken, 0, memory_order_relaxed);
+    atomic_store_explicit(&t->asked, 0, memory_order_relaxed);
+    executor->run(executor->user, t->host->threads, execute, t);
+    if (t->joined == 0) /* it ran nothing */
+        team_run_alone(t->job, t->user);
+}
+
+static int init_waiting(team *t)
+{
+    pthread_condattr_t monotonic;
+    int error = pthread_condattr_init(&monotonic);
+
+    if (error == 0) {
+        (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+        error = pthread_cond_init(&t->gathered, &monotonic);
+        pthread_condattr_destroy(&monotonic);
+    }
+    return error == 0 && pthread_cond_init(&t->changed, NULL) == 0 &&
+           pthread_mutex_init(&t->lock, NULL) == 0;
+}
+
 static void *work(void *user)
 {
     FLOAT_MODE_DEFAULT; /* not that of the thread that made this one */
@@ -177,12 +268,13 @@ hmt_status team_create(const hmt_host *host, team **out)
     t->members = (member *)(void *)(t->handles + count);
     for (size_t i = 0; i < count; ++i)
         t->members[i] = (member){t, (int32_t)i};
-    if (pthread_mutex_init(&t->lock, NULL) != 0 || pthread_cond_init(&t->changed, NULL) != 0) {
+    t->patience = LONGEST_WAIT;
+    if (!init_waiting(t)) {
         owner_release(&t->owner);
         host->allocator.release(host->allocator.user, t);
         return host->fail(HMT_ERROR_MEMORY, "cannot make a mutex for a team");
     }
-    status = start(t);
+    status = host->executor.run != NULL ? HMT_OK : start(t);
     if (status == HMT_OK)
         *out = t;
     else
@@ -201,6 +293,7 @@ void team_free(team *t)
         for (int32_t i = 0; i < t->started; ++i)
             pthread_join(t->handles[i], NULL);
         pthread_cond_destroy(&t->changed);
+        pthread_cond_destroy(&t->gathered);
         pthread_mutex_destroy(&t->lock);
     }
     owner_release(&t->owner);
@@ -216,12 +309,16 @@ void team_run_alone(team_job *job, void *user)
 
 void team_run(team *t, team_job *job, void *user)
 {
-    if (t->threads == 1 || !owner_is_here(&t->owner)) {
+    if (t->host->threads == 1 || !owner_is_here(&t->owner)) {
         team_run_alone(job, user);
         return;
     }
     t->job = job;
     t->user = user;
+    if (t->host->executor.run != NULL) {
+        run_on_executor(t);
+        return;
+    }
     team_barrier(&t->members[0]);
     job(user, &t->members[0]);
     team_barrier(&t->members[0]);

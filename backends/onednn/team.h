@@ -2,6 +2,7 @@
  * The threads that run a plan. Every member runs the same code, operation after operation: loops
  * are shared out among them, and barriers keep them together. Whoever waits spins for some
  * microseconds and then sleeps, so that a busy machine loses nothing to threads that wait.
+ * With a host's executor its tasks are the members: those that have begun within a millisecond.
  */
 #ifndef HMT_ONEDNN_TEAM_H
 #define HMT_ONEDNN_TEAM_H

@@ -221,6 +221,7 @@ typedef struct hmt_host {
                                 backend's features name. Where the device lacks it device_open()
                                 returns HMT_ERROR_UNSUPPORTED */
     int32_t reserved;        /**< 0 */
+    hmt_executor executor;   /**< the host's threads to compute with; run NULL: the backend's own */
 } hmt_host;
 
 /** Where a backend gets parameters from: the model. Alive as long as the weights object made from

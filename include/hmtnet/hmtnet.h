@@ -249,6 +249,22 @@ typedef enum hmt_precision {
         3 /**< activations and factors in bfloat16, master weights in float32 */
 } hmt_precision;
 
+/**
+ * A host's own pool of threads, to compute with in place of the library's. Sessions and trainers of
+ * a context, or of several, may share one.
+ */
+typedef struct hmt_executor {
+    /** Calls task(task_user, i) once for each i from 0 to count - 1, on any of the pool's threads,
+     * the caller's too, and returns when all have returned. The tasks of a call work together: they
+     * should run at once. Those that have not begun within a millisecond find their work taken over
+     * by the others and return, so that a busy or sequential pool is slower, but never a deadlock.
+     * Called from several threads at once if several sessions run. Threads need 64 KiB of stack. A
+     * task does not call the host but for log. */
+    void (*run)(void *user, int32_t count, void (*task)(void *task_user, int32_t index),
+                void *task_user);
+    void *user;
+} hmt_executor;
+
 struct hmt_backend; /* <hmtnet/backend.h> */
 
 typedef struct hmt_context_options {
@@ -279,11 +295,17 @@ typedef struct hmt_context_options {
     int32_t list_modules;    /**< non-zero: every module that is found is loaded, and listed by
                                 hmt_backend_count(); those that cannot be are logged */
     int32_t reserved;        /**< 0; room for a later version */
+    hmt_executor executor;   /**< run NULL: threads of the library's own. Else `threads` is how many
+                                tasks a run is cut into, and backends on the CPU start no thread;
+                                a loader's workers stay its own */
 } hmt_context_options;
 #define HMT_CONTEXT_OPTIONS_INIT                                                                   \
     {                                                                                              \
         sizeof(hmt_context_options), NULL, 0, 0, {NULL, NULL, NULL}, NULL, NULL, NULL, NULL, NULL, \
-            0, HMT_PRECISION_AUTO, NULL, 0, 0                                                      \
+            0, HMT_PRECISION_AUTO, NULL, 0, 0,                                                     \
+        {                                                                                          \
+            NULL, NULL                                                                             \
+        }                                                                                          \
     }
 
 /**

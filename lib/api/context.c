@@ -147,6 +147,7 @@ static hmt_status make(const hmt_context_options *o, hmt_context **out)
     context->host = (hmt_host){.struct_size = sizeof context->host,
                                .allocator = *allocator,
                                .threads = o->threads > 0 ? o->threads : processors_available(),
+                               .executor = o->executor,
                                .fail = status_fail,
                                .log = host_log,
                                .place = host_place,

@@ -26,7 +26,8 @@ static const field context_options[] = {
     FIELD(hmt_context_options, progress),     FIELD(hmt_context_options, progress_user),
     FIELD(hmt_context_options, backends),     FIELD(hmt_context_options, backend_count),
     FIELD(hmt_context_options, precision),    FIELD(hmt_context_options, module_path),
-    FIELD(hmt_context_options, list_modules), FIELD(hmt_context_options, reserved)};
+    FIELD(hmt_context_options, list_modules), FIELD(hmt_context_options, reserved),
+    FIELD(hmt_context_options, executor)};
 
 static const field decode_options[] = {
     FIELD(hmt_decode_options, max_bytes),  FIELD(hmt_decode_options, max_pixels),
