@@ -1,6 +1,6 @@
 /*
- * Cutting a convolution into tiles; see winograd_tiles.h. In training, images are stitched into
- * canvases that share their padding, so that fewer tiles hang over an edge; elsewhere each image is
+ * Cutting a convolution into tiles; see winograd_tiles.h. In training, several images form a
+ * canvas and share their padding, so that fewer tiles hang over an edge; elsewhere each image is
  * a canvas. A stride of s is s*s interleaved grids.
  */
 #include "winograd_tiles.h"

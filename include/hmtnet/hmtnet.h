@@ -532,7 +532,7 @@ HMT_API hmt_status hmt_model_create(hmt_context *context, const hmt_model_config
 typedef struct hmt_load_options {
     size_t struct_size;
     const hmt_model_config
-        *config; /**< for a file that carries no config of ours; NULL: width, classes and
+        *config; /**< for a file without a config of this library; NULL: width, classes and
                       aggregator are told from the shapes, the wiring taken as released */
     int32_t map; /**< non-zero: map the file in place of copying it. Memory is then shared with
                     other processes, and can be given back to the system, but the file must not be

@@ -132,7 +132,7 @@ static hmt_dtype narrow_dtype(tensors_dtype dtype)
                                   : HMT_DTYPE_BF16;
 }
 
-/* Weights in 16 and 8 bits stay so: where they lie in a map, else in memory of ours. */
+/* Weights in 16 and 8 bits stay so: where they lie in a map, else in memory of the model. */
 static hmt_status load_narrow(hmt_model *model, const source_file *file, int32_t index,
                               const tensors_entry *entry, const tensors_entry *scales)
 {

@@ -161,9 +161,9 @@ static bool is_temporary(const replacement *r, const char *entry)
     return length > 0 && strcmp(entry + length, ".tmp") == 0;
 }
 
-/* Removes a file of ours that no process has locked. Locks end with their process, whatever its
- * number and namespace; whoever creates a file looks whether it is still there when it has the
- * lock.
+/* Removes one of our temporary files that no process has locked. Locks end with their process,
+ * whatever its number and namespace; whoever creates a file looks whether it is still there when it
+ * has the lock.
  */
 static void remove_if_dead(int directory, const char *name)
 {
