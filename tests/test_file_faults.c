@@ -413,7 +413,7 @@ static void writers_do_not_collide(bool named)
 /* Is killed while it writes; with `linked` when the new file has a name and not yet its place. */
 static void killed(bool linked)
 {
-    int status;
+    int status = 0;
     const pid_t child = fork();
 
     if (child == 0) {
@@ -528,7 +528,7 @@ static void others_files_are_left(void)
  * 0 it may, 1 it may not, 2 it says why. */
 static int as_user(uid_t user, const char *name)
 {
-    int status;
+    int status = 0;
     const pid_t child = fork();
 
     if (child == 0) {
