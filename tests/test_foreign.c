@@ -212,31 +212,31 @@ static void foreign_files_are_named(void)
         size_t size;
         const char *bytes, *name;
     } cases[] = {
-        {60, "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146", "Git LFS pointer"},
-        {40, "\n<!DOCTYPE html>\n<html><head><title>Sign", "a web page"},
-        {40, "<HTML><BODY>404 not found, sorry for that", "a web page"},
-        {20, "\x1f\x8b\x08\0\0\0\0\0\0\x03 and so on", "gzip"},
-        {12, "BZh91AY&SY..", "bzip2"},
-        {12,
-         "\xfd"
-         "7zXZ\0......",
-         "xz"},
-        {12, "\x28\xb5\x2f\xfd........", "zstd"},
-        {24,
-         "\x08\x07\x12\x07pytorch\x1a\x05"
-         "2.1.0:....",
-         "ONNX"},
-        {24, "\x89HDF\r\n\x1a\n................", "HDF5"},
-        {24, "\x1c\0\0\0TFL3................", "TensorFlow Lite"},
-        {24, "GGUF\x03\0\0\0................", "GGUF"},
-        {24, "\x93NUMPY\x01\0................", "NumPy"},
-        {24, "\xff\xd8\xff\xe0\0\x10JFIF\0...........", "JPEG"},
-        {24, "\x89PNG\r\n\x1a\n................", "PNG"},
-        {24, "\x80\x04\x95\x10\0\0\0\0\0\0\0\x8c\x04main.......", "Python pickle"},
-        {24,
-         "\x80\x02"
-         "c__main__\nNet\nq\0)\x81.....",
-         "Python pickle"},
+#define CASE(bytes, name) {sizeof(bytes) - 1, bytes, name}
+
+        CASE("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146", "Git LFS pointer"),
+        CASE("\n<!DOCTYPE html>\n<html><head><title>Sign", "a web page"),
+        CASE("<HTML><BODY>404 not found, sorry for that", "a web page"),
+        CASE("\x1f\x8b\x08\0\0\0\0\0\0\x03 and so on", "gzip"),
+        CASE("BZh91AY&SY..", "bzip2"),
+        CASE("\xfd"
+             "7zXZ\0......",
+             "xz"),
+        CASE("\x28\xb5\x2f\xfd........", "zstd"),
+        CASE("\x08\x07\x12\x07pytorch\x1a\x05"
+             "2.1.0:....",
+             "ONNX"),
+        CASE("\x89HDF\r\n\x1a\n................", "HDF5"),
+        CASE("\x1c\0\0\0TFL3................", "TensorFlow Lite"),
+        CASE("GGUF\x03\0\0\0................", "GGUF"),
+        CASE("\x93NUMPY\x01\0................", "NumPy"),
+        CASE("\xff\xd8\xff\xe0\0\x10JFIF\0...........", "JPEG"),
+        CASE("\x89PNG\r\n\x1a\n................", "PNG"),
+        CASE("\x80\x04\x95\x10\0\0\0\0\0\0\0\x8c\x04main.......", "Python pickle"),
+        CASE("\x80\x02"
+             "c__main__\nNet\nq\0)\x81.....",
+             "Python pickle"),
+#undef CASE
     };
     hmt_load_options o = HMT_LOAD_OPTIONS_INIT;
     hmt_model *loaded = NULL;
