@@ -71,7 +71,7 @@ cp -r "$here/tests/install" "$here/examples/embed.c" "$here/examples/faces" "$wo
 models=("$here"/examples/models/*.safetensors)
 cp "${models[0]}" "$work/model.safetensors"
 internal=$build/tests/libhmtnet_internal.a
-nm -g --defined-only "$internal" | awk 'NF == 3 && $2 ~ /^[TDBRV]$/ && $3 !~ /^(hmt_|_)/ { print $3 }' | sort -u >"$work/inner-names"
+nm -g --defined-only "$internal" | awk 'NF == 3 && $2 ~ /^[TDBRV]$/ && $3 !~ /^(hmt_|_)|[.]/ { print $3 }' | sort -u >"$work/inner-names"
 [ "$(wc -l <"$work/inner-names")" -gt 100 ] || fail "only $(wc -l <"$work/inner-names") inner names in $internal"
 if unshare --mount true 2>/dev/null; then
     unshare --mount bash "$work/install/use.sh" "$work" "${places[@]}"
