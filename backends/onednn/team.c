@@ -155,10 +155,11 @@ static struct timespec from_now(long nanoseconds)
 /* Makes the caller a member; NULL if the others have begun. */
 static const member *join(team *t)
 {
-    const struct timespec end = from_now(t->patience);
+    struct timespec end;
     const member *m = NULL;
 
     pthread_mutex_lock(&t->lock);
+    end = from_now(t->patience);
     if (!t->closed) {
         m = &t->members[t->joined++];
         if (t->joined == t->host->threads)
