@@ -241,6 +241,7 @@ static int32_t cheapest_tile(const exec *e, const hmt_plan_step *s, const int64_
 static int32_t choose(const exec *e, const hmt_plan_step *s)
 {
     const int64_t *xs, *ys, taps = (int64_t)s->window.kernel[0] * s->window.kernel[1];
+    int32_t best = 4;
     enough tiles;
 
     if (!fits(s))
@@ -254,8 +255,10 @@ static int32_t choose(const exec *e, const hmt_plan_step *s)
         return 0; /* first.c's */
     if (taps < 9 || ys[2] * ys[3] < 36)
         return 2;
-    if (large_tiles_hold(e, s) && cheapest_tile(e, s, ys) > 4)
-        return cheapest_tile(e, s, ys);
+    if (large_tiles_hold(e, s))
+        best = cheapest_tile(e, s, ys);
+    if (best > 4)
+        return best;
     if (e->plan->training)
         return 4;
     tiles = enough_tiles(e, s->weight[0]);
